@@ -1,0 +1,32 @@
+//! Market data through shared memory: a lock-free ring that many processes write and many read.
+#![doc = include_str!("../README.md")]
+#![forbid(clippy::todo, clippy::unimplemented)]
+
+pub mod clock;
+mod consumer;
+mod doorbell;
+mod error;
+pub mod extent;
+pub mod layout;
+pub mod message;
+pub mod monitor;
+mod ownership;
+mod producer;
+mod record;
+mod region;
+mod ring;
+mod shm;
+mod slot;
+mod sync;
+mod wait;
+
+pub use consumer::{Consumer, ConsumerOptions, Start};
+pub use doorbell::Doorbell;
+pub use error::{Error, ErrorCode, Result};
+pub use producer::Producer;
+pub use ring::{
+    DEFAULT_BUFFER_SIZE, DEFAULT_CONSUMERS, DEFAULT_DEPTH_LEVELS, DEFAULT_LANES, DEFAULT_NAME,
+    LockFreeRingBuffer, RingConfig,
+};
+pub use shm::{MAX_NAME_BYTES, check_name};
+pub use wait::WaitStrategy;
