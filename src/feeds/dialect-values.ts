@@ -15,20 +15,23 @@ export function isBlank(value: unknown): boolean {
   return value === undefined || value === null || value === '' || value === '-';
 }
 
+/** A number, from a number, a bigint or text with a number; what is not finite is NaN. Undefined where it is none. */
+function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN;
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value !== 'string') return undefined;
+  const text = value.trim();
+  return parseDecimal(text) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
+}
+
 /**
  * A number, from a number, a bigint or text with a number. What is not finite becomes NaN.
  * @throws OpenAlgoShmError `ERR_INVALID_FIELD`
  */
 export function readNumber(key: string, value: unknown): number {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN;
-  if (typeof value === 'bigint') return Number(value);
-  if (typeof value === 'string') {
-    const text = value.trim();
-    const number = parseDecimal(text);
-    if (number !== undefined) return number;
-    if (NOT_FINITE.test(text)) return Number.NaN;
-  }
-  throw invalidField(key, value, 'a number or text with a number');
+  const number = numberOf(value);
+  if (number === undefined) throw invalidNumber(key, value);
+  return number;
 }
 
 /**
@@ -119,22 +122,22 @@ export function isRecord(value: unknown): value is RawRecord {
 export function readSide(key: string, value: unknown): DepthLevel[] {
   if (isBlank(value)) return [];
   if (!Array.isArray(value)) throw invalidField(key, value, 'an array of price levels');
-  return value.map((level: unknown, index) => readLevel(`${key}[${index}]`, level));
+  return value.map((level: unknown, index) => {
+    if (Array.isArray(level)) return readLevel(key, index, level[0], level[1], level[2]);
+    if (!isRecord(level)) throw invalidField(`${key}[${index}]`, level, 'an object {price, quantity, orders}');
+    return readLevel(key, index, level['price'], firstOf(level, QUANTITY_NAMES), firstOf(level, ORDERS_NAMES));
+  });
 }
 
-function readLevel(key: string, value: unknown): DepthLevel {
-  if (Array.isArray(value)) return levelOf(key, value[0], value[1], value[2]);
-  if (!isRecord(value)) throw invalidField(key, value, 'an object {price, quantity, orders}');
-  return levelOf(key, value['price'], firstOf(value, QUANTITY_NAMES), firstOf(value, ORDERS_NAMES));
-}
-
-function levelOf(key: string, price: unknown, quantity: unknown, orders: unknown): DepthLevel {
-  const level: DepthLevel = {
-    price: readNumber(`${key}.price`, price),
-    quantity: readNumber(`${key}.quantity`, quantity),
-  };
-  if (!isBlank(orders)) level.orders = readNumber(`${key}.orders`, orders);
-  return level;
+function readLevel(key: string, index: number, rawPrice: unknown, rawQuantity: unknown, rawOrders: unknown): DepthLevel {
+  const price = numberOf(rawPrice);
+  if (price === undefined) throw invalidNumber(`${key}[${index}].price`, rawPrice);
+  const quantity = numberOf(rawQuantity);
+  if (quantity === undefined) throw invalidNumber(`${key}[${index}].quantity`, rawQuantity);
+  if (isBlank(rawOrders)) return { price, quantity };
+  const orders = numberOf(rawOrders);
+  if (orders === undefined) throw invalidNumber(`${key}[${index}].orders`, rawOrders);
+  return { price, quantity, orders };
 }
 
 function firstOf(record: RawRecord, names: readonly string[]): unknown {
@@ -143,6 +146,10 @@ function firstOf(record: RawRecord, names: readonly string[]): unknown {
     if (value !== undefined) return value;
   }
   return undefined;
+}
+
+function invalidNumber(key: string, value: unknown): OpenAlgoShmError {
+  return invalidField(key, value, 'a number or text with a number');
 }
 
 function invalidField(key: string, value: unknown, expected: string): OpenAlgoShmError {

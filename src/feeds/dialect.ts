@@ -43,6 +43,8 @@ const OHLC_FIELDS = ['open', 'high', 'low', 'close'] as const;
 export class TickNormaliser {
   readonly #utcOffsetMinutes: number;
   readonly #unknownKeys = new Map<string, number>();
+  #lastTimeText: string | undefined;
+  #lastTime = Number.NaN;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_OPTION` for a `utcOffset` that is none */
   constructor(options: TickNormaliserOptions = {}) {
@@ -79,7 +81,7 @@ export class TickNormaliser {
         break;
       case 'time':
         if (rule.preferred || tick[rule.field] === undefined) {
-          tick[rule.field] = readTime(key, value, this.#utcOffsetMinutes);
+          tick[rule.field] = this.#readTime(key, value);
         }
         break;
       case 'flag':
@@ -112,6 +114,16 @@ export class TickNormaliser {
       case 'ignored':
         break;
     }
+  }
+
+  /** Ticks of one second bring the same text again and again; parsing it is the dearest part of a tick. */
+  #readTime(key: string, value: unknown): number {
+    if (typeof value !== 'string') return readTime(key, value, this.#utcOffsetMinutes);
+    if (value !== this.#lastTimeText) {
+      this.#lastTime = readTime(key, value, this.#utcOffsetMinutes);
+      this.#lastTimeText = value;
+    }
+    return this.#lastTime;
   }
 
   /** Some brokers' tokens are text, which no numeric field can hold. */

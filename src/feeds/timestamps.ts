@@ -85,11 +85,12 @@ function momentToMs(
   const hour = Number(hourText);
   const minute = Number(minuteText);
   const second = Number(secondText);
-  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  const year = Number(yearText);
+  if (hour > 23 || minute > 59 || second > 59 || month < 1 || month > 12) return undefined;
 
-  const midnight = Date.UTC(Number(yearText), month - 1, day);
+  const midnight = Date.UTC(year, month - 1, day);
   // Date.UTC carries over: 31 February becomes March.
-  if (new Date(midnight).getUTCDate() !== day || month < 1 || month > 12) return undefined;
+  if (day < 1 || midnight >= Date.UTC(year, month, 1)) return undefined;
 
   const offset = zone === undefined ? defaultOffsetMinutes : offsetMinutes(zone);
   if (offset === undefined) return undefined;
