@@ -5,8 +5,12 @@
 pub mod clock;
 mod consumer;
 mod doorbell;
+pub mod encode;
+mod encoder;
 mod error;
+pub mod event;
 pub mod extent;
+pub mod interest;
 pub mod layout;
 pub mod message;
 pub mod monitor;
@@ -22,6 +26,7 @@ mod wait;
 
 pub use consumer::{Consumer, ConsumerOptions, Start};
 pub use doorbell::Doorbell;
+pub use encoder::{ANY, ENTRY_WORDS, Latency, MAX_TOPICS, Modes, TickEncoder};
 pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::{

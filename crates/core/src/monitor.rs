@@ -133,29 +133,47 @@ fn consumer_stats(ring: &LockFreeRingBuffer, consumer: usize) -> Option<Consumer
     })
 }
 
-/// The name of a lane's publisher, read anew only when the lane changes hands.
+/// Names of publishers, numbered; a lane's name is read anew only when the lane changes hands.
 #[derive(Default)]
 pub struct PublisherNames {
-    lanes: Vec<(u64, String)>,
+    names: Vec<String>,
+    /// Generation and number of each lane's publisher.
+    lanes: Vec<(u64, u32)>,
 }
 
 impl PublisherNames {
-    /// The publisher of a lane. Costs one load when nothing changed.
-    pub fn of<'a>(&'a mut self, ring: &LockFreeRingBuffer, lane: usize) -> &'a str {
-        if lane >= ring.layout.lanes {
-            return "";
-        }
+    /// The number of a lane's publisher. Costs one load when the lane did not change hands.
+    pub fn of(&mut self, ring: &LockFreeRingBuffer, lane: usize) -> u32 {
+        let lane = lane.min(ring.layout.lanes - 1);
         if self.lanes.len() <= lane {
-            self.lanes.resize(lane + 1, (0, String::new()));
+            let nobody = self.number_of(String::new());
+            self.lanes.resize(lane + 1, (0, nobody));
         }
         let at = WhoWords::lane(ring.layout.lane_word(lane));
-        let entry = &mut self.lanes[lane];
-        if entry.0 != record::generation(&ring.region, at)
+        if self.lanes[lane].0 != record::generation(&ring.region, at)
             && let Some(who) = record::read(&ring.region, at)
         {
-            *entry = (who.generation * 2, who.name);
+            self.lanes[lane] = (who.generation * 2, self.number_of(who.name));
         }
-        &entry.1
+        self.lanes[lane].1
+    }
+
+    /// The name behind a number.
+    pub fn name(&self, publisher: u32) -> &str {
+        self.names.get(publisher as usize).map_or("", String::as_str)
+    }
+
+    /// Forgets which lane is whose, after the segment was created anew.
+    pub fn forget_lanes(&mut self) {
+        self.lanes.clear();
+    }
+
+    fn number_of(&mut self, name: String) -> u32 {
+        let known = self.names.iter().position(|other| *other == name);
+        known.unwrap_or_else(|| {
+            self.names.push(name);
+            self.names.len() - 1
+        }) as u32
     }
 }
 

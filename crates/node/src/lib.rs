@@ -1,1 +1,8 @@
+//! N-API binding of the ring: conversion only. What can be tested without Node lives in the core.
 
+mod bare;
+mod encoder;
+mod error;
+mod publisher;
+mod ring;
+mod subscriber;

@@ -1,0 +1,332 @@
+//! From ring to frames: a consumer that keeps the last tick of every topic and encodes each tick that
+//! somebody wants once for every subscribed mode.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use hdrhistogram::Histogram;
+
+use crate::clock;
+use crate::consumer::Consumer;
+use crate::encode::{Context, TopicText, longest_frame, write_frame};
+use crate::error::Result;
+use crate::extent::Extent;
+use crate::message::{EXCHANGE_BYTES, MessageView, Mode, TOPIC_WORDS, text_from, topic_words};
+use crate::monitor::PublisherNames;
+use crate::ring::LockFreeRingBuffer;
+
+/// Most topics whose ticks are kept; ticks of further ones are counted and dropped. All brokers' symbols together are about 150,000.
+pub const MAX_TOPICS: usize = 262_144;
+/// Numbers of an entry: topic, mode, offset in bytes, length in bytes.
+pub const ENTRY_WORDS: usize = 4;
+/// Latencies above this (10 s) are recorded as this.
+const LONGEST_LATENCY_NS: u64 = 10_000_000_000;
+/// Every exchange, in [`TickEncoder::want_exchange`].
+pub const ANY: &str = "*";
+
+/// The modes that somebody wants: bit m for mode m.
+pub type Modes = u8;
+
+struct Topic {
+    exchange: String,
+    symbol: String,
+    text: TopicText,
+    wanted: Modes,
+    /// Numbers of the messages of each mode.
+    sequences: [u64; 3],
+    /// Newest tick of each mode.
+    last: [Option<LastTick>; 3],
+}
+
+struct LastTick {
+    /// As in the ring, as far as in use.
+    words: Box<[u64]>,
+    publisher: u32,
+}
+
+/// Percentiles of the time from a publisher's stamp to the read here, ns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latency {
+    /// Ticks measured.
+    pub count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p999: u64,
+    /// Longest.
+    pub max: u64,
+    /// Mean.
+    pub mean: f64,
+}
+
+/// A tick as the last value of a topic.
+pub struct TickEncoder {
+    consumer: Consumer,
+    topics: Vec<Topic>,
+    index: HashMap<[u64; TOPIC_WORDS], u32, RandomState>,
+    /// Modes wanted of every topic of an exchange, or of all with [`ANY`].
+    exchanges: HashMap<String, Modes>,
+    publishers: PublisherNames,
+    /// Drained records and the frames made of them, kept for their memory.
+    records: Vec<u64>,
+    frames: Vec<u8>,
+    latency: Histogram<u64>,
+    wall_offset_ns: i64,
+    dropped_topics: u64,
+}
+
+impl TickEncoder {
+    /// An encoder that reads through this consumer of a ring of ticks.
+    pub fn new(consumer: Consumer) -> Self {
+        Self {
+            consumer,
+            topics: Vec::new(),
+            index: HashMap::default(),
+            exchanges: HashMap::new(),
+            publishers: PublisherNames::default(),
+            records: Vec::new(),
+            frames: Vec::new(),
+            latency: Histogram::new_with_bounds(1, LONGEST_LATENCY_NS, 2).expect("constant bounds are valid"),
+            wall_offset_ns: 0,
+            dropped_topics: 0,
+        }
+    }
+
+    /// Bytes that the frames of one tick can take: the least room to give to [`drain`](Self::drain).
+    pub fn longest_tick(&self) -> usize {
+        3 * longest_frame(2 * self.consumer.ring().layout().depth_levels)
+    }
+
+    /// The number of a topic, stable for this encoder's life; `None` when there are [`MAX_TOPICS`] already.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_SYMBOL`.
+    pub fn topic(&mut self, exchange: &str, symbol: &str) -> Result<Option<u32>> {
+        let key = topic_words(exchange, symbol)?;
+        Ok(self.intern(&key))
+    }
+
+    /// Exchange and symbol of a topic.
+    pub fn topic_name(&self, topic: u32) -> Option<(&str, &str)> {
+        self.topics.get(topic as usize).map(|topic| (topic.exchange.as_str(), topic.symbol.as_str()))
+    }
+
+    /// Number of topics seen or asked for.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Sets which modes of a topic are wanted.
+    pub fn want(&mut self, topic: u32, modes: Modes) {
+        if let Some(topic) = self.topics.get_mut(topic as usize) {
+            topic.wanted = modes;
+        }
+    }
+
+    /// Sets which modes are wanted of every topic of an exchange, or of all exchanges with [`ANY`],
+    /// beside what is wanted of the topic itself.
+    pub fn want_exchange(&mut self, exchange: &str, modes: Modes) {
+        if modes == 0 {
+            self.exchanges.remove(exchange);
+        } else {
+            self.exchanges.insert(exchange.to_owned(), modes);
+        }
+    }
+
+    /// Reads what is in the ring, as far as there is room, and writes the frames into `arena`, four
+    /// numbers each into `entries` (topic, mode, offset, length) and the publish times (ns) into `stamps`.
+    /// Returns the number of entries; the entries of one tick follow one another, highest mode first.
+    pub fn drain(&mut self, arena: &mut [u8], entries: &mut [i32], stamps: &mut [f64]) -> usize {
+        let now = clock::monotonic_ns();
+        self.wall_offset_ns = clock::wall_ns() as i64 - now as i64;
+        let mut out = std::mem::take(&mut self.frames);
+        out.clear();
+        let longest = self.longest_tick();
+        let mut count = 0;
+        loop {
+            let room = (arena.len() - out.len()) / longest;
+            let places = (entries.len() / ENTRY_WORDS).min(stamps.len()) - count;
+            let max = room.min(places / 3).min(64);
+            if max == 0 || self.drain_some(max, now, &mut out, entries, stamps, &mut count) < max {
+                break;
+            }
+        }
+        arena[..out.len()].copy_from_slice(&out);
+        self.frames = out;
+        count
+    }
+
+    fn drain_some(
+        &mut self,
+        max: usize,
+        now: u64,
+        out: &mut Vec<u8>,
+        entries: &mut [i32],
+        stamps: &mut [f64],
+        count: &mut usize,
+    ) -> usize {
+        let ring = self.consumer.ring().clone();
+        let slot_words = ring.layout().slot_words();
+        let mut records = std::mem::take(&mut self.records);
+        records.resize(max.max(records.len() / slot_words) * slot_words, 0);
+        let read = self.consumer.poll_into(&mut records, max);
+        for record in records.chunks_exact(slot_words).take(read) {
+            self.encode(&ring, record, now, out, |topic, mode, offset, length, stamp| {
+                let entry = [topic as i32, mode as i32, offset as i32, length as i32];
+                entries[*count * ENTRY_WORDS..][..ENTRY_WORDS].copy_from_slice(&entry);
+                stamps[*count] = stamp as f64;
+                *count += 1;
+            });
+        }
+        self.records = records;
+        read
+    }
+
+    fn encode(
+        &mut self,
+        ring: &LockFreeRingBuffer,
+        record: &[u64],
+        now: u64,
+        out: &mut Vec<u8>,
+        mut entry: impl FnMut(u32, Mode, usize, usize, u64),
+    ) {
+        let tick = MessageView::new(record);
+        let stamp = tick.publish_ns();
+        self.latency.saturating_record(now.saturating_sub(stamp).clamp(1, LONGEST_LATENCY_NS));
+        let Some(id) = self.intern(tick.topic()) else {
+            self.dropped_topics += 1;
+            return;
+        };
+        let publisher = self.publishers.of(ring, tick.lane());
+        let topic = &mut self.topics[id as usize];
+        let wanted = topic.wanted | wanted_of_exchange(&self.exchanges, &topic.exchange);
+        for mode in [Mode::Depth, Mode::Quote, Mode::Ltp] {
+            if mode > tick.mode() {
+                continue;
+            }
+            let sequence = &mut topic.sequences[mode as usize - 1];
+            *sequence += 1;
+            if wanted >> mode as u8 & 1 == 1 {
+                let start = out.len();
+                let context = Context {
+                    mode,
+                    sequence: *sequence,
+                    broker: self.publishers.name(publisher),
+                    wall_offset_ns: self.wall_offset_ns,
+                    snapshot_age_ms: None,
+                };
+                write_frame(out, &topic.text, tick, &context);
+                entry(id, mode, start, out.len() - start, stamp);
+            }
+        }
+        topic.last[tick.mode() as usize - 1] =
+            Some(LastTick::keep(topic.last[tick.mode() as usize - 1].take(), record, publisher));
+    }
+
+    /// The last tick that a subscriber of this mode would have got, as a frame that says it is a snapshot
+    /// and how old it is. False if there was none.
+    pub fn snapshot(&mut self, topic: u32, mode: Mode, out: &mut Vec<u8>) -> bool {
+        let Some(topic) = self.topics.get(topic as usize) else { return false };
+        let newest = topic.last[mode as usize - 1..]
+            .iter()
+            .flatten()
+            .max_by_key(|last| MessageView::new(&last.words).publish_ns());
+        let Some(last) = newest else { return false };
+        let tick = MessageView::new(&last.words);
+        let now = clock::monotonic_ns();
+        let context = Context {
+            mode,
+            sequence: topic.sequences[mode as usize - 1],
+            broker: self.publishers.name(last.publisher),
+            wall_offset_ns: clock::wall_ns() as i64 - now as i64,
+            snapshot_age_ms: Some(now.saturating_sub(tick.publish_ns()) / 1_000_000),
+        };
+        write_frame(out, &topic.text, tick, &context);
+        true
+    }
+
+    /// The consumer it reads through.
+    pub const fn consumer(&self) -> &Consumer {
+        &self.consumer
+    }
+
+    /// Goes on with another consumer, after the segment was created anew. Topics, wishes and last values stay.
+    pub fn reattach(&mut self, consumer: Consumer) {
+        self.consumer = consumer;
+        self.publishers.forget_lanes();
+    }
+
+    /// Ticks dropped because there were too many topics.
+    pub const fn dropped_topics(&self) -> u64 {
+        self.dropped_topics
+    }
+
+    /// Latencies since the last call with `reset`, or since the beginning.
+    pub fn latency(&mut self, reset: bool) -> Latency {
+        let histogram = &self.latency;
+        let latency = Latency {
+            count: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+            mean: histogram.mean(),
+        };
+        if reset {
+            self.latency.reset();
+        }
+        latency
+    }
+
+    fn intern(&mut self, key: &[u64; TOPIC_WORDS]) -> Option<u32> {
+        if let Some(&topic) = self.index.get(key) {
+            return Some(topic);
+        }
+        self.add_topic(key)
+    }
+
+    #[cold]
+    fn add_topic(&mut self, key: &[u64; TOPIC_WORDS]) -> Option<u32> {
+        if self.topics.len() == MAX_TOPICS {
+            return None;
+        }
+        let (mut exchange, mut symbol) = (String::new(), String::new());
+        text_from(&key[..EXCHANGE_BYTES / 8], &mut exchange);
+        text_from(&key[EXCHANGE_BYTES / 8..], &mut symbol);
+        let id = self.topics.len() as u32;
+        self.topics.push(Topic {
+            text: TopicText::new(&exchange, &symbol),
+            exchange,
+            symbol,
+            wanted: 0,
+            sequences: [0; 3],
+            last: [const { None }; 3],
+        });
+        self.index.insert(*key, id);
+        Some(id)
+    }
+}
+
+fn wanted_of_exchange(exchanges: &HashMap<String, Modes>, exchange: &str) -> Modes {
+    if exchanges.is_empty() {
+        return 0;
+    }
+    exchanges.get(exchange).copied().unwrap_or(0) | exchanges.get(ANY).copied().unwrap_or(0)
+}
+
+impl LastTick {
+    /// Keeps the words in use, in the predecessor's memory if that is large enough.
+    fn keep(before: Option<Self>, record: &[u64], publisher: u32) -> Self {
+        let used = Extent::from_word(record[1]).end().max(crate::message::LEVELS_WORD).min(record.len());
+        match before {
+            Some(mut last) if last.words.len() == used => {
+                last.words.copy_from_slice(&record[..used]);
+                last.publisher = publisher;
+                last
+            }
+            _ => Self { words: record[..used].into(), publisher },
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The proxy's reader: ticks come out as finished WebSocket frames.
+
+use napi::bindgen_prelude::{Buffer, Float64Array, Function, Int32Array, Uint8Array};
+use napi_derive::napi;
+use openalgo_shm_core::message::Mode;
+use openalgo_shm_core::{Doorbell, Modes, TickEncoder};
+
+use crate::error::{Result, argument, closed, convert};
+use crate::ring::NativeRing;
+use crate::subscriber::{NativeSubscriberStats, doorbell, options, stats};
+
+/// Percentiles in ns.
+#[napi(object)]
+pub struct NativeLatency {
+    pub count: f64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+    pub mean: f64,
+}
+
+#[napi(object)]
+pub struct NativeTopic {
+    pub exchange: String,
+    pub symbol: String,
+}
+
+/// An encoder and the buffers that it shares with JavaScript.
+#[napi]
+pub struct NativeTickEncoder {
+    open: Option<Open>,
+    arena: Uint8Array,
+    entries: Int32Array,
+    stamps: Float64Array,
+}
+
+struct Open {
+    // Dropped first: its thread reads the encoder's ring.
+    doorbell: Option<Doorbell>,
+    encoder: TickEncoder,
+}
+
+#[napi]
+impl NativeTickEncoder {
+    /// Joins the ring. Frames go to `arena`, four numbers a frame to `entries`, publish times to `stamps`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        ring: &NativeRing,
+        name: String,
+        arena: Uint8Array,
+        entries: Int32Array,
+        stamps: Float64Array,
+    ) -> Result<Self> {
+        let consumer = ring.ring()?.consumer(options(name, false, None)).map_err(convert)?;
+        let encoder = TickEncoder::new(consumer);
+        if arena.len() < encoder.longest_tick() {
+            return Err(argument(format!(
+                "arena has {} bytes, one tick can take {}",
+                arena.len(),
+                encoder.longest_tick()
+            )));
+        }
+        Ok(Self { open: Some(Open { doorbell: None, encoder }), arena, entries, stamps })
+    }
+
+    /// Number of a topic; -1 when there are too many.
+    #[napi(catch_unwind)]
+    pub fn topic(&mut self, exchange: String, symbol: String) -> Result<i32> {
+        let topic = self.open()?.encoder.topic(&exchange, &symbol).map_err(convert)?;
+        Ok(topic.map_or(-1, |topic| topic as i32))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn topic_name(&mut self, topic: u32) -> Result<Option<NativeTopic>> {
+        let name = self.open()?.encoder.topic_name(topic);
+        Ok(name.map(|(exchange, symbol)| NativeTopic {
+            exchange: exchange.to_owned(),
+            symbol: symbol.to_owned(),
+        }))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn topic_count(&mut self) -> Result<u32> {
+        Ok(self.open()?.encoder.topic_count() as u32)
+    }
+
+    /// Sets the wanted modes of a topic, bit m for mode m.
+    #[napi(catch_unwind)]
+    pub fn want(&mut self, topic: u32, modes: u32) -> Result<()> {
+        self.open()?.encoder.want(topic, modes as Modes);
+        Ok(())
+    }
+
+    /// Sets the wanted modes of all topics of an exchange, or of all with "*".
+    #[napi(catch_unwind)]
+    pub fn want_exchange(&mut self, exchange: String, modes: u32) -> Result<()> {
+        self.open()?.encoder.want_exchange(&exchange, modes as Modes);
+        Ok(())
+    }
+
+    /// Encodes what is in the ring, as far as there is room; returns the number of entries.
+    #[napi(catch_unwind)]
+    pub fn drain(&mut self) -> Result<u32> {
+        let Self { open, arena, entries, stamps } = self;
+        let open = open.as_mut().ok_or_else(closed)?;
+        // SAFETY: the arrays are kept alive by their references and JavaScript does not run meanwhile.
+        let (arena, entries, stamps) = unsafe { (arena.as_mut(), entries.as_mut(), stamps.as_mut()) };
+        Ok(open.encoder.drain(arena, entries, stamps) as u32)
+    }
+
+    /// The last tick of a topic for a subscriber of this mode, as a frame.
+    #[napi(catch_unwind)]
+    pub fn snapshot(&mut self, topic: u32, mode: u32) -> Result<Option<Buffer>> {
+        let mode = u8::try_from(mode).ok().and_then(Mode::from_u8);
+        let mode = mode.ok_or_else(|| argument("mode: expected 1, 2 or 3".to_owned()))?;
+        let mut frame = Vec::new();
+        Ok(self.open()?.encoder.snapshot(topic, mode, &mut frame).then(|| frame.into()))
+    }
+
+    /// Calls back on the event loop once there is something to drain; silent until `arm` is called again.
+    #[napi(catch_unwind)]
+    pub fn on_ready(&mut self, wait: String, callback: Function<'_, (), ()>) -> Result<()> {
+        let open = self.open()?;
+        let bell = doorbell(open.encoder.consumer().ring(), &wait, callback)?;
+        bell.arm(open.encoder.consumer());
+        open.doorbell = Some(bell);
+        Ok(())
+    }
+
+    /// Rings again as soon as there is something to drain.
+    #[napi(catch_unwind)]
+    pub fn arm(&mut self) -> Result<()> {
+        let open = self.open()?;
+        if let Some(bell) = &open.doorbell {
+            bell.arm(open.encoder.consumer());
+        }
+        Ok(())
+    }
+
+    /// Goes on with a newer segment; `on_ready` must be called again.
+    #[napi(catch_unwind)]
+    pub fn reattach(&mut self, ring: &NativeRing, name: String) -> Result<()> {
+        let consumer = ring.ring()?.consumer(options(name, true, None)).map_err(convert)?;
+        let arena = self.arena.len();
+        let open = self.open()?;
+        open.doorbell = None;
+        open.encoder.reattach(consumer);
+        let needed = open.encoder.longest_tick();
+        if arena < needed {
+            return Err(argument(format!(
+                "arena has {arena} bytes, one tick of the new ring can take {needed}"
+            )));
+        }
+        Ok(())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stats(&mut self) -> Result<NativeSubscriberStats> {
+        Ok(stats(self.open()?.encoder.consumer()))
+    }
+
+    /// Time from the publishers' stamps to the read here.
+    #[napi(catch_unwind)]
+    pub fn latency(&mut self, reset: bool) -> Result<NativeLatency> {
+        let latency = self.open()?.encoder.latency(reset);
+        Ok(NativeLatency {
+            count: latency.count as f64,
+            p50: latency.p50 as f64,
+            p99: latency.p99 as f64,
+            p999: latency.p999 as f64,
+            max: latency.max as f64,
+            mean: latency.mean,
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+
+    fn open(&mut self) -> Result<&mut Open> {
+        self.open.as_mut().ok_or_else(closed)
+    }
+}

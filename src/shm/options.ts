@@ -1,0 +1,76 @@
+import { OpenAlgoShmError } from '../errors.ts';
+import { MAX_DEPTH_LEVELS } from '../message.ts';
+import type { NativeRingOptions } from '#native';
+
+/** What a full lane does: overwrite its oldest message, or refuse the new one while a registered subscriber still needs the slot. */
+export type Policy = 'overwrite' | 'lossless';
+
+/** How a subscriber waits: `spin` takes a core for the lowest latency, `adaptive` spins about 20 µs and then sleeps, `sleep` sleeps at once. */
+export type Wait = 'spin' | 'adaptive' | 'sleep';
+
+/** What a ring is made with. Who comes first creates it with these; who comes later keeps to what is there. */
+export interface RingOptions {
+  /** Name of the segment: letters, digits, `.`, `_`, `-`. Default `ws_proxy_buffer`. */
+  name?: string;
+  /** Bytes of slots in one lane; as many slots as fit, rounded down to a power of two. Default 1 MiB. */
+  bufferSize?: number;
+  /** Depth levels a side, 0 to 200. Default 5. */
+  depthLevels?: number;
+  /** Publishers at the same time, 1 to 64. Default 8, with preset `spsc` 1. */
+  lanes?: number;
+  /** Subscribers that can register, 1 to 256. Default 64, with preset `spsc` 1. */
+  consumers?: number;
+  /** Default `overwrite`, with preset `spsc` `lossless`. */
+  policy?: Policy;
+  /** `mpmc`: many publishers, any number of subscribers, overwriting (default). `spsc`: one each, lossless. */
+  preset?: 'mpmc' | 'spsc';
+  /** How subscribers wait. Default `adaptive`. */
+  wait?: Wait;
+}
+
+/** Default name of the ring of ticks. */
+export const DEFAULT_RING_NAME = 'ws_proxy_buffer';
+/** Default bytes of slots in one lane. */
+export const DEFAULT_BUFFER_SIZE = 1024 * 1024;
+/** Default depth levels a side. */
+export const DEFAULT_DEPTH_LEVELS = 5;
+
+const PRESETS = {
+  mpmc: { lanes: 8, consumers: 64, policy: 'overwrite' },
+  spsc: { lanes: 1, consumers: 1, policy: 'lossless' },
+} as const;
+
+/** The options with their defaults, checked. `kind` says which messages the ring carries. */
+export function nativeOptions(options: RingOptions, kind: 'ticks' | 'interest' | 'events' = 'ticks'): NativeRingOptions {
+  const preset = oneOf('preset', options.preset ?? 'mpmc', ['mpmc', 'spsc']);
+  oneOf('wait', options.wait ?? 'adaptive', ['spin', 'adaptive', 'sleep']);
+  const defaults = PRESETS[preset];
+  const name = options.name ?? DEFAULT_RING_NAME;
+  if (typeof name !== 'string') throw invalid('name', name, 'a string');
+  return {
+    name,
+    kind,
+    lanes: wholeNumber('lanes', options.lanes ?? defaults.lanes, 1, 64),
+    consumers: wholeNumber('consumers', options.consumers ?? defaults.consumers, 1, 256),
+    bufferSize: wholeNumber('bufferSize', options.bufferSize ?? DEFAULT_BUFFER_SIZE, 1, 2 ** 32),
+    depthLevels: wholeNumber('depthLevels', options.depthLevels ?? DEFAULT_DEPTH_LEVELS, 0, MAX_DEPTH_LEVELS),
+    policy: oneOf('policy', options.policy ?? defaults.policy, ['overwrite', 'lossless']),
+  };
+}
+
+function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+    throw invalid(name, value, `a whole number from ${least} to ${most}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) throw invalid(name, value, allowed.join(' or '));
+  return value;
+}
+
+function invalid(name: string, value: unknown, expected: string): OpenAlgoShmError {
+  const found = typeof value === 'string' ? `'${value}'` : String(value);
+  return new OpenAlgoShmError('ERR_INVALID_OPTION', `option ${name} is ${found}, expected ${expected}`);
+}

@@ -1,0 +1,154 @@
+import { NativeRing, findSegments, removeIfUnused, unlinkRing, type NativeRingStats } from '#native';
+import { native } from './native.ts';
+import { nativeOptions, type Policy, type RingOptions } from './options.ts';
+
+/** The shape of a ring. */
+export interface RingInfo {
+  name: string;
+  /** Publishers at the same time. */
+  lanes: number;
+  /** Subscribers that can register. */
+  consumers: number;
+  /** Slots of a lane. */
+  capacity: number;
+  /** Bytes of a slot. */
+  stride: number;
+  /** Depth levels a side. */
+  depthLevels: number;
+  policy: Policy;
+  /** Bytes of the whole segment; pages are only taken when they are touched. */
+  bytes: number;
+}
+
+/** One lane of a ring and its publisher. */
+export interface LaneStats {
+  lane: number;
+  publisher: string;
+  /** Process id in its own pid namespace. */
+  pid: number;
+  /** True while its owner lives. */
+  alive: boolean;
+  /** When the owner came, ms since 1970. */
+  startedMs: number;
+  messagesPublished: number;
+  /** Messages that a full lossless ring refused. */
+  messagesRejected: number;
+  /** Average duration of a publish in ns, of a sample. */
+  avgLatencyNs: number;
+  /** Time of the newest message, ns of `process.hrtime`'s clock; 0 if none. */
+  lastPublishNs: number;
+}
+
+/** One registered subscriber. */
+export interface ConsumerStats {
+  consumer: number;
+  name: string;
+  pid: number;
+  startedMs: number;
+  messagesReceived: number;
+  /** Messages that were overwritten before it read them. */
+  messagesLost: number;
+  /** Messages that could not be one, skipped. */
+  messagesCorrupt: number;
+  /** Messages published and not yet read. */
+  lag: number;
+}
+
+/** A ring, the lanes that were ever used, and the subscribers that live. */
+export interface RingStats extends RingInfo {
+  /** When it was created, ms since 1970. */
+  createdMs: number;
+  /** False once its name was removed or leads to a newer segment. */
+  current: boolean;
+  publishers: LaneStats[];
+  subscribers: ConsumerStats[];
+}
+
+/** A segment found on this machine. */
+export interface FoundRing {
+  name: string;
+  bytes: number;
+  /** True if a living process publishes to it or is registered with it. */
+  inUse: boolean;
+}
+
+/**
+ * A ring in shared memory. Publishers and subscribers make their own; this one is for who wants the
+ * segment itself: to create it beforehand, to look at it, to remove it.
+ *
+ * @example
+ * const ring = new LockFreeRingBuffer({ name: 'ticks', depthLevels: 20 });
+ * ring.stats().publishers;
+ * ring.close();
+ */
+export class LockFreeRingBuffer {
+  readonly #ring: NativeRing;
+
+  /**
+   * Creates the ring, or attaches to one with the same options.
+   *
+   * @throws `ERR_SHM_MISMATCH` if it exists with others, `ERR_INVALID_OPTION`, `ERR_SHM_NAME`, `ERR_SHM_FULL`,
+   * `ERR_SHM_PERMISSION`, `ERR_SHM_VERSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_BUSY`.
+   */
+  constructor(options: RingOptions = {}, existing?: NativeRing) {
+    this.#ring = existing ?? native(() => NativeRing.create(nativeOptions(options)));
+  }
+
+  /**
+   * Attaches to an existing ring.
+   *
+   * @throws `ERR_SHM_NOT_FOUND` and those of the constructor.
+   */
+  static open(name: string): LockFreeRingBuffer {
+    return new LockFreeRingBuffer({}, native(() => NativeRing.open(name)));
+  }
+
+  /** All rings on this machine that this user may open. */
+  static list(): FoundRing[] {
+    return native(findSegments);
+  }
+
+  /** Removes a ring that no living process holds. True if it was removed. */
+  static removeIfUnused(name: string): boolean {
+    return native(() => removeIfUnused(name));
+  }
+
+  /** Removes a name, whoever uses the segment; they keep their memory. True if there was one. */
+  static unlink(name: string): boolean {
+    return native(() => unlinkRing(name));
+  }
+
+  get name(): string {
+    return this.info().name;
+  }
+
+  /** The shape of the ring. */
+  info(): RingInfo {
+    return native(() => this.#ring.info()) as RingInfo;
+  }
+
+  /** Lanes and subscribers now. Costs microseconds, disturbs nobody. */
+  stats(): RingStats {
+    return ringStats(native(() => this.#ring.stats()));
+  }
+
+  /** False once the name was removed or leads to a newer segment. */
+  isCurrent(): boolean {
+    return native(() => this.#ring.isCurrent());
+  }
+
+  /** Removes the name if it still leads to this segment; who has it mapped keeps it. */
+  unlink(): boolean {
+    return native(() => this.#ring.unlink());
+  }
+
+  /** Unmaps the segment. Idempotent; everything after it throws `ERR_CLOSED`. */
+  close(): void {
+    this.#ring.close();
+  }
+}
+
+/** The native form as the public one. */
+export function ringStats({ info, lanes, consumers, ...rest }: NativeRingStats): RingStats {
+  return { ...(info as RingInfo), ...rest, publishers: lanes, subscribers: consumers };
+}
