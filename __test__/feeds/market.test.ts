@@ -86,8 +86,8 @@ describe('the market', () => {
     expect(session.every((tick, i) => i === 0 || tick.timestamp === (session[i - 1]?.timestamp ?? 0) + 1)).toBe(true);
   });
 
-  test.each([0, 201, 2.5])('refuses books of %d levels', (depthLevels) => {
-    expect(refusal({ depthLevels })).toMatch(/depthLevels must be a whole number from 1 to 200/);
+  test.each([-1, 201, 2.5])('refuses books of %d levels', (depthLevels) => {
+    expect(refusal({ depthLevels })).toMatch(/depthLevels must be a whole number from 0 to 200/);
   });
 
   test('refuses a seed that is no whole number', () => {
@@ -190,7 +190,7 @@ describe('books', () => {
     expect(books.filter((tick) => !(tick.totalSellQuantity! > sum(tick.depth!.sell)))).toEqual([]);
   });
 
-  test.each([1, 5, 20, 200])('have %d levels where the circuits leave room', (depthLevels) => {
+  test.each([0, 1, 5, 20, 200])('have %d levels where the circuits leave room', (depthLevels) => {
     const ticks = market({ depthLevels, symbols: 1 }).take(30);
     const depths = ticks.flatMap(({ depth }) => (depth === undefined ? [] : [depth]));
     expect(depths.length).toBe(10);

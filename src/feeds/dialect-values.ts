@@ -9,6 +9,7 @@ export type RawRecord = { readonly [key: string]: unknown };
 
 /** What Python prints for values that are not finite. */
 const NOT_FINITE = /^[+-]?(?:nan|inf|infinity)$/i;
+const CONTROL = /\p{Cc}/u;
 
 /** True for what brokers send where they have nothing to say: null, the empty string and a dash. */
 export function isBlank(value: unknown): boolean {
@@ -92,10 +93,10 @@ export function readExchange(value: unknown): string {
 }
 
 function readName(key: string, value: unknown, maxBytes: number): string {
-  if (typeof value === 'string' && value.length > 0 && fitsIn(maxBytes, value)) return value;
+  if (typeof value === 'string' && value.length > 0 && fitsIn(maxBytes, value) && !CONTROL.test(value)) return value;
   throw new OpenAlgoShmError(
     'ERR_INVALID_SYMBOL',
-    `${key} must be text of 1 to ${maxBytes} bytes of UTF-8, got ${describe(value)}`,
+    `${key} must be text of 1 to ${maxBytes} bytes of UTF-8 without control characters, got ${describe(value)}`,
   );
 }
 

@@ -12,12 +12,11 @@ import {
   readSymbol,
   readTime,
   tokenOf,
-  type RawRecord,
 } from './dialect-values.ts';
 import { INDIA_UTC_OFFSET, parseUtcOffset } from './timestamps.ts';
 
-/** A tick as one of OpenAlgo's adapters, or a broker's own ticker, makes it. */
-export type RawTick = RawRecord;
+/** A tick as one of OpenAlgo's adapters, or a broker's own ticker, makes it: an object with any of the known keys. */
+export type RawTick = object;
 
 /** A tick under this package's names. The symbol is there if the tick had one inside. */
 export interface NormalisedTick extends MarketData {

@@ -7,7 +7,7 @@ import { RandomStream } from './random.ts';
 export interface SimulatedMarketOptions {
   /** How many instruments, at most 100,000. Default 56: shares, indices, futures and two option chains. */
   symbols?: number;
-  /** Levels of each side of a book, 1 to 200. Default 5. */
+  /** Levels of each side of a book, 0 to 200. Default 5. */
   depthLevels?: number;
   /** The same seed gives the same market. Default: another market each time. */
   seed?: number;
@@ -39,10 +39,10 @@ export class SimulatedMarket {
   /** @throws OpenAlgoShmError `ERR_INVALID_OPTION` */
   constructor(options: SimulatedMarketOptions = {}) {
     const { depthLevels = 5, seed = Date.now(), now = Date.now } = options;
-    if (!Number.isInteger(depthLevels) || depthLevels < 1 || depthLevels > MAX_DEPTH_LEVELS) {
+    if (!Number.isInteger(depthLevels) || depthLevels < 0 || depthLevels > MAX_DEPTH_LEVELS) {
       throw new OpenAlgoShmError(
         'ERR_INVALID_OPTION',
-        `depthLevels must be a whole number from 1 to ${MAX_DEPTH_LEVELS}, got ${depthLevels}`,
+        `depthLevels must be a whole number from 0 to ${MAX_DEPTH_LEVELS}, got ${depthLevels}`,
       );
     }
     if (!Number.isInteger(seed)) {

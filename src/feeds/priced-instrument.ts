@@ -20,6 +20,8 @@ export class PricedInstrument {
   readonly instrument: Instrument;
   readonly #underlying: PricedInstrument | undefined;
   readonly #random: RandomStream;
+  /** Levels a side that a tick shows, and that the book has. */
+  readonly #shownLevels: number;
   readonly #levels: number;
   /** Quantities of both sides, then orders of both sides: buy first, best first. */
   readonly #book: Int32Array;
@@ -49,7 +51,8 @@ export class PricedInstrument {
     this.instrument = instrument;
     this.#underlying = underlying;
     this.#random = random;
-    this.#levels = levels;
+    this.#shownLevels = levels;
+    this.#levels = Math.max(1, levels);
 
     const spot = 'underlying' in instrument ? instrument.underlying : instrument;
     const reference = priceOf(instrument, spot.price);
@@ -59,8 +62,8 @@ export class PricedInstrument {
     this.#upperCircuit = inSteps(reference + reach);
     this.#levelGap = 1 + Math.floor(this.#previousClose / 20_000);
 
-    this.#book = new Int32Array(4 * levels);
-    for (let level = 0; level < 2 * levels; level++) this.#refill(level);
+    this.#book = new Int32Array(4 * this.#levels);
+    for (let level = 0; level < 2 * this.#levels; level++) this.#refill(level);
     this.#hiddenQuantity = instrument.lot * random.integer(500, 5000);
     this.#previousOi = instrument.exchange === 'NFO' ? instrument.lot * random.integer(1000, 50_000) : 0;
     this.#oi = this.#oiHigh = this.#oiLow = this.#previousOi;
@@ -146,7 +149,7 @@ export class PricedInstrument {
   /** Levels from the best outwards, as far as the circuits let orders stand. */
   #side(best: number, gap: number, first: number): DepthLevel[] {
     const levels: DepthLevel[] = [];
-    for (let level = 0, price = best; level < this.#levels; level++, price += gap) {
+    for (let level = 0, price = best; level < this.#shownLevels; level++, price += gap) {
       if (price < this.#lowerCircuit || price > this.#upperCircuit) break;
       levels.push({
         price: inUnits(price),

@@ -1,0 +1,123 @@
+import { OpenAlgoShmError } from '../errors.ts';
+import type { Tick } from '../message.ts';
+import type { RingOptions } from '../shm/options.ts';
+import { SharedMemoryPublisher, type PublisherStats } from '../shm/publisher.ts';
+import { TickNormaliser, type NormalisedTick, type RawTick } from './dialect.ts';
+
+export interface BrokerAdapterOptions extends RingOptions {
+  /** Exchange of ticks that name none. Default `NSE`. */
+  exchange?: string;
+  /** Offset from UTC of dates and times that name none, as `Z` or `±hh:mm`. Default `+05:30`, India's. */
+  utcOffset?: string;
+}
+
+export interface BrokerAdapterStats extends PublisherStats {
+  /** Ticks that were refused because something in them was wrong. */
+  ticksInvalid: number;
+  /** Keys that no field answers to, and how often each was seen. */
+  unknownKeys: Record<string, number>;
+}
+
+/**
+ * Where a broker's adapter hands over its ticks, just as they are: with any of the names that OpenAlgo's adapters and
+ * Kite's ticker use, times in seconds or ms, numbers as text. The ring is opened with the first tick.
+ *
+ * @example
+ * const adapter = new SharedMemoryBrokerAdapter('zerodha');
+ * adapter.publishTickData('RELIANCE', { last_price: 1402.5, volume: 5_000, exchange: 'NSE' });
+ * adapter.stop();
+ */
+export class SharedMemoryBrokerAdapter {
+  /** The broker's name, which clients see as `broker`. */
+  readonly brokerName: string;
+  readonly #publisher: SharedMemoryPublisher;
+  readonly #normaliser: TickNormaliser;
+  #ticksInvalid = 0;
+
+  /** @throws OpenAlgoShmError `ERR_INVALID_ARGUMENT` for a name that is no text or empty; `ERR_INVALID_OPTION` */
+  constructor(brokerName: string, options: BrokerAdapterOptions = {}) {
+    if (typeof brokerName !== 'string' || brokerName === '') {
+      throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', `brokerName must be the broker's name, got ${String(brokerName)}`);
+    }
+    this.brokerName = brokerName;
+    this.#publisher = new SharedMemoryPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
+    this.#normaliser = new TickNormaliser(options);
+  }
+
+  /**
+   * Opens the ring and takes a lane. Without it the first tick does so, and again after {@link stop}.
+   * @throws OpenAlgoShmError `ERR_NO_FREE_LANE` and those of opening a ring
+   */
+  start(): this {
+    this.#publisher.start();
+    return this;
+  }
+
+  /**
+   * Publishes a tick. Symbol and exchange given here win over those inside the tick.
+   *
+   * @returns false where a lossless ring is full, and the tick is not published
+   * @throws OpenAlgoShmError `ERR_INVALID_FIELD` naming the key; `ERR_INVALID_SYMBOL`; `ERR_BOOK_TOO_DEEP`; those of
+   *   {@link start}
+   */
+  publishTickData(symbol: string, tick: RawTick, exchange?: string): boolean {
+    this.#publisher.start();
+    return this.#counted(() => {
+      const data = this.#normaliser.normalise(tick);
+      if (exchange !== undefined) data.exchange = exchange;
+      return this.#publisher.publishMarketData(symbol, data);
+    });
+  }
+
+  /**
+   * Publishes ticks that have their symbols inside, in order. If one cannot be understood, none is published.
+   *
+   * @returns how many were published: all, unless a lossless ring is full
+   * @throws OpenAlgoShmError as {@link publishTickData}
+   */
+  publishTicks(ticks: readonly RawTick[]): number {
+    this.#publisher.start();
+    return this.#counted(() => this.#publisher.publishBatch(ticks.map((tick, index) => this.#withSymbol(tick, index))));
+  }
+
+  getStats(): BrokerAdapterStats {
+    return {
+      ...this.#publisher.getStats(),
+      ticksInvalid: this.#ticksInvalid,
+      unknownKeys: Object.fromEntries(this.#normaliser.unknownKeys),
+    };
+  }
+
+  /** Gives the lane back. The ring and what is in it stay. Idempotent. */
+  stop(): void {
+    this.#publisher.stop();
+  }
+
+  /** Stops, and removes the ring's name. True if there was one. */
+  cleanup(): boolean {
+    return this.#publisher.cleanup();
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+
+  #withSymbol(raw: RawTick, index: number): Tick {
+    const tick: NormalisedTick = this.#normaliser.normalise(raw);
+    if (hasSymbol(tick)) return tick;
+    throw new OpenAlgoShmError('ERR_INVALID_SYMBOL', `tick ${index} of the batch has no symbol inside`);
+  }
+
+  #counted<T>(publish: () => T): T {
+    try {
+      return publish();
+    } catch (error) {
+      if (error instanceof OpenAlgoShmError) this.#ticksInvalid++;
+      throw error;
+    }
+  }
+}
+
+function hasSymbol(tick: NormalisedTick): tick is Tick {
+  return tick.symbol !== undefined;
+}
