@@ -87,6 +87,9 @@ export declare class NativeTickEncoder {
   close(): void
 }
 
+/** True where sockets are file descriptors that this call can write to. */
+export declare function canWriteVectored(): boolean
+
 /** Checks a ring's name. */
 export declare function checkRingName(name: string): void
 
@@ -188,3 +191,10 @@ export declare function removeIfUnused(name: string): boolean
 
 /** Removes a name, whoever uses the segment. True if there was one. */
 export declare function unlinkRing(name: string): boolean
+
+/**
+ * Sends slices of `arena` as `plan` says: groups of `clients, slices, slices × (offset, length), clients × descriptor`,
+ * up to `length` numbers. For each descriptor in order, `results` takes the bytes that were sent (fewer
+ * than asked if the socket is full), or the negative error number. Returns the number of results.
+ */
+export declare function writeVectored(arena: Uint8Array, plan: Int32Array, length: number, results: Int32Array): number

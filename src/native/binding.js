@@ -773,15 +773,17 @@ if (
   }
 }
 
-const { NativePublisher, NativeRing, NativeSubscriber, NativeTickEncoder, checkRingName, fieldNames, findSegments, monotonicNs, removeIfUnused, unlinkRing } = nativeBinding
+const { NativePublisher, NativeRing, NativeSubscriber, NativeTickEncoder, canWriteVectored, checkRingName, fieldNames, findSegments, monotonicNs, removeIfUnused, unlinkRing, writeVectored } = nativeBinding
 export { NativePublisher }
 export { NativeRing }
 export { NativeSubscriber }
 export { NativeTickEncoder }
+export { canWriteVectored }
 export { checkRingName }
 export { fieldNames }
 export { findSegments }
 export { monotonicNs }
 export { removeIfUnused }
 export { unlinkRing }
+export { writeVectored }
 export const __napiBindingTarget = __napiLoadedBindingTarget

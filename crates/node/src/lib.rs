@@ -6,3 +6,4 @@ mod error;
 mod publisher;
 mod ring;
 mod subscriber;
+mod vectored_write;
