@@ -1,0 +1,163 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { SharedMemoryPublisher, type PublisherOptions } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { ENTRY_INTS, TickEncoder } from '../../src/shm/tick-encoder.ts';
+
+const name = `test-encoder-${process.pid}`;
+const open: { close(): void }[] = [];
+
+function publisher(options: PublisherOptions = {}): SharedMemoryPublisher {
+  const made = new SharedMemoryPublisher({ name, publisherName: 'zerodha', ...options }).start();
+  open.push({ close: () => made.stop() });
+  return made;
+}
+
+function encoder(): TickEncoder {
+  const made = new TickEncoder({ name });
+  open.push(made);
+  return made;
+}
+
+interface Entry {
+  topic: number;
+  mode: number;
+  message: { seq: number; data: Record<string, unknown>; [key: string]: unknown };
+}
+
+/** The frame's text, after checking that it is one whole, unmasked text frame. */
+function textOf(frame: Buffer): string {
+  expect(frame[0]).toBe(0x81);
+  expect(frame[1]).toBe(126);
+  expect(frame.readUInt16BE(2)).toBe(frame.length - 4);
+  return frame.toString('utf8', 4);
+}
+
+function drain(from: TickEncoder): Entry[] {
+  const count = from.drain();
+  return Array.from({ length: count }, (_, i) => {
+    const [topic, mode, offset, length] = from.entries.subarray(i * ENTRY_INTS) as unknown as number[];
+    return { topic: topic!, mode: mode!, message: JSON.parse(textOf(from.arena.subarray(offset, offset! + length!))) };
+  });
+}
+
+afterEach(() => {
+  for (const handle of open.splice(0)) handle.close();
+  LockFreeRingBuffer.unlink(name);
+});
+
+describe('an encoder', () => {
+  test('encodes a tick once for each wanted mode up to its own, highest first', () => {
+    const reader = encoder();
+    const topic = reader.topic('NSE', 'TCS');
+    reader.want(topic, 0b1110);
+    const writer = publisher();
+    writer.publishMarketData('TCS', { ltp: 1 });
+    writer.publishMarketData('TCS', { ltp: 2, open: 1 });
+    writer.publishMarketData('TCS', { ltp: 3, depth: { buy: [], sell: [] } });
+    expect(drain(reader).map(({ mode, message }) => [mode, message['mode'], message.data['mode'], message.data['ltp']])).toEqual([
+      [1, 1, 1, 1],
+      [2, 2, 2, 2],
+      [1, 1, 2, 2],
+      [3, 3, 3, 3],
+      [2, 2, 3, 3],
+      [1, 1, 3, 3],
+    ]);
+  });
+
+  test('gives nothing that nobody wants, and keeps counting', () => {
+    const reader = encoder();
+    const writer = publisher();
+    for (const ltp of [1, 2, 3]) writer.publishMarketData('TCS', { ltp });
+    expect(drain(reader)).toEqual([]);
+    expect(reader.stats().messagesReceived).toBe(3);
+    reader.want(reader.topic('NSE', 'TCS'), 0b10);
+    writer.publishMarketData('TCS', { ltp: 4 });
+    expect(drain(reader)[0]!.message.seq).toBe(4);
+  });
+
+  test('says who published what', () => {
+    const reader = encoder();
+    reader.wantExchange('*', 0b10);
+    publisher({ publisherName: 'zerodha' }).publishMarketData('A', { ltp: 1 });
+    publisher({ publisherName: 'angel' }).publishMarketData('B', { ltp: 1 });
+    expect(drain(reader).map(({ message }) => [message['symbol'], message['broker']])).toEqual([
+      ['A', 'zerodha'],
+      ['B', 'angel'],
+    ]);
+  });
+
+  test('gives all topics of a wanted exchange, known before or not', () => {
+    const reader = encoder();
+    reader.wantExchange('NFO', 0b10);
+    const writer = publisher();
+    writer.publishMarketData('A', { exchange: 'NSE', ltp: 1 });
+    writer.publishMarketData('B', { exchange: 'NFO', ltp: 2 });
+    const [entry, ...rest] = drain(reader);
+    expect(rest).toEqual([]);
+    expect(reader.topicName(entry!.topic)).toEqual({ exchange: 'NFO', symbol: 'B' });
+    reader.wantExchange('NFO', 0);
+    writer.publishMarketData('B', { exchange: 'NFO', ltp: 3 });
+    expect(drain(reader)).toEqual([]);
+  });
+
+  test('has the last tick of every topic as a snapshot with its age', () => {
+    const reader = encoder();
+    const topic = reader.topic('NSE', 'TCS');
+    expect(reader.snapshot(topic, 1)).toBeNull();
+    const writer = publisher();
+    writer.publishMarketData('TCS', { ltp: 1, open: 9 });
+    writer.publishMarketData('TCS', { ltp: 2 });
+    reader.drain();
+    const snapshot = (mode: 1 | 2 | 3): unknown => {
+      const frame = reader.snapshot(topic, mode);
+      return frame === null ? null : JSON.parse(textOf(frame));
+    };
+    expect(snapshot(1)).toMatchObject({ mode: 1, snapshot: true, age_ms: expect.any(Number), data: { ltp: 2 } });
+    expect(snapshot(2)).toMatchObject({ mode: 2, snapshot: true, data: { ltp: 1, open: 9 } });
+    expect(snapshot(3)).toBeNull();
+  });
+
+  test('drains a full ring in pieces without losing any', () => {
+    const reader = encoder();
+    reader.wantExchange('*', 0b10);
+    const writer = publisher();
+    writer.publishBatch(Array.from({ length: 1000 }, (_, i) => ({ symbol: 'TCS', ltp: i })));
+    const seen: unknown[] = [];
+    for (let entries = drain(reader); entries.length > 0; entries = drain(reader)) seen.push(...entries.map(({ message }) => message.data['ltp']));
+    expect(seen).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(reader.latency().count).toBe(1000);
+  });
+
+  test('rings once for any number of ticks, and again when armed', async () => {
+    const reader = encoder();
+    reader.wantExchange('*', 0b10);
+    const writer = publisher();
+    let rings = 0;
+    const rung = new Promise<void>((resolve) => reader.onReady(() => (rings++, resolve())));
+    for (let i = 0; i < 100; i++) writer.publishMarketData('TCS', { ltp: i });
+    await rung;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(rings).toBe(1);
+    expect(drain(reader).length).toBe(100);
+    const again = new Promise<void>((resolve) => reader.onReady(resolve));
+    writer.publishMarketData('TCS', { ltp: 1 });
+    await again;
+  });
+
+  test('goes on with a ring that was created anew: topics and last values stay', () => {
+    const reader = encoder();
+    const topic = reader.topic('NSE', 'TCS');
+    reader.want(topic, 0b10);
+    const first = publisher();
+    first.publishMarketData('TCS', { ltp: 1 });
+    expect(drain(reader).length).toBe(1);
+    first.cleanup();
+    expect(reader.isCurrent()).toBe(false);
+    publisher({ publisherName: 'angel', depthLevels: 20 }).publishMarketData('TCS', { ltp: 2 });
+    reader.reattach();
+    expect(reader.isCurrent()).toBe(true);
+    expect(drain(reader).map(({ topic, message }) => [topic, message.seq, message.data['ltp'], message['broker']])).toEqual([
+      [topic, 2, 2, 'angel'],
+    ]);
+  });
+});
