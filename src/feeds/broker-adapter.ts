@@ -2,7 +2,8 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import type { RingOptions } from '../shm/options.ts';
 import { SharedMemoryPublisher, type PublisherStats } from '../shm/publisher.ts';
-import { TickNormaliser, type NormalisedTick, type RawTick } from './dialect.ts';
+import { TickNormaliser, type RawTick } from './dialect.ts';
+import { hasSymbol } from './tick-lines.ts';
 
 export interface BrokerAdapterOptions extends RingOptions {
   /** Exchange of ticks that name none. Default `NSE`. */
@@ -103,7 +104,7 @@ export class SharedMemoryBrokerAdapter {
   }
 
   #withSymbol(raw: RawTick, index: number): Tick {
-    const tick: NormalisedTick = this.#normaliser.normalise(raw);
+    const tick = this.#normaliser.normalise(raw);
     if (hasSymbol(tick)) return tick;
     throw new OpenAlgoShmError('ERR_INVALID_SYMBOL', `tick ${index} of the batch has no symbol inside`);
   }
@@ -116,8 +117,4 @@ export class SharedMemoryBrokerAdapter {
       throw error;
     }
   }
-}
-
-function hasSymbol(tick: NormalisedTick): tick is Tick {
-  return tick.symbol !== undefined;
 }

@@ -29,17 +29,25 @@ const NAMES_AND_TIMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A tick to publish, its instrument completed by the default.
+ * A tick to publish: the same one, its instrument completed by the default.
  * @throws OpenAlgoShmError `ERR_MALFORMED_LINE` for a tick of no instrument or without any value
  */
 export function completeTick(tick: NormalisedTick, instrument: DefaultInstrument): Tick {
-  const symbol = tick.symbol ?? instrument.symbol;
-  if (symbol === undefined) {
-    throw new OpenAlgoShmError('ERR_MALFORMED_LINE', 'names no symbol, and no default is given by the symbol option');
-  }
-  if (!Object.keys(tick).some((name) => !NAMES_AND_TIMES.has(name))) {
+  if (!hasValue(tick)) {
     throw new OpenAlgoShmError('ERR_MALFORMED_LINE', 'holds no value of a tick, such as ltp');
   }
-  const exchange = tick.exchange ?? instrument.exchange;
-  return exchange === undefined ? { ...tick, symbol } : { ...tick, symbol, exchange };
+  if (tick.exchange === undefined && instrument.exchange !== undefined) tick.exchange = instrument.exchange;
+  if (tick.symbol === undefined && instrument.symbol !== undefined) tick.symbol = instrument.symbol;
+  if (hasSymbol(tick)) return tick;
+  throw new OpenAlgoShmError('ERR_MALFORMED_LINE', 'names no symbol, and no default is given by the symbol option');
+}
+
+function hasValue(tick: NormalisedTick): boolean {
+  for (const name in tick) if (!NAMES_AND_TIMES.has(name)) return true;
+  return false;
+}
+
+/** True for a tick that says which symbol it is of. */
+export function hasSymbol(tick: NormalisedTick): tick is Tick {
+  return tick.symbol !== undefined;
 }
