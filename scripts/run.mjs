@@ -1,0 +1,21 @@
+import { spawn } from 'node:child_process';
+
+/** Runs a command in the repository with its output shown; resolves with its exit code, 128 if a signal ended it. */
+export function run(command, args, { onOutput } = {}) {
+  return new Promise((resolve, reject) => {
+    const stdio = onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'inherit'];
+    const child = spawn(command, args, { cwd: new URL('..', import.meta.url), stdio });
+    child.stdout?.setEncoding('utf8').on('data', (text) => {
+      process.stdout.write(text);
+      onOutput(text);
+    });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 128));
+  });
+}
+
+/** As {@link run}, and ends this process with the command's exit code if it failed. */
+export async function runOrExit(command, args) {
+  const code = await run(command, args);
+  if (code !== 0) process.exit(code);
+}

@@ -1,0 +1,58 @@
+// Builds, runs the tests of both languages, and ends in one line: `N passed, N failed`.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run, runOrExit } from './run.mjs';
+
+await runOrExit('node', ['scripts/build-when-needed.mjs']);
+
+const failures = [];
+const rust = await rustTests();
+const typescript = await typescriptTests();
+if (rust.passed === 0) failures.push('no Rust test ran');
+if (typescript.passed === 0) failures.push('no TypeScript test ran');
+for (const failure of failures) console.error(failure);
+const failed = rust.failed + typescript.failed;
+console.log(`${rust.passed + typescript.passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || failures.length > 0 ? 1 : 0;
+
+async function rustTests() {
+  let output = '';
+  const code = await run('cargo', ['test', '--workspace', '--no-fail-fast'], {
+    onOutput: (text) => {
+      output += text;
+    },
+  });
+  let passed = 0;
+  let failed = 0;
+  for (const [, ok, broken] of output.matchAll(/^test result: .* (\d+) passed; (\d+) failed;/gm)) {
+    passed += Number(ok);
+    failed += Number(broken);
+  }
+  if (code !== 0 && failed === 0) failures.push(`cargo test ended with exit code ${code}`);
+  return { passed, failed };
+}
+
+async function typescriptTests() {
+  const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-tests-'));
+  const report = join(directory, 'report.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const code = await run('npx', ['vitest', 'run', ...reporters]);
+    const { numPassedTests: passed, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    const broken = testResults.filter(
+      ({ status, assertionResults }) => status === 'failed' && !assertionResults.some(isFailed),
+    );
+    if (code !== 0 && numFailedTests + broken.length === 0) failures.push(`vitest ended with exit code ${code}`);
+    return { passed, failed: numFailedTests + broken.length };
+  } catch (error) {
+    failures.push(`vitest left no report: ${error.message}`);
+    return { passed: 0, failed: 0 };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function isFailed({ status }) {
+  return status === 'failed';
+}
