@@ -74,7 +74,11 @@ describe('a tick', () => {
     broker.publishTickData('TCS', { symbol: 'NSE:TCS', exchange: 'NSE', ltp: 2 });
     broker.publishTickData('TCS', { ltp: 3 });
     await arrived(3);
-    expect(listener.ticks.map(({ symbol, exchange }) => `${exchange}:${symbol}`)).toEqual(['NFO:TCS', 'NSE:TCS', 'BSE:TCS']);
+    expect(listener.ticks.map(({ symbol, exchange }) => `${exchange}:${symbol}`)).toEqual([
+      'NFO:TCS',
+      'NSE:TCS',
+      'BSE:TCS',
+    ]);
   });
 
   test('may hold NaN and infinities, which travel as NaN', async () => {
@@ -85,9 +89,10 @@ describe('a tick', () => {
 
   test('that is wrong is refused by name and counted, and the next one passes', async () => {
     const broker = adapter();
+    const sixLevels = Array.from({ length: 6 }, () => ({ price: 1, quantity: 1 }));
     expect(() => broker.publishTickData('TCS', { last_price: 'high' })).toThrow(/last_price must be a number/);
     expect(() => broker.publishTickData('T'.repeat(49), { ltp: 1 })).toThrow(/symbol/);
-    expect(() => broker.publishTickData('TCS', { bids: Array(6).fill({ price: 1, quantity: 1 }) })).toThrow(/6 levels/);
+    expect(() => broker.publishTickData('TCS', { bids: sixLevels })).toThrow(/6 levels/);
     expect(broker.publishTickData('TCS', { ltp: 1, weather: 'fine' })).toBe(true);
     await arrived(1);
     expect(broker.getStats()).toMatchObject({

@@ -214,7 +214,9 @@ describe('values', () => {
   );
 
   test.each([null, undefined, '', '-'])('%j is absent', (value) => {
-    expect(normalise({ ltp: 1, oi: value, timestamp: value, depth: value, symbol: value, mode: value })).toEqual({ ltp: 1 });
+    expect(normalise({ ltp: 1, oi: value, timestamp: value, depth: value, symbol: value, mode: value })).toEqual({
+      ltp: 1,
+    });
   });
 
   test('zero is a value', () => {
@@ -242,7 +244,14 @@ describe('values', () => {
 describe('ticks of real adapters', () => {
   test('zerodha, LTP: mode by name, trade time in seconds', () => {
     expect(
-      normalise({ symbol: 'SBIN', exchange: 'NSE', mode: 'ltp', ltp: 625.5, ltt: 1748426445, timestamp: 1748426445123 }),
+      normalise({
+        symbol: 'SBIN',
+        exchange: 'NSE',
+        mode: 'ltp',
+        ltp: 625.5,
+        ltt: 1748426445,
+        timestamp: 1748426445123,
+      }),
     ).toEqual({ symbol: 'SBIN', exchange: 'NSE', type: 1, ltp: 625.5, ltt: 1748426445000, timestamp: 1748426445123 });
   });
 
@@ -255,7 +264,9 @@ describe('ticks of real adapters', () => {
   });
 
   test('fyers, 50 levels: time in seconds, the suffix stays in the symbol', () => {
-    expect(normalise({ symbol: 'TCS:50', exchange: 'NSE', ltp: 3000, timestamp: 1748426445, total_buy_qty: 9 })).toEqual({
+    expect(
+      normalise({ symbol: 'TCS:50', exchange: 'NSE', ltp: 3000, timestamp: 1748426445, total_buy_qty: 9 }),
+    ).toEqual({
       symbol: 'TCS:50',
       exchange: 'NSE',
       ltp: 3000,
@@ -315,7 +326,11 @@ describe('what cannot be understood', () => {
     ['a book that is an array', { depth: [] }, /depth must be an object, got an array of 0/],
     ['a side that is a number', { depth: { buy: 1 } }, /depth\.buy must be an array of price levels, got number 1/],
     ['a level that is a number', { bids: [1] }, /bids\[0\] must be an object/],
-    ['a level without a price', { depth: { sell: [{ quantity: 1 }] } }, /depth\.sell\[0\]\.price must be .*got undefined/],
+    [
+      'a level without a price',
+      { depth: { sell: [{ quantity: 1 }] } },
+      /depth\.sell\[0\]\.price must be .*got undefined/,
+    ],
     ['prices of the day that are none', { ohlc: { open: 'x' } }, /ohlc\.open must be a number/],
     ['a flag that is neither', { tradable: 'perhaps' }, /tradable must be true or false, got "perhaps"/],
   ])('%s is refused, with the key, what was found and what was expected', (_what, raw, message) => {
@@ -330,7 +345,12 @@ describe('what cannot be understood', () => {
     ['a symbol that is a number', { symbol: 5 }],
     ['an exchange of 17 bytes', { exchange: 'E'.repeat(17) }],
   ])('%s is refused', (_what, raw) => {
-    expect(hasCode(thrownBy(() => normalise(raw)), 'ERR_INVALID_SYMBOL')).toBe(true);
+    expect(
+      hasCode(
+        thrownBy(() => normalise(raw)),
+        'ERR_INVALID_SYMBOL',
+      ),
+    ).toBe(true);
   });
 
   test('a symbol of 48 bytes and an exchange of 16 pass', () => {
@@ -339,7 +359,12 @@ describe('what cannot be understood', () => {
   });
 
   test.each([null, 5, 'tick', []])('a tick that is %j is refused', (raw) => {
-    expect(hasCode(thrownBy(() => normalise(raw as unknown as RawTick)), 'ERR_INVALID_FIELD')).toBe(true);
+    expect(
+      hasCode(
+        thrownBy(() => normalise(raw as unknown as RawTick)),
+        'ERR_INVALID_FIELD',
+      ),
+    ).toBe(true);
   });
 });
 

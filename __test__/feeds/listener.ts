@@ -25,7 +25,8 @@ export class Listener {
   async until(what: string, condition: (listener: this) => boolean): Promise<void> {
     const deadline = performance.now() + 30_000;
     while (!condition(this)) {
-      if (performance.now() > deadline) throw new Error(`after 30 s still not: ${what}; ${this.ticks.length} ticks arrived`);
+      if (performance.now() > deadline)
+        throw new Error(`after 30 s still not: ${what}; ${this.ticks.length} ticks arrived`);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }

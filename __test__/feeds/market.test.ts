@@ -35,12 +35,15 @@ describe('the instruments', () => {
     expect(names).toHaveLength(56);
   });
 
-  test.each([1, 5, 56, 57, 3000, 20_000])('are as many as asked for: %d, all different, all within a message', (count) => {
-    const instruments = simulatedInstruments(MORNING, count);
-    expect(new Set(instruments.map(({ symbol }) => symbol)).size).toBe(count);
-    expect(Math.max(...instruments.map(({ symbol }) => symbol.length))).toBeLessThanOrEqual(MAX_SYMBOL_BYTES);
-    expect(Math.max(...instruments.map(({ exchange }) => exchange.length))).toBeLessThanOrEqual(MAX_EXCHANGE_BYTES);
-  });
+  test.each([1, 5, 56, 57, 3000, 20_000])(
+    'are as many as asked for: %d, all different, all within a message',
+    (count) => {
+      const instruments = simulatedInstruments(MORNING, count);
+      expect(new Set(instruments.map(({ symbol }) => symbol)).size).toBe(count);
+      expect(Math.max(...instruments.map(({ symbol }) => symbol.length))).toBeLessThanOrEqual(MAX_SYMBOL_BYTES);
+      expect(Math.max(...instruments.map(({ exchange }) => exchange.length))).toBeLessThanOrEqual(MAX_EXCHANGE_BYTES);
+    },
+  );
 
   test('have their underlying among them, before them', () => {
     const seen = new Set<string>();
@@ -142,7 +145,9 @@ describe('prices', () => {
   });
 
   test('stay where they are believable however long the market runs', () => {
-    const long = market({ symbols: 1 }).take(300_000).map((tick) => tick.ltp as number);
+    const long = market({ symbols: 1 })
+      .take(300_000)
+      .map((tick) => tick.ltp as number);
     expect(Math.max(...long.slice(-1000)) / (long[0] as number)).toBeLessThan(1.1);
     expect(Math.min(...long.slice(-1000)) / (long[0] as number)).toBeGreaterThan(0.9);
   });
@@ -152,7 +157,9 @@ describe('the figures of the day', () => {
   test('have a volume that only grows, by the last quantity and more', () => {
     for (const { symbol } of market().instruments) {
       const ticks = of(symbol, session);
-      const shrunk = ticks.filter((tick, i) => !(tick.volume! >= (ticks[i - 1]?.volume ?? 0) + (tick.lastQuantity ?? 0)));
+      const shrunk = ticks.filter(
+        (tick, i) => !(tick.volume! >= (ticks[i - 1]?.volume ?? 0) + (tick.lastQuantity ?? 0)),
+      );
       expect(shrunk, symbol).toEqual([]);
     }
   });

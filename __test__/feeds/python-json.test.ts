@@ -2,7 +2,11 @@ import { expect, test } from 'vitest';
 import { parsePythonJson } from '../../src/feeds/python-json.ts';
 
 test('plain JSON is parsed as it is', () => {
-  expect(parsePythonJson('{"ltp":1.5,"symbol":"NaN","depth":[null]}')).toEqual({ ltp: 1.5, symbol: 'NaN', depth: [null] });
+  expect(parsePythonJson('{"ltp":1.5,"symbol":"NaN","depth":[null]}')).toEqual({
+    ltp: 1.5,
+    symbol: 'NaN',
+    depth: [null],
+  });
 });
 
 test('bare numbers that are not finite become text, and text with their names is left alone', () => {

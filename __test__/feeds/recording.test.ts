@@ -220,13 +220,8 @@ describe('a recording', () => {
 
   test('must be a file that can be read', () => {
     for (const path of [join(folder, 'absent.csv'), folder]) {
-      try {
-        new Recording(path, NIFTY);
-        expect.unreachable();
-      } catch (error) {
-        expect(hasCode(error, 'ERR_FILE')).toBe(true);
-        expect(String(error)).toContain(path);
-      }
+      const refusal = { code: 'ERR_FILE', message: expect.stringContaining(path) };
+      expect(() => new Recording(path, NIFTY)).toThrow(expect.objectContaining(refusal));
     }
   });
 

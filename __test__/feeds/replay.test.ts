@@ -45,25 +45,32 @@ function write(text: string): string {
 }
 
 const sessions = ['../shared/data/nifty-ltp-2022-09-20.csv', '__test__/samples/index-ltp.csv'];
-test.each(sessions.filter(existsSync))('every value of %s arrives, in order, through a ring far smaller than it', async (file) => {
-  const listener = listen({ bufferSize: 65_536 });
-  const feed = replay(listener, file, { speed: 'max' }).start();
-  await feed.done;
-  await listener.until('all ticks', ({ ticks }) => ticks.length === feed.counters.published);
+test.each(sessions.filter(existsSync))(
+  'every value of %s arrives, in order, through a ring far smaller than it',
+  async (file) => {
+    const listener = listen({ bufferSize: 65_536 });
+    const feed = replay(listener, file, { speed: 'max' }).start();
+    await feed.done;
+    await listener.until('all ticks', ({ ticks }) => ticks.length === feed.counters.published);
 
-  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
-  expect(listener.ticks).toEqual(
-    lines.map((line) => {
-      const [time = '', price] = line.split(',');
-      return { ...NIFTY, type: 1, timestamp: Date.parse(`${time.replace(' ', 'T')}+05:30`), ltp: Number(price) };
-    }),
-  );
-  expect(feed.counters).toMatchObject({ published: lines.length, passes: 1, position: listener.ticks.at(-1)?.timestamp });
-  expect(feed.progress).toMatchObject({ lines: lines.length, malformed: 0 });
-  expect(feed.progress.bytesRead).toBe(feed.progress.bytesTotal);
-  expect(listener.stats.messagesLost).toBe(0);
-  expect(listener.hasPublisher).toBe(false);
-});
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    expect(listener.ticks).toEqual(
+      lines.map((line) => {
+        const [time = '', price] = line.split(',');
+        return { ...NIFTY, type: 1, timestamp: Date.parse(`${time.replace(' ', 'T')}+05:30`), ltp: Number(price) };
+      }),
+    );
+    expect(feed.counters).toMatchObject({
+      published: lines.length,
+      passes: 1,
+      position: listener.ticks.at(-1)?.timestamp,
+    });
+    expect(feed.progress).toMatchObject({ lines: lines.length, malformed: 0 });
+    expect(feed.progress.bytesRead).toBe(feed.progress.bytesTotal);
+    expect(listener.stats.messagesLost).toBe(0);
+    expect(listener.hasPublisher).toBe(false);
+  },
+);
 
 describe('the pace', () => {
   test('is never faster than the recording', async () => {
@@ -131,7 +138,9 @@ describe('a replay', () => {
     const feed = replay(listener, file, { speed: 'max', onMalformedLine: (line) => malformed.push(line) }).start();
     await feed.done;
     await listener.until('two ticks', ({ ticks }) => ticks.length === 2);
-    expect(malformed).toEqual([{ file, number: 2, text: 'nonsense', reason: expect.stringContaining('has 1 columns') }]);
+    expect(malformed).toEqual([
+      { file, number: 2, text: 'nonsense', reason: expect.stringContaining('has 1 columns') },
+    ]);
     expect(feed.progress.malformed).toBe(1);
   });
 

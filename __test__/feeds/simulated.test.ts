@@ -3,6 +3,8 @@ import { SimulatedFeed, type SimulatedFeedOptions } from '../../src/feeds/simula
 import { SimulatedMarket } from '../../src/feeds/market.ts';
 import type { RingOptions } from '../../src/shm/options.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
 import { Listener } from './listener.ts';
 
 const open: { close(): void | Promise<void> }[] = [];
@@ -86,6 +88,16 @@ describe('the simulated feed', () => {
     const volumes = listener.ticks.map(({ volume }) => volume as number);
     expect(volumes.every((volume, i) => i === 0 || volume > (volumes[i - 1] as number))).toBe(true);
     expect(listener.stats.messagesLost).toBe(0);
+  });
+
+  test('can be stopped while it waits for a reader that never reads', async () => {
+    const ring = { name: `test-simulated-full-${process.pid}`, policy: 'lossless', bufferSize: 8192 } as const;
+    const reader = new SharedMemorySubscriber(ring).start();
+    open.push({ close: () => void LockFreeRingBuffer.unlink(ring.name) }, reader);
+    const simulated = new SimulatedFeed({ ...ring, rate: 'max' }).start();
+    while (simulated.counters.stalls === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await simulated.stop();
+    expect(reader.poll().length).toBe(simulated.counters.published);
   });
 
   test('has the instruments that it was asked for', () => {

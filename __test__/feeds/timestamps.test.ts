@@ -71,9 +71,12 @@ describe('an offset from UTC', () => {
     expect(parseUtcOffset(offset)).toBe(minutes);
   });
 
-  test.each(['', 'IST', '5:30', '+15:00', '+05:60', 'Asia/Kolkata'])('%j is refused with what is expected', (offset) => {
-    expect(() => parseUtcOffset(offset)).toThrow(
-      expect.toSatisfy((error: unknown) => hasCode(error, 'ERR_INVALID_OPTION') && String(error).includes('+05:30')),
-    );
-  });
+  test.each(['', 'IST', '5:30', '+15:00', '+05:60', 'Asia/Kolkata'])(
+    '%j is refused with what is expected',
+    (offset) => {
+      expect(() => parseUtcOffset(offset)).toThrow(
+        expect.toSatisfy((error: unknown) => hasCode(error, 'ERR_INVALID_OPTION') && String(error).includes('+05:30')),
+      );
+    },
+  );
 });

@@ -38,7 +38,10 @@ export class SharedMemoryBrokerAdapter {
   /** @throws OpenAlgoShmError `ERR_INVALID_ARGUMENT` for a name that is no text or empty; `ERR_INVALID_OPTION` */
   constructor(brokerName: string, options: BrokerAdapterOptions = {}) {
     if (typeof brokerName !== 'string' || brokerName === '') {
-      throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', `brokerName must be the broker's name, got ${String(brokerName)}`);
+      throw new OpenAlgoShmError(
+        'ERR_INVALID_ARGUMENT',
+        `brokerName must be the broker's name, got ${String(brokerName)}`,
+      );
     }
     this.brokerName = brokerName;
     this.#publisher = new SharedMemoryPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });

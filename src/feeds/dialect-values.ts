@@ -130,7 +130,13 @@ export function readSide(key: string, value: unknown): DepthLevel[] {
   });
 }
 
-function readLevel(key: string, index: number, rawPrice: unknown, rawQuantity: unknown, rawOrders: unknown): DepthLevel {
+function readLevel(
+  key: string,
+  index: number,
+  rawPrice: unknown,
+  rawQuantity: unknown,
+  rawOrders: unknown,
+): DepthLevel {
   const price = numberOf(rawPrice);
   if (price === undefined) throw invalidNumber(`${key}[${index}].price`, rawPrice);
   const quantity = numberOf(rawQuantity);
@@ -160,7 +166,8 @@ function invalidField(key: string, value: unknown, expected: string): OpenAlgoSh
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'string') return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
+  if (typeof value === 'string')
+    return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
   if (typeof value === 'object' || typeof value === 'function') return `a value of type ${typeof value}`;
   return `${typeof value} ${String(value)}`;
 }

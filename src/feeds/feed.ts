@@ -27,7 +27,7 @@ export interface Feed<Counters extends FeedCounters = FeedCounters> {
    * @throws OpenAlgoShmError where the ring cannot be opened; `ERR_INVALID_ARGUMENT` at a second start
    */
   start(): this;
-  /** Ends the feed; resolves when its lane is given back. */
+  /** Ends the feed; resolves when its lane is given back, rejects with what made the feed fail before. */
   stop(): Promise<void>;
 }
 

@@ -36,7 +36,8 @@ export class JsonTicks implements TickLines {
 
   parse(line: string): Tick | undefined {
     const message = parseObject(line);
-    if (message['type'] === 'market_data') return completeTick(this.#normaliser.normalise(tickOf(message)), this.#instrument);
+    if (message['type'] === 'market_data')
+      return completeTick(this.#normaliser.normalise(tickOf(message)), this.#instrument);
     if (OTHER_MESSAGES.has(message['type']) || message['status'] === 'error') return undefined;
     return completeTick(this.#normaliser.normalise(message), this.#instrument);
   }

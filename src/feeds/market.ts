@@ -81,7 +81,11 @@ export class SimulatedMarket {
   }
 }
 
-function priceAll(instruments: ReturnType<typeof simulatedInstruments>, depthLevels: number, random: RandomStream): Quoted[] {
+function priceAll(
+  instruments: ReturnType<typeof simulatedInstruments>,
+  depthLevels: number,
+  random: RandomStream,
+): Quoted[] {
   const bySymbol = new Map<string, PricedInstrument>();
   return instruments.map((instrument) => {
     const underlying = 'underlying' in instrument ? bySymbol.get(instrument.underlying.symbol) : undefined;

@@ -143,7 +143,10 @@ export class PricedInstrument {
   /** An index has a price and no book, but clients of its depth want the price. */
   #depth(): MarketDepth {
     if (this.instrument.kind === 'index') return { buy: [], sell: [] };
-    return { buy: this.#side(this.#bid, -this.#levelGap, 0), sell: this.#side(this.#ask, this.#levelGap, this.#levels) };
+    return {
+      buy: this.#side(this.#bid, -this.#levelGap, 0),
+      sell: this.#side(this.#ask, this.#levelGap, this.#levels),
+    };
   }
 
   /** Levels from the best outwards, as far as the circuits let orders stand. */
@@ -195,7 +198,8 @@ export class PricedInstrument {
 /** What an instrument is worth at a price of its underlying, or of itself where it has none. */
 function priceOf(instrument: Instrument, spot: number): number {
   if (instrument.kind === 'future') return futureValue(spot, instrument.daysToExpiry);
-  if (instrument.kind === 'option') return optionValue(spot, instrument.strike, instrument.right, instrument.daysToExpiry);
+  if (instrument.kind === 'option')
+    return optionValue(spot, instrument.strike, instrument.right, instrument.daysToExpiry);
   return spot;
 }
 

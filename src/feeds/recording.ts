@@ -108,7 +108,10 @@ class Pass {
     for (const line of lines) {
       this.#number++;
       this.#progress.lines++;
-      this.#progress.bytesRead = Math.min(this.#progress.bytesRead + Buffer.byteLength(line) + 1, this.#progress.bytesTotal);
+      this.#progress.bytesRead = Math.min(
+        this.#progress.bytesRead + Buffer.byteLength(line) + 1,
+        this.#progress.bytesTotal,
+      );
       const tick = this.#tickOn(line.trim());
       if (tick !== undefined) yield tick;
     }

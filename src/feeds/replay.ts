@@ -53,7 +53,10 @@ export class ReplayFeed extends PublishingFeed<ReplayCounters> {
       if (signal.aborted) return;
       this.counters.passes++;
       if (this.#loop && this.counters.published === before) {
-        throw new OpenAlgoShmError('ERR_FILE', `${this.recording.file} holds no tick that could be replayed over and over`);
+        throw new OpenAlgoShmError(
+          'ERR_FILE',
+          `${this.recording.file} holds no tick that could be replayed over and over`,
+        );
       }
     } while (this.#loop);
   }

@@ -22,7 +22,10 @@ export async function* readLines(path: string): AsyncGenerator<readonly string[]
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE) {
-      throw new OpenAlgoShmError('ERR_FILE', `${path} has a line of more than ${MAX_LINE} characters: it is no file of ticks`);
+      throw new OpenAlgoShmError(
+        'ERR_FILE',
+        `${path} has a line of more than ${MAX_LINE} characters: it is no file of ticks`,
+      );
     }
     yield lines;
   }
