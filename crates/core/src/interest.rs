@@ -2,6 +2,7 @@
 //!
 //! One message says that one proxy wants one topic in some modes (none: no longer). A proxy repeats its
 //! whole interest every second, so a feed that starts late, or was lapped, is right again within a second.
+//! A message without a topic ends a repetition: what was missing in several is no longer wanted.
 
 use crate::error::Result;
 use crate::extent::Extent;
@@ -13,10 +14,10 @@ const WORDS: usize = TOPIC_WORD + TOPIC_WORDS;
 /// Bytes of a slot.
 pub const STRIDE: usize = (WORDS * 8).next_multiple_of(SLOT_ALIGN);
 
-/// One proxy's wish for one topic.
+/// One proxy's wish for one topic. `session` tells a lane's owner from the one before it.
 ///
 /// ```text
-/// word 0 stamp · 1 extent · 2 publish time · 3 modes (bit m for mode m) · 4 depth levels · 5 round · 6, 7 free
+/// word 0 stamp · 1 extent · 2 publish time · 3 modes (bit m for mode m) · 4 depth levels · 5 round · 6 session · 7 free
 ///      8 exchange, symbol
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

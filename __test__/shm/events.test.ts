@@ -1,0 +1,82 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { EventPublisher, EventReader, MAX_EVENT_BYTES, type RingEvent } from '../../src/shm/events.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { LivingProcess, until } from './living.ts';
+
+const name = `test-events-${process.pid}`;
+const open: { close(): void }[] = [];
+
+function publisher(ownerName = 'openalgo'): EventPublisher {
+  const made = new EventPublisher({ name, ownerName });
+  open.push(made);
+  return made;
+}
+
+function reader(): { events: [RingEvent, string][]; reader: EventReader } {
+  const made = new EventReader({ name });
+  open.push(made);
+  const events: [RingEvent, string][] = [];
+  made.onEvent((event, from) => events.push([event, from]));
+  return { events, reader: made };
+}
+
+const order = {
+  type: 'order_update',
+  user_id: 'u',
+  orderid: '240',
+  symbol: 'NIFTY25AUG26FUT',
+  rejection_reason: '₹ too low',
+};
+
+afterEach(() => {
+  for (const handle of open.splice(0)) handle.close();
+  LockFreeRingBuffer.unlink(`${name}.events`);
+});
+
+describe('an event', () => {
+  test('reaches every reader whole, with the name of the feed', async () => {
+    const [one, two] = [reader(), reader()];
+    publisher().publish(order);
+    await until('both have it', () => one.events.length + two.events.length === 2);
+    expect(one.events).toEqual([[order, 'openalgo']]);
+    expect(two.events).toEqual([[order, 'openalgo']]);
+  });
+
+  test('comes from another process', async () => {
+    const { events } = reader();
+    const feed = LivingProcess.script(new URL('telling.mjs', import.meta.url), [name, JSON.stringify(order)]);
+    await until('it has come', () => events.length === 1);
+    expect(events).toEqual([[order, 'teller']]);
+    await feed.end();
+  });
+
+  test('may take all of its room and no byte more', async () => {
+    const { events } = reader();
+    const feed = publisher();
+    const overhead = JSON.stringify({ type: 'order_update', text: '' }).length;
+    const longest = { type: 'order_update', text: 'x'.repeat(MAX_EVENT_BYTES - overhead) };
+    feed.publish(longest);
+    await until('it has come', () => events.length === 1);
+    expect(events[0]![0]).toEqual(longest);
+    expect(() => feed.publish({ ...longest, text: `${longest.text}x` })).toThrow(
+      expect.objectContaining({ code: 'ERR_MESSAGE_TOO_LONG' }),
+    );
+  });
+
+  test('follows those before it in order, through bursts', async () => {
+    const { events } = reader();
+    const feed = publisher();
+    for (let i = 0; i < 300; i++) feed.publish({ type: 'order_update', i });
+    await until('all have come', () => events.length === 300);
+    expect(events.map(([event]) => event['i'])).toEqual(Array.from({ length: 300 }, (_, i) => i));
+  });
+
+  test('that was overwritten before it was read is counted', async () => {
+    const { events, reader: consumer } = reader();
+    const feed = publisher();
+    for (let i = 0; i < 5_000; i++) feed.publish({ type: 'order_update', i });
+    await until('the newest has come', () => events.at(-1)?.[0]['i'] === 4_999);
+    expect(events.length + consumer.getStats().eventsLost).toBe(5_000);
+    expect(consumer.getStats().eventsLost).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,223 @@
+import { NativePublisher, NativeRing, NativeSubscriber } from '#native';
+import { OpenAlgoShmError } from '../errors.ts';
+import { native } from './native.ts';
+import { nativeOptions, type RingOptions } from './options.ts';
+import { ringStats, type RingStats } from './ring-buffer.ts';
+
+/** The rings that stand beside a ring of ticks: `NAME.interest` and `NAME.events`. */
+export type CompanionKind = 'interest' | 'events';
+
+/** A companion's shape does not follow its ring's: it is small, and its slots have one size. */
+const SHAPES = {
+  interest: { lanes: 64, consumers: 64, bufferSize: 2 * 1024 * 1024 },
+  events: { lanes: 32, consumers: 64, bufferSize: 1024 * 1024 },
+} as const;
+
+/** Messages of one call to the core. */
+const BATCH = 64;
+
+/** The slots of one call, as the numbers, the whole words' halves and the bytes that they are. */
+export class Slots {
+  readonly words: number;
+  readonly f64: Float64Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly bytes: Buffer;
+
+  constructor(stride: number) {
+    this.words = stride / 8;
+    this.f64 = new Float64Array(this.words * BATCH);
+    this.i32 = new Int32Array(this.f64.buffer);
+    this.u32 = new Uint32Array(this.f64.buffer);
+    this.bytes = Buffer.from(this.f64.buffer);
+  }
+}
+
+function join(kind: CompanionKind, ringName: string | undefined): NativeRing {
+  const { name } = nativeOptions(ringName === undefined ? {} : { name: ringName });
+  const options: RingOptions = { ...SHAPES[kind], name: `${name}.${kind}` };
+  return native(() => NativeRing.createOrAttach(nativeOptions(options, kind)));
+}
+
+/** False where the newer segment cannot be joined yet: the next look tries again. */
+function opens(open: () => void): boolean {
+  try {
+    open();
+    return true;
+  } catch (error) {
+    if (error instanceof OpenAlgoShmError) return false;
+    throw error;
+  }
+}
+
+/** The owner of a lane of a companion ring. Goes on with the newer segment when the ring was created anew. */
+export class CompanionWriter {
+  readonly #kind: CompanionKind;
+  readonly #ringName: string | undefined;
+  readonly #owner: string;
+  #ring!: NativeRing;
+  #publisher!: NativePublisher;
+  #commit!: (count?: number) => number;
+  #slots!: Slots;
+  #filled = 0;
+  #closed = false;
+
+  /** @throws `ERR_NO_FREE_LANE` and those of opening a ring */
+  constructor(kind: CompanionKind, ringName: string | undefined, owner: string) {
+    this.#kind = kind;
+    this.#ringName = ringName;
+    this.#owner = owner;
+    this.#open();
+  }
+
+  /** Fills in one message; `fill` gets the slots and the first word of its own, and returns its length in words. */
+  write(fill: (slots: Slots, at: number) => number): void {
+    if (this.#filled === BATCH) this.flush();
+    const slots = this.#slots;
+    const at = this.#filled * slots.words;
+    slots.f64[at + 1] = fill(slots, at);
+    this.#filled++;
+  }
+
+  /** Publishes what was written. */
+  flush(): void {
+    const count = this.#filled;
+    if (count === 0 || this.#closed) return;
+    this.#filled = 0;
+    native(() => this.#commit(count));
+  }
+
+  /** Moves to the newer segment if the ring was created anew; true if it was. */
+  follow(): boolean {
+    if (this.#closed || native(() => this.#ring.isCurrent())) return false;
+    const release = this.#releaser();
+    if (!opens(() => this.#open())) return false;
+    release();
+    return true;
+  }
+
+  /** Publishes what was written and gives the lane back. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    this.#releaser()();
+  }
+
+  #open(): void {
+    const ring = join(this.#kind, this.#ringName);
+    const slots = new Slots(ring.info().stride);
+    const publisher = native(() => new NativePublisher(ring, this.#owner, slots.f64));
+    this.#ring = ring;
+    this.#slots = slots;
+    this.#publisher = publisher;
+    this.#commit = publisher.commit();
+    this.#filled = 0;
+  }
+
+  #releaser(): () => void {
+    const [publisher, ring] = [this.#publisher, this.#ring];
+    return () => {
+      publisher.close();
+      ring.close();
+    };
+  }
+}
+
+/** Reads a companion ring message by message. Goes on with the newer segment when the ring was created anew. */
+export class CompanionReader {
+  readonly #kind: CompanionKind;
+  readonly #ringName: string | undefined;
+  readonly #reader: string;
+  readonly #each: (slots: Slots, at: number, lane: number) => void;
+  readonly #afterwards: () => void;
+  #ring!: NativeRing;
+  #subscriber!: NativeSubscriber;
+  #closed = false;
+
+  /**
+   * @param each gets the slots, the first word of a message's own, and its lane
+   * @param afterwards is called after each batch
+   * @throws those of opening a ring
+   */
+  constructor(
+    kind: CompanionKind,
+    ringName: string | undefined,
+    reader: string,
+    each: (slots: Slots, at: number, lane: number) => void,
+    afterwards: () => void = () => {},
+  ) {
+    this.#kind = kind;
+    this.#ringName = ringName;
+    this.#reader = reader;
+    this.#each = each;
+    this.#afterwards = afterwards;
+    this.#open();
+  }
+
+  /** The ring and its lanes now. */
+  ringStats(): RingStats {
+    return ringStats(native(() => this.#ring.stats()));
+  }
+
+  /** Name of a lane's owner. */
+  ownerOf(lane: number): string {
+    return native(() => this.#subscriber.publisherOf(lane));
+  }
+
+  /** Messages that were overwritten before they were read. */
+  get messagesLost(): number {
+    return native(() => this.#subscriber.stats()).messagesLost;
+  }
+
+  /** Moves to the newer segment if the ring was created anew; true if it was. */
+  follow(): boolean {
+    if (this.#closed || native(() => this.#ring.isCurrent())) return false;
+    const release = this.#releaser();
+    if (!opens(() => this.#open())) return false;
+    release();
+    return true;
+  }
+
+  /** Leaves the ring. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#releaser()();
+  }
+
+  #open(): void {
+    const ring = join(this.#kind, this.#ringName);
+    const slots = new Slots(ring.info().stride);
+    const subscriber = native(() => new NativeSubscriber(ring, this.#reader, false, undefined, slots.f64));
+    const pollInto = subscriber.pollInto();
+    this.#ring = ring;
+    this.#subscriber = subscriber;
+    native(() => subscriber.onReady('sleep', () => this.#drain(subscriber, pollInto, slots)));
+  }
+
+  #drain(subscriber: NativeSubscriber, pollInto: (max: number) => number, slots: Slots): void {
+    const isMine = () => !this.#closed && this.#subscriber === subscriber;
+    try {
+      while (isMine()) {
+        const count = pollInto(BATCH);
+        if (count === 0) break;
+        // The upper sixteen bits of a copy's word 1 are its lane.
+        for (let i = 0, at = 0; i < count && isMine(); i++, at += slots.words) {
+          this.#each(slots, at, slots.u32[(at + 1) * 2 + 1]! >>> 16);
+        }
+      }
+      if (isMine()) this.#afterwards();
+    } finally {
+      if (isMine()) subscriber.arm();
+    }
+  }
+
+  #releaser(): () => void {
+    const [subscriber, ring] = [this.#subscriber, this.#ring];
+    return () => {
+      subscriber.close();
+      ring.close();
+    };
+  }
+}
