@@ -1,8 +1,11 @@
+import { Unpackr } from 'msgpackr';
 import { afterEach, describe, expect, test } from 'vitest';
 import { SharedMemoryPublisher, type PublisherOptions } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
-import { ENTRY_INTS, TickEncoder } from '../../src/shm/tick-encoder.ts';
+import { ENTRY_INTS, MESSAGE_PACK, TickEncoder } from '../../src/shm/tick-encoder.ts';
 
+// As a number, like JSON: by default this library reads 64-bit integers as BigInt.
+const unpackr = new Unpackr({ int64AsType: 'number' });
 const name = `test-encoder-${process.pid}`;
 const open: { close(): void }[] = [];
 
@@ -98,6 +101,31 @@ describe('an encoder', () => {
     reader.wantExchange('NFO', 0);
     writer.publishMarketData('B', { exchange: 'NFO', ltp: 3 });
     expect(drain(reader)).toEqual([]);
+  });
+
+  test('writes the same message as MessagePack for who wants it', () => {
+    const reader = encoder();
+    const topic = reader.topic('NSE', 'TCS');
+    reader.want(topic, (1 << 3) | (1 << (3 + MESSAGE_PACK)));
+    publisher().publishMarketData('TCS', {
+      ltp: 150.25,
+      volume: 2 ** 40,
+      change: -3,
+      tradable: 1,
+      depth: { buy: [{ price: 150.2, quantity: 5 }], sell: [] },
+    });
+    expect(reader.drain()).toBe(2);
+    const frames = [0, 1].map((i) => {
+      const [, variant, offset, length] = reader.entries.subarray(i * ENTRY_INTS) as unknown as number[];
+      return { variant, frame: reader.arena.subarray(offset, offset! + length!) };
+    });
+    expect(frames.map(({ variant }) => variant)).toEqual([7, 3]);
+    expect(frames[0]!.frame[0]).toBe(0x82);
+    expect(unpackr.unpack(frames[0]!.frame.subarray(4))).toEqual(JSON.parse(textOf(frames[1]!.frame)));
+    const snapshot = reader.snapshot(topic, 3 + MESSAGE_PACK)!;
+    expect(unpackr.unpack(snapshot.subarray(4))).toMatchObject({ snapshot: true, data: { ltp: 150.25 } });
+    expect(reader.snapshot(topic, 4)).toBeNull();
+    expect(reader.snapshot(topic, 8)).toBeNull();
   });
 
   test('has the last tick of every topic as a snapshot with its age', () => {

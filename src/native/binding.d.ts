@@ -67,14 +67,14 @@ export declare class NativeTickEncoder {
   topic(exchange: string, symbol: string): number
   topicName(topic: number): NativeTopic | null
   topicCount(): number
-  /** Sets the wanted modes of a topic, bit m for mode m. */
-  want(topic: number, modes: number): void
-  /** Sets the wanted modes of all topics of an exchange, or of all with "*". */
-  wantExchange(exchange: string, modes: number): void
+  /** Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack. */
+  want(topic: number, variants: number): void
+  /** Sets the wanted variants of all topics of an exchange, or of all with "*". */
+  wantExchange(exchange: string, variants: number): void
   /** Encodes what is in the ring, as far as there is room; returns the number of entries. */
   drain(): number
-  /** The last tick of a topic for a subscriber of this mode, as a frame. */
-  snapshot(topic: number, mode: number): Buffer | null
+  /** The last tick of a topic for a subscriber of this variant (mode, plus 4 for MessagePack), as a frame. */
+  snapshot(topic: number, variant: number): Buffer | null
   /** Calls back on the event loop once there is something to drain; silent until `arm` is called again. */
   onReady(wait: string, callback: () => void): void
   /** Rings again as soon as there is something to drain. */

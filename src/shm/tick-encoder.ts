@@ -1,6 +1,5 @@
 import { NativeRing, NativeTickEncoder } from '#native';
 import { OpenAlgoShmError } from '../errors.ts';
-import type { Mode } from '../message.ts';
 import { native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingInfo, type RingStats } from './ring-buffer.ts';
@@ -25,16 +24,19 @@ export interface LatencyPercentiles {
   mean: number;
 }
 
-/** Numbers of an entry: topic, mode, offset, length. */
+/** Numbers of an entry: topic, variant, offset, length. */
 export const ENTRY_INTS = 4;
+/** Added to a mode for its MessagePack variant. */
+export const MESSAGE_PACK = 4;
 /** Most entries of one drain. */
 const MAX_ENTRIES = 16_384;
 /** Bytes that the frames of one tick of a ring can take at most: the core checks it. */
-const longestTick = (depthLevels: number): number => 3 * (8192 + 220 * depthLevels);
+const longestTick = (depthLevels: number): number => 6 * (8192 + 220 * depthLevels);
 
 /**
  * Reads a ring and gives each tick that somebody wants as a finished WebSocket text frame, once for each
- * wanted mode. Keeps the last tick of every topic.
+ * wanted variant: a mode as JSON (the mode's number) or as MessagePack (the mode plus {@link MESSAGE_PACK}).
+ * Keeps the last tick of every topic.
  */
 export class TickEncoder {
   readonly #options: TickEncoderOptions;
@@ -43,7 +45,7 @@ export class TickEncoder {
   readonly #encoder: NativeTickEncoder;
   /** The frames of the last drain, header included; overwritten by the next. */
   readonly arena: Buffer;
-  /** Four numbers a frame: topic, the subscriber's mode, offset in the arena, length in bytes. The frames of one tick follow one another, highest mode first. */
+  /** Four numbers a frame: topic, variant, offset in the arena, length in bytes. The frames of one tick follow one another, descending by variant. */
   readonly entries: Int32Array;
   /** Publish time of each frame's tick, ns of `process.hrtime`'s clock. */
   readonly publishNs: Float64Array;
@@ -87,14 +89,14 @@ export class TickEncoder {
     return native(() => this.#encoder.topicCount());
   }
 
-  /** Sets which modes of a topic are wanted: bit m (`1 << m`) for mode m, 0 for none. */
-  want(topic: number, modes: number): void {
-    native(() => this.#encoder.want(topic, modes));
+  /** Sets which variants of a topic are wanted: bit v (`1 << v`) for variant v, 0 for none. */
+  want(topic: number, variants: number): void {
+    native(() => this.#encoder.want(topic, variants));
   }
 
-  /** Sets which modes are wanted of every topic of an exchange, or of every exchange with `*`, beside what is wanted of the topics themselves. */
-  wantExchange(exchange: string, modes: number): void {
-    native(() => this.#encoder.wantExchange(exchange, modes));
+  /** Sets which variants are wanted of every topic of an exchange, or of every exchange with `*`, beside what is wanted of the topics themselves. */
+  wantExchange(exchange: string, variants: number): void {
+    native(() => this.#encoder.wantExchange(exchange, variants));
   }
 
   /** Reads what is in the ring, as far as the arena has room; returns the number of entries. 0: nothing that somebody wants was there. */
@@ -102,9 +104,9 @@ export class TickEncoder {
     return this.#encoder.drain();
   }
 
-  /** The last tick that a subscriber of this mode would have got, as a frame marked `snapshot`; null if there was none. */
-  snapshot(topic: number, mode: Mode): Buffer | null {
-    return native(() => this.#encoder.snapshot(topic, mode));
+  /** The last tick that a subscriber of this variant would have got, as a frame marked `snapshot`; null if there was none. */
+  snapshot(topic: number, variant: number): Buffer | null {
+    return native(() => this.#encoder.snapshot(topic, variant));
   }
 
   /** Calls back on the event loop once there is something to drain; silent until {@link arm}. */

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::clock;
 use crate::consumer::Consumer;
-use crate::encode::{Context, TopicText, longest_frame, write_frame};
+use crate::encode::{Context, Format, TopicText, longest_frame, write_frame};
 use crate::error::Result;
 use crate::extent::Extent;
 use crate::message::{EXCHANGE_BYTES, MessageView, Mode, TOPIC_WORDS, text_from, topic_words};
@@ -17,21 +17,39 @@ use crate::ring::LockFreeRingBuffer;
 
 /// Most topics whose ticks are kept; ticks of further ones are counted and dropped. All brokers' symbols together are about 150,000.
 pub const MAX_TOPICS: usize = 262_144;
-/// Numbers of an entry: topic, mode, offset in bytes, length in bytes.
+/// Numbers of an entry: topic, variant, offset in bytes, length in bytes.
 pub const ENTRY_WORDS: usize = 4;
 /// Latencies above this (10 s) are recorded as this.
 const LONGEST_LATENCY_NS: u64 = 10_000_000_000;
 /// Every exchange, in [`TickEncoder::want_exchange`].
 pub const ANY: &str = "*";
 
-/// The modes that somebody wants: bit m for mode m.
-pub type Modes = u8;
+/// The variants of a tick that somebody wants: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
+pub type Variants = u8;
+
+/// Number of the variant of a mode in a format: its bit in [`Variants`].
+const fn variant_of(mode: Mode, format: Format) -> u8 {
+    mode as u8 + 4 * format as u8
+}
+
+/// The mode and format of a variant's number.
+fn mode_and_format(variant: u8) -> Option<(Mode, Format)> {
+    VARIANTS.into_iter().find(|&(mode, format)| variant_of(mode, format) == variant)
+}
+
+/// Every variant in the order of a tick's frames: descending, so that the first that a client wants is its highest mode.
+const VARIANTS: [(Mode, Format); 6] = [
+    (Mode::Depth, Format::MessagePack),
+    (Mode::Quote, Format::MessagePack),
+    (Mode::Ltp, Format::MessagePack),
+    (Mode::Depth, Format::Json),
+    (Mode::Quote, Format::Json),
+    (Mode::Ltp, Format::Json),
+];
 
 struct Topic {
-    exchange: String,
-    symbol: String,
     text: TopicText,
-    wanted: Modes,
+    wanted: Variants,
     /// Numbers of the messages of each mode.
     sequences: [u64; 3],
     /// Newest tick of each mode.
@@ -66,8 +84,8 @@ pub struct TickEncoder {
     consumer: Consumer,
     topics: Vec<Topic>,
     index: HashMap<[u64; TOPIC_WORDS], u32, RandomState>,
-    /// Modes wanted of every topic of an exchange, or of all with [`ANY`].
-    exchanges: HashMap<String, Modes>,
+    /// Variants wanted of every topic of an exchange, or of all with [`ANY`].
+    exchanges: HashMap<String, Variants>,
     publishers: PublisherNames,
     /// Drained records and the frames made of them, kept for their memory.
     records: Vec<u64>,
@@ -96,7 +114,7 @@ impl TickEncoder {
 
     /// Bytes that the frames of one tick can take: the least room to give to [`drain`](Self::drain).
     pub fn longest_tick(&self) -> usize {
-        3 * longest_frame(2 * self.consumer.ring().layout().depth_levels)
+        VARIANTS.len() * longest_frame(2 * self.consumer.ring().layout().depth_levels)
     }
 
     /// The number of a topic, stable for this encoder's life; `None` when there are [`MAX_TOPICS`] already.
@@ -110,7 +128,7 @@ impl TickEncoder {
 
     /// Exchange and symbol of a topic.
     pub fn topic_name(&self, topic: u32) -> Option<(&str, &str)> {
-        self.topics.get(topic as usize).map(|topic| (topic.exchange.as_str(), topic.symbol.as_str()))
+        self.topics.get(topic as usize).map(|topic| (topic.text.exchange(), topic.text.symbol()))
     }
 
     /// Number of topics seen or asked for.
@@ -118,26 +136,26 @@ impl TickEncoder {
         self.topics.len()
     }
 
-    /// Sets which modes of a topic are wanted.
-    pub fn want(&mut self, topic: u32, modes: Modes) {
+    /// Sets which variants of a topic are wanted.
+    pub fn want(&mut self, topic: u32, variants: Variants) {
         if let Some(topic) = self.topics.get_mut(topic as usize) {
-            topic.wanted = modes;
+            topic.wanted = variants;
         }
     }
 
-    /// Sets which modes are wanted of every topic of an exchange, or of all exchanges with [`ANY`],
+    /// Sets which variants are wanted of every topic of an exchange, or of all exchanges with [`ANY`],
     /// beside what is wanted of the topic itself.
-    pub fn want_exchange(&mut self, exchange: &str, modes: Modes) {
-        if modes == 0 {
+    pub fn want_exchange(&mut self, exchange: &str, variants: Variants) {
+        if variants == 0 {
             self.exchanges.remove(exchange);
         } else {
-            self.exchanges.insert(exchange.to_owned(), modes);
+            self.exchanges.insert(exchange.to_owned(), variants);
         }
     }
 
     /// Reads what is in the ring, as far as there is room, and writes the frames into `arena`, four
-    /// numbers each into `entries` (topic, mode, offset, length) and the publish times (ns) into `stamps`.
-    /// Returns the number of entries; the entries of one tick follow one another, highest mode first.
+    /// numbers each into `entries` (topic, variant, offset, length) and the publish times (ns) into `stamps`.
+    /// Returns the number of entries; the entries of one tick follow one another, descending by variant.
     pub fn drain(&mut self, arena: &mut [u8], entries: &mut [i32], stamps: &mut [f64]) -> usize {
         let now = clock::monotonic_ns();
         self.wall_offset_ns = clock::wall_ns() as i64 - now as i64;
@@ -148,7 +166,7 @@ impl TickEncoder {
         loop {
             let room = (arena.len() - out.len()) / longest;
             let places = (entries.len() / ENTRY_WORDS).min(stamps.len()) - count;
-            let max = room.min(places / 3).min(64);
+            let max = room.min(places / VARIANTS.len()).min(64);
             if max == 0 || self.drain_some(max, now, &mut out, entries, stamps, &mut count) < max {
                 break;
             }
@@ -173,8 +191,8 @@ impl TickEncoder {
         records.resize(max.max(records.len() / slot_words) * slot_words, 0);
         let read = self.consumer.poll_into(&mut records, max);
         for record in records.chunks_exact(slot_words).take(read) {
-            self.encode(&ring, record, now, out, |topic, mode, offset, length, stamp| {
-                let entry = [topic as i32, mode as i32, offset as i32, length as i32];
+            self.encode(&ring, record, now, out, |topic, variant, offset, length, stamp| {
+                let entry = [topic as i32, i32::from(variant), offset as i32, length as i32];
                 entries[*count * ENTRY_WORDS..][..ENTRY_WORDS].copy_from_slice(&entry);
                 stamps[*count] = stamp as f64;
                 *count += 1;
@@ -190,7 +208,7 @@ impl TickEncoder {
         record: &[u64],
         now: u64,
         out: &mut Vec<u8>,
-        mut entry: impl FnMut(u32, Mode, usize, usize, u64),
+        mut entry: impl FnMut(u32, u8, usize, usize, u64),
     ) {
         let tick = MessageView::new(record);
         let stamp = tick.publish_ns();
@@ -201,33 +219,35 @@ impl TickEncoder {
         };
         let publisher = self.publishers.of(ring, tick.lane());
         let topic = &mut self.topics[id as usize];
-        let wanted = topic.wanted | wanted_of_exchange(&self.exchanges, &topic.exchange);
-        for mode in [Mode::Depth, Mode::Quote, Mode::Ltp] {
-            if mode > tick.mode() {
+        let wanted = topic.wanted | wanted_of_exchange(&self.exchanges, topic.text.exchange());
+        for sequence in &mut topic.sequences[..tick.mode() as usize] {
+            *sequence += 1;
+        }
+        for (mode, format) in VARIANTS {
+            let variant = variant_of(mode, format);
+            if mode > tick.mode() || wanted >> variant & 1 == 0 {
                 continue;
             }
-            let sequence = &mut topic.sequences[mode as usize - 1];
-            *sequence += 1;
-            if wanted >> mode as u8 & 1 == 1 {
-                let start = out.len();
-                let context = Context {
-                    mode,
-                    sequence: *sequence,
-                    broker: self.publishers.name(publisher),
-                    wall_offset_ns: self.wall_offset_ns,
-                    snapshot_age_ms: None,
-                };
-                write_frame(out, &topic.text, tick, &context);
-                entry(id, mode, start, out.len() - start, stamp);
-            }
+            let start = out.len();
+            let context = Context {
+                format,
+                mode,
+                sequence: topic.sequences[mode as usize - 1],
+                broker: self.publishers.name(publisher),
+                wall_offset_ns: self.wall_offset_ns,
+                snapshot_age_ms: None,
+            };
+            write_frame(out, &topic.text, tick, &context);
+            entry(id, variant, start, out.len() - start, stamp);
         }
         topic.last[tick.mode() as usize - 1] =
             Some(LastTick::keep(topic.last[tick.mode() as usize - 1].take(), record, publisher));
     }
 
-    /// The last tick that a subscriber of this mode would have got, as a frame that says it is a snapshot
-    /// and how old it is. False if there was none.
-    pub fn snapshot(&mut self, topic: u32, mode: Mode, out: &mut Vec<u8>) -> bool {
+    /// The last tick that a subscriber of this variant would have got, as a frame that says it is a
+    /// snapshot and how old it is. False if there was none, or no such variant.
+    pub fn snapshot(&mut self, topic: u32, variant: u8, out: &mut Vec<u8>) -> bool {
+        let Some((mode, format)) = mode_and_format(variant) else { return false };
         let Some(topic) = self.topics.get(topic as usize) else { return false };
         let newest = topic.last[mode as usize - 1..]
             .iter()
@@ -237,6 +257,7 @@ impl TickEncoder {
         let tick = MessageView::new(&last.words);
         let now = clock::monotonic_ns();
         let context = Context {
+            format,
             mode,
             sequence: topic.sequences[mode as usize - 1],
             broker: self.publishers.name(last.publisher),
@@ -298,8 +319,6 @@ impl TickEncoder {
         let id = self.topics.len() as u32;
         self.topics.push(Topic {
             text: TopicText::new(&exchange, &symbol),
-            exchange,
-            symbol,
             wanted: 0,
             sequences: [0; 3],
             last: [const { None }; 3],
@@ -309,7 +328,7 @@ impl TickEncoder {
     }
 }
 
-fn wanted_of_exchange(exchanges: &HashMap<String, Modes>, exchange: &str) -> Modes {
+fn wanted_of_exchange(exchanges: &HashMap<String, Variants>, exchange: &str) -> Variants {
     if exchanges.is_empty() {
         return 0;
     }

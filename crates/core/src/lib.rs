@@ -26,7 +26,7 @@ mod wait;
 
 pub use consumer::{Consumer, ConsumerOptions, Start};
 pub use doorbell::Doorbell;
-pub use encoder::{ANY, ENTRY_WORDS, Latency, MAX_TOPICS, Modes, TickEncoder};
+pub use encoder::{ANY, ENTRY_WORDS, Latency, MAX_TOPICS, TickEncoder, Variants};
 pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::{

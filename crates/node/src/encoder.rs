@@ -2,8 +2,7 @@
 
 use napi::bindgen_prelude::{Buffer, Float64Array, Function, Int32Array, Uint8Array};
 use napi_derive::napi;
-use openalgo_shm_core::message::Mode;
-use openalgo_shm_core::{Doorbell, Modes, TickEncoder};
+use openalgo_shm_core::{Doorbell, TickEncoder, Variants};
 
 use crate::error::{Result, argument, closed, convert};
 use crate::ring::NativeRing;
@@ -85,17 +84,17 @@ impl NativeTickEncoder {
         Ok(self.open()?.encoder.topic_count() as u32)
     }
 
-    /// Sets the wanted modes of a topic, bit m for mode m.
+    /// Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
     #[napi(catch_unwind)]
-    pub fn want(&mut self, topic: u32, modes: u32) -> Result<()> {
-        self.open()?.encoder.want(topic, modes as Modes);
+    pub fn want(&mut self, topic: u32, variants: u32) -> Result<()> {
+        self.open()?.encoder.want(topic, variants as Variants);
         Ok(())
     }
 
-    /// Sets the wanted modes of all topics of an exchange, or of all with "*".
+    /// Sets the wanted variants of all topics of an exchange, or of all with "*".
     #[napi(catch_unwind)]
-    pub fn want_exchange(&mut self, exchange: String, modes: u32) -> Result<()> {
-        self.open()?.encoder.want_exchange(&exchange, modes as Modes);
+    pub fn want_exchange(&mut self, exchange: String, variants: u32) -> Result<()> {
+        self.open()?.encoder.want_exchange(&exchange, variants as Variants);
         Ok(())
     }
 
@@ -109,13 +108,12 @@ impl NativeTickEncoder {
         Ok(open.encoder.drain(arena, entries, stamps) as u32)
     }
 
-    /// The last tick of a topic for a subscriber of this mode, as a frame.
+    /// The last tick of a topic for a subscriber of this variant (mode, plus 4 for MessagePack), as a frame.
     #[napi(catch_unwind)]
-    pub fn snapshot(&mut self, topic: u32, mode: u32) -> Result<Option<Buffer>> {
-        let mode = u8::try_from(mode).ok().and_then(Mode::from_u8);
-        let mode = mode.ok_or_else(|| argument("mode: expected 1, 2 or 3".to_owned()))?;
+    pub fn snapshot(&mut self, topic: u32, variant: u32) -> Result<Option<Buffer>> {
         let mut frame = Vec::new();
-        Ok(self.open()?.encoder.snapshot(topic, mode, &mut frame).then(|| frame.into()))
+        let variant = u8::try_from(variant).unwrap_or(u8::MAX);
+        Ok(self.open()?.encoder.snapshot(topic, variant, &mut frame).then(|| frame.into()))
     }
 
     /// Calls back on the event loop once there is something to drain; silent until `arm` is called again.

@@ -1,28 +1,15 @@
-//! A tick as the bytes that go to WebSocket clients: one complete, unmasked text frame of JSON.
-//!
-//! The text has OpenAlgo's form, with two additions that its clients ignore: `seq`, and for snapshots
-//! `snapshot` and `age_ms`. Whole numbers are printed as integers (typed clients insist on it), NaN and
-//! infinities as `null`.
+//! JSON. Whole numbers are printed as integers (typed clients insist on it), NaN and infinities as `null`.
 
-use crate::message::{DepthLevel, FIELD_COUNT, Field, MessageView, Mode};
-
-/// Bytes of the frame's header: every tick's text is longer than 125 bytes and shorter than 65,536.
-pub const FRAME_HEADER_BYTES: usize = 4;
-const TEXT_FRAME: u8 = 0x81;
-const LENGTH_IN_TWO_BYTES: u8 = 126;
+use super::Context;
+use super::members::{self, Value};
+use crate::message::{DepthLevel, MessageView, Mode};
 
 /// Whole numbers up to this are exact in an f64.
 const EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// Bytes that a frame with `levels` depth levels on both sides together can at most have.
-pub const fn longest_frame(levels: usize) -> usize {
-    // Topic twice with every byte escaped as \u00xx, publisher, numbers of at most 25 bytes with their longest name twice.
-    FRAME_HEADER_BYTES + 256 + 2 * 64 * 6 + 48 * 6 + FIELD_COUNT * 2 * 50 + levels * 110
-}
-
 /// The constant parts of a topic's messages, escaped once.
 #[derive(Debug, Clone)]
-pub(crate) struct TopicText {
+pub(super) struct TopicText {
     /// Up to the subscriber's mode.
     head: Box<[u8]>,
     /// From the data's brace to the tick's mode.
@@ -30,7 +17,7 @@ pub(crate) struct TopicText {
 }
 
 impl TopicText {
-    pub(crate) fn new(exchange: &str, symbol: &str) -> Self {
+    pub(super) fn new(exchange: &str, symbol: &str) -> Self {
         let mut topic = Vec::new();
         topic.extend_from_slice(b"\"symbol\":");
         write_text(&mut topic, symbol);
@@ -44,29 +31,13 @@ impl TopicText {
     }
 }
 
-/// What a frame says beside the tick itself.
-pub(crate) struct Context<'a> {
-    /// The subscriber's mode.
-    pub mode: Mode,
-    /// Number of the message in its topic and mode.
-    pub sequence: u64,
-    /// Name of the publisher.
-    pub broker: &'a str,
-    /// Add this to a publish time to get wall-clock ms since 1970.
-    pub wall_offset_ns: i64,
-    /// For a snapshot: how old the tick is, ms.
-    pub snapshot_age_ms: Option<u64>,
-}
-
-/// Appends the frame.
-pub(crate) fn write_frame(
+/// Appends the message.
+pub(super) fn write_message(
     out: &mut Vec<u8>,
     topic: &TopicText,
     tick: MessageView<'_>,
     context: &Context<'_>,
 ) {
-    let start = out.len();
-    out.extend_from_slice(&[TEXT_FRAME, LENGTH_IN_TWO_BYTES, 0, 0]);
     out.extend_from_slice(&topic.head);
     out.push(b'0' + context.mode as u8);
     out.extend_from_slice(b",\"seq\":");
@@ -77,49 +48,19 @@ pub(crate) fn write_frame(
     }
     out.extend_from_slice(&topic.data);
     out.push(b'0' + tick.mode() as u8);
-    write_fields(out, tick, context.wall_offset_ns);
+    members::for_each(tick, context.wall_offset_ns, |name, value| {
+        write_name(out, name);
+        match value {
+            Value::Number(number) => write_number(out, number),
+            Value::Boolean(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
+        }
+    });
     if tick.mode() == Mode::Depth || tick.buys().len() + tick.sells().len() > 0 {
         write_depth(out, tick);
     }
     out.extend_from_slice(b"},\"broker\":");
     write_text(out, context.broker);
     out.push(b'}');
-    let length = (out.len() - start - FRAME_HEADER_BYTES) as u16;
-    out[start + 2..start + FRAME_HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-}
-
-fn write_fields(out: &mut Vec<u8>, tick: MessageView<'_>, wall_offset_ns: i64) {
-    for field in Field::ALL {
-        let Some(value) = tick.field(field) else { continue };
-        match field {
-            Field::Ltt | Field::Timestamp | Field::ExchangeTimestamp => {
-                write_member(out, field.name(), value.round())
-            }
-            Field::Tradable => {
-                write_name(out, field.name());
-                out.extend_from_slice(if value == 0.0 { b"false" } else { b"true" });
-            }
-            _ => write_member(out, field.name(), value),
-        }
-        // OpenAlgo's clients read these under other names than most of its adapters write.
-        if let Some(alias) = alias(field) {
-            write_member(out, alias, value);
-        }
-    }
-    if tick.field(Field::Timestamp).is_none() {
-        write_name(out, Field::Timestamp.name());
-        write_integer(out, (tick.publish_ns() as i64).saturating_add(wall_offset_ns) / 1_000_000);
-    }
-}
-
-/// A second name under which OpenAlgo's clients or adapters know a field.
-const fn alias(field: Field) -> Option<&'static str> {
-    match field {
-        Field::LastQuantity => Some("last_trade_quantity"),
-        Field::AveragePrice => Some("avg_trade_price"),
-        Field::Oi => Some("open_interest"),
-        _ => None,
-    }
 }
 
 fn write_depth(out: &mut Vec<u8>, tick: MessageView<'_>) {
@@ -147,11 +88,6 @@ fn write_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
-}
-
-fn write_member(out: &mut Vec<u8>, name: &str, value: f64) {
-    write_name(out, name);
-    write_number(out, value);
 }
 
 fn write_integer(out: &mut Vec<u8>, value: i64) {
@@ -188,8 +124,9 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Format, TopicText, write_frame};
     use super::*;
-    use crate::message::MarketDataMessage;
+    use crate::message::{Field, MarketDataMessage};
 
     fn text(tick: &MarketDataMessage, context: &Context<'_>) -> String {
         let view = tick.view();
@@ -202,6 +139,7 @@ mod tests {
 
     fn context(mode: Mode) -> Context<'static> {
         Context {
+            format: Format::Json,
             mode,
             sequence: 7,
             broker: "zerodha",
@@ -256,25 +194,5 @@ mod tests {
             let text = String::from_utf8(out).unwrap();
             assert_eq!(text.parse::<f64>(), Ok(value), "{text}");
         }
-    }
-
-    #[test]
-    fn no_frame_is_longer_than_promised() {
-        let extreme = DepthLevel {
-            price: -f64::MIN_POSITIVE / 3.0,
-            quantity: -1.2345678901234567e-300,
-            orders: -1.2345678901234567e-300,
-        };
-        let symbol = "\"".repeat(48);
-        let mut tick = MarketDataMessage::<200>::new(&"\"".repeat(16), &symbol, Mode::Depth).unwrap();
-        for field in Field::ALL {
-            tick.set(field, -1.2345678901234567e-300);
-        }
-        tick.set_depth(&[extreme; 200], &[extreme; 200]).unwrap();
-        let mut out = Vec::new();
-        let view = tick.view();
-        write_frame(&mut out, &TopicText::new(&view.exchange(), &view.symbol()), view, &context(Mode::Depth));
-        assert!(out.len() <= longest_frame(400), "{} > {}", out.len(), longest_frame(400));
-        assert!(longest_frame(400) < 65_536);
     }
 }
