@@ -1,5 +1,7 @@
+import { EventEmitter } from 'node:events';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
+import { InterestReader, type InterestChange } from '../shm/interest.ts';
 import type { RingOptions } from '../shm/options.ts';
 import { SharedMemoryPublisher, type PublisherStats } from '../shm/publisher.ts';
 import { TickNormaliser, type RawTick } from './dialect.ts';
@@ -19,24 +21,39 @@ export interface BrokerAdapterStats extends PublisherStats {
   unknownKeys: Record<string, number>;
 }
 
+/** What clients begin and cease to want, each topic and mode once however many want it. */
+export interface BrokerAdapterEvents {
+  /** Comes again for a topic in mode 3 when the deepest book that anybody wants changes. */
+  subscribe: [InterestChange];
+  unsubscribe: [InterestChange];
+}
+
 /**
  * Where a broker's adapter hands over its ticks, just as they are: with any of the names that OpenAlgo's adapters and
  * Kite's ticker use, times in seconds or ms, numbers as text. The ring is opened with the first tick.
  *
+ * An adapter that listens to `subscribe` and `unsubscribe` hears what the clients of all proxies want: at first all
+ * that is wanted already, within a second, and every change from then on.
+ *
  * @example
  * const adapter = new SharedMemoryBrokerAdapter('zerodha');
+ * adapter.on('subscribe', ({ exchange, symbol, mode, depth }) => ticker.subscribe(exchange, symbol, mode, depth));
+ * adapter.on('unsubscribe', ({ exchange, symbol, mode }) => ticker.unsubscribe(exchange, symbol, mode));
  * adapter.publishTickData('RELIANCE', { last_price: 1402.5, volume: 5_000, exchange: 'NSE' });
  * adapter.stop();
  */
-export class SharedMemoryBrokerAdapter {
+export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents> {
   /** The broker's name, which clients see as `broker`. */
   readonly brokerName: string;
   readonly #publisher: SharedMemoryPublisher;
   readonly #normaliser: TickNormaliser;
+  readonly #ringName: string | undefined;
+  #interest: InterestReader | undefined;
   #ticksInvalid = 0;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_ARGUMENT` for a name that is no text or empty; `ERR_INVALID_OPTION` */
   constructor(brokerName: string, options: BrokerAdapterOptions = {}) {
+    super();
     if (typeof brokerName !== 'string' || brokerName === '') {
       throw new OpenAlgoShmError(
         'ERR_INVALID_ARGUMENT',
@@ -46,6 +63,10 @@ export class SharedMemoryBrokerAdapter {
     this.brokerName = brokerName;
     this.#publisher = new SharedMemoryPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
     this.#normaliser = new TickNormaliser(options);
+    this.#ringName = options.name;
+    (this as EventEmitter).on('newListener', (event) => {
+      if (event === 'subscribe' || event === 'unsubscribe') this.#listen();
+    });
   }
 
   /**
@@ -54,7 +75,13 @@ export class SharedMemoryBrokerAdapter {
    */
   start(): this {
     this.#publisher.start();
+    if (this.listenerCount('subscribe') + this.listenerCount('unsubscribe') > 0) this.#listen();
     return this;
+  }
+
+  /** Every topic and mode that clients want now; nothing before the first listener. */
+  wanted(): InterestChange[] {
+    return this.#interest?.wanted() ?? [];
   }
 
   /**
@@ -92,18 +119,31 @@ export class SharedMemoryBrokerAdapter {
     };
   }
 
-  /** Gives the lane back. The ring and what is in it stay. Idempotent. */
+  /** Gives the lane back and hears no more of what is wanted, until the next {@link start}. The ring and what is in it stay. Idempotent. */
   stop(): void {
+    this.#interest?.close();
+    this.#interest = undefined;
     this.#publisher.stop();
   }
 
   /** Stops, and removes the ring's name. True if there was one. */
   cleanup(): boolean {
+    this.stop();
     return this.#publisher.cleanup();
   }
 
   [Symbol.dispose](): void {
     this.stop();
+  }
+
+  #listen(): void {
+    this.#interest ??= new InterestReader(
+      {
+        subscribe: (change) => this.emit('subscribe', change),
+        unsubscribe: (change) => this.emit('unsubscribe', change),
+      },
+      { ownerName: this.brokerName, ...(this.#ringName !== undefined && { name: this.#ringName }) },
+    );
   }
 
   #withSymbol(raw: RawTick, index: number): Tick {
