@@ -5,7 +5,7 @@ import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { ENTRY_INTS, MESSAGE_PACK, TickEncoder } from '../../src/shm/tick-encoder.ts';
 
 // As a number, like JSON: by default this library reads 64-bit integers as BigInt.
-const unpackr = new Unpackr({ int64AsType: 'number' });
+const unpackr = new Unpackr({ int64AsType: 'number', mapsAsObjects: true });
 const name = `test-encoder-${process.pid}`;
 const open: { close(): void }[] = [];
 
