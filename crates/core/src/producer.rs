@@ -86,11 +86,13 @@ impl Producer {
             writable_until: 0,
             asked_ns: 0,
             rejected: counter(word_of!(LaneRecord, rejected)),
-            sampled: counter(word_of!(LaneRecord, sampled)),
-            sampled_ns: counter(word_of!(LaneRecord, sampled_ns)),
+            // The average is this owner's own.
+            sampled: 0,
+            sampled_ns: 0,
             _owned: owned,
         };
         record::write(&ring.region, WhoWords::lane(record), name);
+        producer.store_samples();
         producer.flush();
         // Release, pairs with the Acquire in `lanes_used`.
         ring.region[word_of!(Header, lanes_used)].fetch_max(lane as u64 + 1, Ordering::Release);
