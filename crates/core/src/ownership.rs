@@ -37,10 +37,7 @@ enum Held {
     #[cfg(target_os = "linux")]
     Byte(#[allow(dead_code, reason = "closing it releases the lock")] std::fs::File),
     #[cfg(not(target_os = "linux"))]
-    File {
-        file: std::fs::File,
-        path: std::path::PathBuf,
-    },
+    File(#[expect(dead_code, reason = "dropping it releases the lock")] crate::shm::LockFile),
 }
 
 /// Tries to own a place. `None` if somebody living owns it.
@@ -58,8 +55,7 @@ pub(crate) fn acquire(region: &Region, heap_word: usize, place: Place) -> Result
         #[cfg(not(target_os = "linux"))]
         Some(mapping) => {
             let path = files::path(region, mapping.name(), place);
-            let file = files::open(&path).map_err(system)?;
-            Ok(file.try_lock().is_ok().then_some(Owned { held: Held::File { file, path } }))
+            Ok(files::take(&path).map_err(system)?.map(|lock| Owned { held: Held::File(lock) }))
         }
     }
 }
@@ -71,10 +67,7 @@ pub(crate) fn is_owned(region: &Region, heap_word: usize, place: Place) -> bool 
         #[cfg(target_os = "linux")]
         Some(mapping) => linux::is_locked(mapping.file(), place.byte()),
         #[cfg(not(target_os = "linux"))]
-        Some(mapping) => {
-            let path = files::path(region, mapping.name(), place);
-            path.exists() && files::open(&path).is_ok_and(|file| file.try_lock_shared().is_err())
-        }
+        Some(mapping) => crate::shm::LockFile::is_taken(&files::path(region, mapping.name(), place)),
     }
 }
 
@@ -85,10 +78,7 @@ impl Drop for Owned {
             #[cfg(target_os = "linux")]
             Held::Byte(_) => {}
             #[cfg(not(target_os = "linux"))]
-            Held::File { file, path } => {
-                let _ = std::fs::remove_file(path);
-                let _ = file.unlock();
-            }
+            Held::File(_) => {}
         }
     }
 }
@@ -156,13 +146,18 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod files {
-    use std::fs::File;
     use std::io;
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
     use super::{Place, Region};
     use crate::layout::{Header, word_of};
+    use crate::shm::LockFile;
     use crate::sync::Ordering;
+
+    /// Who asks for the holder has the file locked for microseconds: an owner's lock outlasts these tries.
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(1);
 
     /// The creation time in the name keeps the locks of a removed segment apart from its successor's.
     pub(super) fn path(region: &Region, name: &str, place: Place) -> PathBuf {
@@ -170,11 +165,13 @@ mod files {
         crate::shm::path_of(&format!("{name}.{created:x}.{}.lock", place.byte()))
     }
 
-    pub(super) fn open(path: &Path) -> io::Result<File> {
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)
+    pub(super) fn take(path: &Path) -> io::Result<Option<LockFile>> {
+        for _ in 1..TRIES {
+            if let Some(lock) = LockFile::try_take(path)? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        LockFile::try_take(path)
     }
 }

@@ -1,7 +1,7 @@
 //! Named shared memory: create, open, reserve, unlink. The only file that names the `shared_memory` crate.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use shared_memory::{Shmem, ShmemConf, ShmemError};
@@ -9,11 +9,25 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 use crate::error::{Error, ErrorCode, Result};
 #[cfg(not(loom))]
 use crate::sync::AtomicU64;
+#[cfg(all(windows, not(loom)))]
+use crate::sync::Ordering;
 
 /// Longest name of a segment in bytes: what every system leaves after its own prefix and suffixes.
 pub const MAX_NAME_BYTES: usize = if cfg!(target_os = "macos") { 29 } else { 200 };
 /// How long to wait for another process that creates, opens or unlinks the same name.
 const NAME_LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// What Windows answers when an empty file is to be mapped.
+#[cfg(windows)]
+const ERROR_FILE_INVALID: u32 = 1006;
+/// What Windows answers while another removes the file that is to be opened.
+#[cfg(windows)]
+const ERROR_SHARING_VIOLATION: i32 = 32;
+#[cfg(windows)]
+const ERROR_DELETE_PENDING: i32 = 303;
+/// Words of a header.
+#[cfg(all(windows, not(loom)))]
+const LINE_WORDS: usize = crate::layout::LINE / crate::layout::WORD;
 
 /// Checks a segment's name: letters, digits, `.`, `_` and `-`, not beginning with a dot, not ending in `.lock`.
 ///
@@ -37,12 +51,18 @@ pub fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where the segment's files lie.
+/// Where the segment's files lie. Windows: where the `shared_memory` crate keeps the files behind its
+/// mappings. Other systems without `/dev/shm` show no list of their segments: an empty file stands for each.
 fn directory() -> PathBuf {
-    if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { std::env::temp_dir() }
+    match () {
+        () if cfg!(target_os = "linux") => PathBuf::from("/dev/shm"),
+        () if cfg!(windows) => std::env::temp_dir().join("shared_memory-rs"),
+        () => std::env::temp_dir().join("openalgo-shm"),
+    }
 }
 
-/// The path of a segment's own file on Linux, and the stem of its lock files everywhere.
+/// The path of a segment's own file on Linux and Windows, of the file that stands for it elsewhere, and the
+/// stem of its lock files everywhere.
 pub(crate) fn path_of(name: &str) -> PathBuf {
     directory().join(name)
 }
@@ -81,19 +101,34 @@ impl Mapping {
             .size(bytes)
             .create()
             .map_err(|error| fault(name, bytes, &error))?;
-        Self::adopt(name, shmem)
+        #[cfg(all(unix, not(target_os = "linux")))]
+        fs::write(path_of(name), []).map_err(|error| system_fault(name, &error))?;
+        let mapping = Self::adopt(name, shmem)?;
+        #[cfg(all(windows, not(loom)))]
+        if mapping.words().iter().take(LINE_WORDS).any(|word| word.load(Ordering::Relaxed) != 0) {
+            // Windows knows a mapping by its name until the last handle on it is closed.
+            mapping.discard();
+            return Err(Error::new(
+                ErrorCode::ShmBusy,
+                format!(
+                    "ring '{name}' was removed, and a process still uses its memory: end it, or use another name"
+                ),
+            ));
+        }
+        Ok(mapping)
+    }
+
+    /// Removes the file behind this mapping as soon as nobody has it open, and its name at once.
+    #[cfg(windows)]
+    fn discard(mut self) {
+        self.shmem.set_owner(true);
     }
 
     /// Maps an existing segment. The caller holds the [`NameLock`].
     pub(crate) fn open(name: &str) -> Result<Self> {
         #[cfg(target_os = "linux")]
         match fs::metadata(path_of(name)) {
-            Ok(found) if found.len() == 0 => {
-                return Err(Error::new(
-                    ErrorCode::ShmLayout,
-                    format!("segment '{name}' is empty: its creator died"),
-                ));
-            }
+            Ok(found) if found.len() == 0 => return Err(empty(name)),
             Ok(_) => {}
             Err(error) => return Err(system_fault(name, &error)),
         }
@@ -212,16 +247,25 @@ pub(crate) fn unlink(name: &str) -> Result<bool> {
     {
         let id = std::ffi::CString::new(os_id(name)).expect("checked by check_name");
         // SAFETY: `id` is a NUL-terminated string.
-        if unsafe { libc::shm_unlink(id.as_ptr()) } == 0 {
+        let removed = unsafe { libc::shm_unlink(id.as_ptr()) } == 0;
+        let error = std::io::Error::last_os_error();
+        #[cfg(not(target_os = "linux"))]
+        let _ = fs::remove_file(path_of(name));
+        if removed {
             return Ok(true);
         }
-        let error = std::io::Error::last_os_error();
         if error.kind() == std::io::ErrorKind::NotFound { Ok(false) } else { Err(system_fault(name, &error)) }
     }
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     {
-        // Windows removes a mapping with its last handle; the crate keeps a file of the same name.
-        Ok(fs::remove_file(path_of(name)).is_ok())
+        // A file that is mapped cannot be removed, but renamed, and removed with its last handle: so does
+        // the crate for an owner. One that cannot be mapped, because it is empty, can be removed.
+        match Mapping::open(name) {
+            Ok(mapping) => mapping.discard(),
+            Err(error) if error.code() == ErrorCode::ShmNotFound => return Ok(false),
+            Err(_) => fs::remove_file(path_of(name)).map_err(|error| system_fault(name, &error))?,
+        }
+        Ok(true)
     }
 }
 
@@ -229,11 +273,62 @@ fn os_id(name: &str) -> String {
     if cfg!(windows) { name.to_owned() } else { format!("/{name}") }
 }
 
-/// Held around create, open and unlink of a name, so that these never interleave. The kernel releases it
-/// when its holder dies; the file is removed by its holder.
-pub(crate) struct NameLock {
+/// A locked file, until dropped. The kernel releases the lock when its holder dies; the file is removed by
+/// its holder, or taken over by the next.
+pub(crate) struct LockFile {
     path: PathBuf,
-    _file: File,
+    file: Option<File>,
+}
+
+impl LockFile {
+    /// Creates and locks the file. `None` while another has it locked, or looks whether it is.
+    pub(crate) fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
+        let file = match Self::options().create(true).open(path) {
+            #[cfg(windows)]
+            Err(error)
+                if matches!(error.raw_os_error(), Some(ERROR_SHARING_VIOLATION | ERROR_DELETE_PENDING)) =>
+            {
+                return Ok(None);
+            }
+            opened => opened?,
+        };
+        // Dropped only once it is known to be ours: who drops it removes the file.
+        Ok((file.try_lock().is_ok() && same_file(&file, path))
+            .then(|| Self { path: path.to_owned(), file: Some(file) }))
+    }
+
+    /// True while somebody has the file locked.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn is_taken(path: &Path) -> bool {
+        Self::options().open(path).is_ok_and(|file| file.try_lock_shared().is_err())
+    }
+
+    fn options() -> std::fs::OpenOptions {
+        let mut options = File::options();
+        options.truncate(false).read(true).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        // Reading and writing are shared, removing is not: nobody removes a file that another has open.
+        #[cfg(windows)]
+        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 3);
+        options
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Unix removes the file while it is locked: a lock on a removed file is no lock. Windows removes only
+        // what nobody has open, so a failure means that another is about to take it over.
+        #[cfg(windows)]
+        drop(self.file.take());
+        let _ = fs::remove_file(&self.path);
+        drop(self.file.take());
+    }
+}
+
+/// Held around create, open and unlink of a name, so that these never interleave.
+pub(crate) struct NameLock {
+    _lock: LockFile,
 }
 
 impl NameLock {
@@ -241,17 +336,15 @@ impl NameLock {
     /// `ERR_SHM_BUSY` when another process holds it for longer than three seconds.
     pub(crate) fn acquire(name: &str) -> Result<Self> {
         check_name(name)?;
+        #[cfg(not(target_os = "linux"))]
+        fs::create_dir_all(directory()).map_err(|error| system_fault(name, &error))?;
         let path = directory().join(format!("{name}.lock"));
         let until = Instant::now() + NAME_LOCK_WAIT;
         loop {
-            let mut options = File::options();
-            options.create(true).truncate(false).write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(&path).map_err(|error| system_fault(&format!("{name}.lock"), &error))?;
-            // A holder removes the file before it lets go: a lock on a removed file is no lock.
-            if file.try_lock().is_ok() && same_file(&file, &path) {
-                return Ok(Self { path, _file: file });
+            let lock =
+                LockFile::try_take(&path).map_err(|error| system_fault(&format!("{name}.lock"), &error))?;
+            if let Some(lock) = lock {
+                return Ok(Self { _lock: lock });
             }
             if Instant::now() > until {
                 return Err(Error::new(
@@ -268,22 +361,15 @@ impl NameLock {
     }
 }
 
-impl Drop for NameLock {
-    fn drop(&mut self) {
-        // Still locked here: the file closes after this.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 #[cfg(unix)]
-fn same_file(file: &File, path: &std::path::Path) -> bool {
+fn same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     matches!((file.metadata(), fs::metadata(path)), (Ok(held), Ok(named)) if held.ino() == named.ino() && held.dev() == named.dev())
 }
 
 #[cfg(not(unix))]
-fn same_file(_: &File, path: &std::path::Path) -> bool {
-    path.exists()
+fn same_file(_: &File, _: &Path) -> bool {
+    true
 }
 
 fn full(name: &str, bytes: usize) -> Error {
@@ -306,7 +392,7 @@ pub(crate) fn free_bytes() -> Option<u64> {
         unsafe {
             let mut found: libc::statvfs = std::mem::zeroed();
             (libc::statvfs(path.as_ptr(), &raw mut found) == 0)
-                .then(|| u64::from(found.f_bavail) * found.f_frsize as u64)
+                .then(|| found.f_bavail as u64 * found.f_frsize as u64)
         }
     }
     #[cfg(not(unix))]
@@ -329,6 +415,10 @@ fn not_found(name: &str) -> Error {
     )
 }
 
+fn empty(name: &str) -> Error {
+    Error::new(ErrorCode::ShmLayout, format!("segment '{name}' is empty: its creator died"))
+}
+
 fn permission(name: &str) -> Error {
     let path = path_of(name);
     #[cfg(unix)]
@@ -349,6 +439,9 @@ fn permission(name: &str) -> Error {
 fn fault(name: &str, bytes: usize, error: &ShmemError) -> Error {
     let os = |code: u32| std::io::Error::from_raw_os_error(code as i32);
     match error {
+        ShmemError::MapSizeZero => empty(name),
+        #[cfg(windows)]
+        ShmemError::MapOpenFailed(ERROR_FILE_INVALID) => empty(name),
         ShmemError::MapOpenFailed(code)
         | ShmemError::MapCreateFailed(code)
         | ShmemError::UnknownOsError(code) => {
