@@ -1,0 +1,110 @@
+import { OpenAlgoShmError } from '../errors.ts';
+import { KeyCache } from './key-cache.ts';
+import { type KeyEntry, fileKeys, staticKeys, userOfKey } from './static-keys.ts';
+import { openAlgoKeys } from './openalgo-keys.ts';
+
+/** Who a key belongs to. */
+export interface Identity {
+  userId: string;
+  /** The user's broker, where the check tells. */
+  broker?: string;
+}
+
+/**
+ * Says whose a key is, or undefined for a key that is not valid. An exception means that the key could not
+ * be checked now: a new client is told so, and the sessions that it already opened go on.
+ */
+export type KeyCheck = (key: string) => Promise<Identity | undefined>;
+
+/** What an `auth` function may return: an identity or a user's name, or something false for an unknown key. */
+export type KeyVerdict = Identity | string | boolean | null | undefined;
+
+/**
+ * Who may connect.
+ *
+ * - `'none'`: everybody, from this machine only.
+ * - `keys`: a list (with or without user names), a `file` (one key a line, then perhaps a user name; read
+ *   again when it changes) or an environment variable `env` (keys separated by commas), or several of them.
+ * - `verify`: a function, asked once per key and cache time.
+ * - `openalgo`: the base URL of an OpenAlgo server, whose REST API is asked once per key and cache time.
+ */
+export type AuthOption =
+  | 'none'
+  | { keys?: readonly KeyEntry[]; file?: string; env?: string }
+  | ((key: string) => KeyVerdict | Promise<KeyVerdict>)
+  | { verify: (key: string) => KeyVerdict | Promise<KeyVerdict>; cacheMs?: number }
+  | { openalgo: string; cacheMs?: number; timeoutMs?: number };
+
+/** Checks keys, and ends sessions whose key is revoked. */
+export interface Authenticator {
+  /** True when nobody needs to authenticate. */
+  readonly open: boolean;
+  /** @throws whatever kept the key from being checked. */
+  verify(key: string): Promise<Identity | undefined>;
+  /** Watches a key of a live session; the returned function ends the watch. */
+  watch(key: string, onRevoked: () => void): () => void;
+  close(): void;
+}
+
+const DEFAULT_CACHE_MS = 60_000;
+const DEFAULT_TIMEOUT_MS = 5_000;
+const FILE_CHECK_MS = 5_000;
+
+/** The user of every session when nobody needs to authenticate. */
+export const LOCAL_USER: Identity = { userId: 'local' };
+
+/**
+ * Makes the authenticator of an option.
+ *
+ * @param onTrouble hears of keys that could not be checked again.
+ * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, `ERR_FILE`.
+ */
+export function authenticator(option: AuthOption, onTrouble: (error: unknown) => void): Authenticator {
+  if (option === 'none') return OPEN;
+  if (typeof option === 'function') return new KeyCache(checkOf(option), DEFAULT_CACHE_MS, onTrouble);
+  if ('verify' in option) return new KeyCache(checkOf(option.verify), option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
+  if ('openalgo' in option) {
+    const check = openAlgoKeys(option.openalgo, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    return new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
+  }
+  return listed(option, onTrouble);
+}
+
+const OPEN: Authenticator = {
+  open: true,
+  verify: () => Promise.resolve(LOCAL_USER),
+  watch: () => () => undefined,
+  close: () => undefined,
+};
+
+function listed(
+  option: { keys?: readonly KeyEntry[]; file?: string; env?: string },
+  onTrouble: (error: unknown) => void,
+): Authenticator {
+  const fixed = [...(option.keys ?? []), ...keysOfEnvironment(option.env)];
+  if (option.file === undefined && fixed.length === 0) {
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth: no key is given; set keys, file or env');
+  }
+  if (option.file === undefined) return new KeyCache(staticKeys(fixed), Infinity, onTrouble);
+  return new KeyCache(fileKeys(option.file, fixed), FILE_CHECK_MS, onTrouble);
+}
+
+function keysOfEnvironment(variable: string | undefined): string[] {
+  if (variable === undefined) return [];
+  const keys = (process.env[variable] ?? '').split(',').map((key) => key.trim());
+  const found = keys.filter((key) => key !== '');
+  if (found.length > 0) return found;
+  throw new OpenAlgoShmError(
+    'ERR_INVALID_OPTION',
+    `auth: the environment variable ${variable} holds no key; set it to one or more, separated by commas`,
+  );
+}
+
+function checkOf(verify: (key: string) => KeyVerdict | Promise<KeyVerdict>): KeyCheck {
+  return async (key) => {
+    const verdict = await verify(key);
+    if (!verdict) return undefined;
+    if (verdict === true) return { userId: userOfKey(key) };
+    return typeof verdict === 'string' ? { userId: verdict } : verdict;
+  };
+}

@@ -1,0 +1,153 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import type { RawData, WebSocket } from 'ws';
+import { isLoopback } from './addresses.ts';
+import { CLOSE, type CloseCode, Connection } from './connection.ts';
+import type { Refusal } from './counters.ts';
+import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
+import { type Delivery, Recipient } from './recipient.ts';
+import { type Services, Session } from './session.ts';
+import { SlowClientWatch } from './slow-client-watch.ts';
+
+/** All connected clients: lets them in, keeps an eye on them, sees them off. */
+export class Clients {
+  readonly #services: Services;
+  readonly #settings: Settings;
+  readonly #delivery: Delivery;
+  readonly #log: FastifyBaseLogger;
+  readonly #sessions = new Set<Session>();
+  readonly #perAddress = new Map<string, number>();
+  readonly #slow: SlowClientWatch;
+  readonly #unanswered = new WeakSet<Session>();
+  #pingTimer: NodeJS.Timeout | undefined;
+  #closing = false;
+
+  constructor(services: Services, delivery: Delivery, log: FastifyBaseLogger) {
+    this.#services = services;
+    this.#settings = services.settings;
+    this.#delivery = delivery;
+    this.#log = log;
+    this.#slow = new SlowClientWatch(services.settings.slowClientTimeout);
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** Clients that get only the newest tick of each topic now. */
+  get conflatedCount(): number {
+    let count = 0;
+    for (const session of this.#sessions) if (session.recipient.isConflated) count += 1;
+    return count;
+  }
+
+  start(): void {
+    if (this.#settings.pingInterval === 0) return;
+    this.#pingTimer = setInterval(() => this.#pingAll(), this.#settings.pingInterval);
+    this.#pingTimer.unref();
+  }
+
+  /** Lets a client in, or tells it why not and closes its connection. */
+  admit(webSocket: WebSocket, request: FastifyRequest): void {
+    const connection = new Connection(webSocket, request.raw.socket);
+    const address = request.ip;
+    const obstacle = this.#obstacle(address);
+    if (obstacle !== undefined) {
+      this.#services.counters.refuse(obstacle.refusal);
+      return connection.close(obstacle.code, obstacle.reason);
+    }
+    const recipient = new Recipient(connection, this.#delivery);
+    const session = new Session(connection, recipient, this.#services, this.#log);
+    this.#services.counters.connected += 1;
+    this.#sessions.add(session);
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    webSocket.on('message', (data: RawData) => this.#receive(session, data));
+    webSocket.on('pong', () => this.#unanswered.delete(session));
+    webSocket.once('close', () => this.#forget(session, address));
+    this.#log.debug({ address, clients: this.#sessions.size }, 'a client has connected');
+  }
+
+  /** Closes those that have taken nothing for too long; to be called about once a second. */
+  closeSlow(now: number): void {
+    for (const session of this.#sessions) {
+      if (!this.#slow.isStuck(session.connection, now)) continue;
+      this.#services.counters.refuse('slow_client');
+      this.#log.info({ backlog: session.connection.backlog }, 'a client that takes nothing is closed');
+      session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too slow');
+      session.end();
+    }
+  }
+
+  /** Sees all clients off: what is queued goes first, then the close; who is not gone in time is cut off. */
+  async closeAll(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#pingTimer);
+    const gone = [...this.#sessions].map((session) => this.#seeOff(session));
+    if (gone.length === 0) return;
+    const deadline = setTimeout(() => this.#cutOff(), this.#settings.closeTimeout);
+    await Promise.all(gone);
+    clearTimeout(deadline);
+  }
+
+  #seeOff({ connection }: Session): Promise<void> {
+    return new Promise((resolve) => {
+      connection.webSocket.once('close', () => resolve());
+      connection.close(CLOSE.GOING_AWAY, 'server is shutting down');
+    });
+  }
+
+  #cutOff(): void {
+    for (const { connection } of this.#sessions) connection.terminate();
+  }
+
+  #obstacle(address: string): { refusal: Refusal; code: CloseCode; reason: string } | undefined {
+    if (this.#closing) {
+      return { refusal: 'too_many_clients', code: CLOSE.GOING_AWAY, reason: 'server is shutting down' };
+    }
+    if (this.#sessions.size >= this.#settings.limits.clients) {
+      return { refusal: 'too_many_clients', code: CLOSE.TRY_AGAIN_LATER, reason: 'too many clients' };
+    }
+    if ((this.#perAddress.get(address) ?? 0) >= this.#limitOf(address)) {
+      const reason = 'too many clients from this address';
+      return { refusal: 'too_many_clients_of_address', code: CLOSE.POLICY, reason };
+    }
+    return undefined;
+  }
+
+  #limitOf(address: string): number {
+    return this.#settings.limits.clientsPerAddress ?? (isLoopback(address) ? Infinity : CLIENTS_OF_OTHER_ADDRESS);
+  }
+
+  #receive(session: Session, data: RawData): void {
+    this.#unanswered.delete(session);
+    try {
+      session.receive(Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer));
+    } catch (error) {
+      this.#log.error({ err: error }, 'a client is closed because of an error of the server');
+      session.connection.close(CLOSE.INTERNAL, 'internal error');
+    }
+  }
+
+  #forget(session: Session, address: string): void {
+    session.end();
+    this.#sessions.delete(session);
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left > 0) this.#perAddress.set(address, left);
+    else this.#perAddress.delete(address);
+    this.#log.debug({ address, clients: this.#sessions.size }, 'a client has gone');
+  }
+
+  // A client with a backlog may answer late because the ping is behind it: that one is the slow clients' affair.
+  #pingAll(): void {
+    for (const session of this.#sessions) {
+      const { connection } = session;
+      if (!connection.isOpen || connection.backlog > 0 || connection.webSocket.isPaused) continue;
+      if (this.#unanswered.has(session)) {
+        this.#services.counters.refuse('unresponsive_client');
+        connection.terminate();
+      } else {
+        this.#unanswered.add(session);
+        connection.webSocket.ping();
+      }
+    }
+  }
+}

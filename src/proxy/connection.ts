@@ -1,0 +1,81 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { Answer } from './answers.ts';
+
+/** Close codes that clients see. */
+export const CLOSE = {
+  GOING_AWAY: 1001,
+  POLICY: 1008,
+  TOO_BIG: 1009,
+  INTERNAL: 1011,
+  TRY_AGAIN_LATER: 1013,
+  UNAUTHORIZED: 4401,
+} as const;
+
+/** One of {@link CLOSE}. */
+export type CloseCode = (typeof CLOSE)[keyof typeof CLOSE];
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** A client's WebSocket together with the socket below it. */
+export class Connection {
+  readonly webSocket: WebSocket;
+  /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
+  readonly socket: Duplex | undefined;
+
+  constructor(webSocket: WebSocket, socket: Duplex | undefined) {
+    this.webSocket = webSocket;
+    // With an extension a frame's bytes are not what was given, so only the WebSocket may make them.
+    this.socket = webSocket.extensions === '' ? socket : undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.webSocket.readyState === WebSocket.OPEN;
+  }
+
+  /** Bytes handed over and not yet taken by the operating system. */
+  get backlog(): number {
+    return this.socket?.writableLength ?? this.webSocket.bufferedAmount;
+  }
+
+  /**
+   * The socket if finished frames may be written to it now: the WebSocket itself has nothing queued that
+   * must go first. Nobody here sends fragments, so a frame never falls between those of a message.
+   */
+  get idleSocket(): Duplex | undefined {
+    const socket = this.socket;
+    return socket !== undefined && this.webSocket.bufferedAmount === socket.writableLength ? socket : undefined;
+  }
+
+  /** Sends an answer or a notice. */
+  send(answer: Answer): void {
+    if (this.isOpen) this.webSocket.send(JSON.stringify(answer));
+  }
+
+  /** Calls back once everything handed over so far has been taken by the operating system, or the socket has failed. */
+  whenFlushed(callback: () => void): void {
+    if (this.socket !== undefined) this.socket.write(NO_BYTES, callback);
+    else this.webSocket.ping(NO_BYTES, false, callback);
+  }
+
+  /**
+   * A number that changes whenever the peer takes bytes, or undefined while there is nothing to take.
+   * One large write is one entry in the stream's queue until all of it is gone, so the handle is asked.
+   */
+  get untaken(): number | undefined {
+    const backlog = this.backlog;
+    if (backlog === 0) return undefined;
+    const handle = (this.socket as { _handle?: { writeQueueSize?: number } } | undefined)?._handle;
+    return handle?.writeQueueSize || backlog;
+  }
+
+  /** Starts the closing handshake after what is queued. */
+  close(code: CloseCode, reason: string): void {
+    this.webSocket.close(code, reason);
+  }
+
+  /** Ends the connection at once. */
+  terminate(): void {
+    this.webSocket.terminate();
+  }
+}

@@ -1,0 +1,48 @@
+/** Why a client, a message or a request was refused. */
+export const REFUSALS = [
+  'authentication',
+  'authentication_timeout',
+  'not_authenticated',
+  'revoked_key',
+  'origin',
+  'not_local',
+  'too_many_clients',
+  'too_many_clients_of_address',
+  'too_many_subscriptions',
+  'message_too_big',
+  'message_rate',
+  'malformed_message',
+  'broken_frame',
+  'slow_client',
+  'unresponsive_client',
+] as const;
+
+/** One of {@link REFUSALS}. */
+export type Refusal = (typeof REFUSALS)[number];
+
+/** What has happened since the start. */
+export class Counters {
+  /** Ticks handed to clients' connections. */
+  sent = 0;
+  /** Ticks that newer ones took the place of, for slow clients. */
+  conflated = 0;
+  /** Messages from clients. */
+  received = 0;
+  /** Clients that have ever connected. */
+  connected = 0;
+  /** Batches read from the ring. */
+  batches = 0;
+  readonly refused: Record<Refusal, number>;
+
+  constructor() {
+    this.refused = Object.fromEntries(REFUSALS.map((refusal) => [refusal, 0])) as Record<Refusal, number>;
+  }
+
+  refuse(why: Refusal): void {
+    this.refused[why] += 1;
+  }
+
+  get refusedTotal(): number {
+    return Object.values(this.refused).reduce((sum, count) => sum + count, 0);
+  }
+}

@@ -1,0 +1,125 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { type Health, assess } from './health.ts';
+import type { RingStats, TickSource } from './tick-source.ts';
+
+/** How often the ring is looked at, ms. */
+const ROUND_MS = 1_000;
+
+/** How long a look at the ring holds, ms. */
+const FRESH_MS = 100;
+
+interface Sample {
+  takenAt: number;
+  ring: RingStats | undefined;
+}
+
+/** What the monitor does when something has happened. */
+export interface MonitorEvents {
+  /** The ring was attached to anew. */
+  onReattached(): void;
+  /** The health is another than before. */
+  onHealthChanged(health: Health): void;
+  /** Every round. */
+  onRound(): void;
+}
+
+/** Looks at the ring once a second: its figures and rates, its health, and whether it must be attached to anew. */
+export class Monitor {
+  readonly #source: TickSource;
+  readonly #staleAfterMs: number;
+  readonly #events: MonitorEvents;
+  readonly #log: FastifyBaseLogger;
+  #previous: Sample;
+  #latest: Sample;
+  #looked: Sample;
+  #state = '';
+  #timer: NodeJS.Timeout | undefined;
+  /** How often the ring was attached to anew. */
+  reattached = 0;
+
+  constructor(source: TickSource, staleAfterMs: number, events: MonitorEvents, log: FastifyBaseLogger) {
+    this.#source = source;
+    this.#staleAfterMs = staleAfterMs;
+    this.#events = events;
+    this.#log = log;
+    this.#looked = this.#latest = this.#previous = this.#sample();
+  }
+
+  start(): void {
+    this.#state = stateOf(this.health());
+    this.#timer = setInterval(() => this.#round(), ROUND_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** The ring's figures, at most 100 ms old; undefined when it cannot be looked at. */
+  ring(): RingStats | undefined {
+    if (performance.now() - this.#looked.takenAt > FRESH_MS) this.#looked = this.#sample();
+    return this.#looked.ring;
+  }
+
+  health(): Health {
+    return assess(this.#sample().ring, Number(process.hrtime.bigint()), this.#staleAfterMs);
+  }
+
+  /** Messages per second of a lane in the last round. */
+  rateOf(lane: number): number {
+    const seconds = (this.#latest.takenAt - this.#previous.takenAt) / 1000;
+    const [before, after] = [this.#previous, this.#latest].map((sample) => published(sample.ring, lane));
+    if (before === undefined || after === undefined || seconds <= 0) return 0;
+    return Math.max(0, (after - before) / seconds);
+  }
+
+  #round(): void {
+    try {
+      this.#previous = this.#latest;
+      this.#latest = this.#looked = this.#sample();
+      this.#reportHealth();
+      if (!this.#source.isCurrent()) this.#reattach();
+      this.#events.onRound();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the ring could not be looked at');
+    }
+  }
+
+  #reportHealth(): void {
+    const health = this.health();
+    const state = stateOf(health);
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#log.info({ status: health.status, reasons: health.reasons }, 'the health of the feed has changed');
+    this.#events.onHealthChanged(health);
+  }
+
+  #reattach(): void {
+    try {
+      this.#source.reattach();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the ring is gone and cannot be attached to yet; trying again');
+      return;
+    }
+    this.reattached += 1;
+    this.#log.info({ ring: this.#source.ringInfo().name }, 'attached to the ring anew');
+    this.#events.onReattached();
+  }
+
+  #sample(): Sample {
+    try {
+      return { takenAt: performance.now(), ring: this.#source.ringStats() };
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the figures of the ring cannot be read');
+      return { takenAt: performance.now(), ring: undefined };
+    }
+  }
+}
+
+function stateOf(health: Health): string {
+  return health.reasons.map((reason) => reason.code).join();
+}
+
+function published(ring: RingStats | undefined, lane: number): number | undefined {
+  return ring?.publishers.find((publisher) => publisher.lane === lane)?.messagesPublished;
+}

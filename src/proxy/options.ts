@@ -1,0 +1,160 @@
+import { OpenAlgoShmError } from '../errors.ts';
+import type { RingOptions } from '../shm/options.ts';
+import type { AuthOption } from './auth.ts';
+import type { TickSource } from './tick-source.ts';
+
+/** Bounds that keep one client from taking what belongs to all. */
+export interface Limits {
+  /** Clients at the same time. Default 10,000. More are closed with 1013. */
+  clients: number;
+  /**
+   * Clients of one address at the same time; more are closed with 1008. Default 100, and no bound for this
+   * machine's own addresses, since behind a local reverse proxy all clients have those.
+   */
+  clientsPerAddress: number;
+  /** (topic, mode) pairs of a client. Default 10,000. More are refused one by one in the answer. */
+  subscriptionsPerClient: number;
+  /** Bytes of a client's message. Default 64 KiB. A longer one closes the connection with 1009. */
+  messageBytes: number;
+  /** Bytes of a subscribe or unsubscribe with a list of symbols. Default 1 MiB: some 20,000 symbols. */
+  bulkMessageBytes: number;
+  /** Messages of a client in a second. Default 1,000. More are refused, ten times as many close with 1008. */
+  messagesPerSecond: number;
+}
+
+/** Options of the proxy. All are optional. */
+export interface ProxyOptions {
+  /** The ring to read. Who comes first creates it with these options. */
+  ring?: RingOptions;
+  /** Who may connect. Default `'none'`: everybody on this machine, and nobody else. */
+  auth?: AuthOption;
+  /**
+   * Origins whose pages may connect, like `https://app.example.com`; `*` for all. A connection without an
+   * Origin is no page and always may. Default: with `auth: 'none'` pages of this machine, else all, since
+   * a page has to know a key.
+   */
+  origins?: readonly string[];
+  /** Bounds; see {@link Limits} for each one's default. */
+  limits?: Partial<Limits>;
+  /** Bytes that a client may leave untaken before it gets only the newest tick of each topic. Default 1 MiB. */
+  highWaterMark?: number;
+  /** Time in ms after which a client that takes nothing is closed with 1013. Default 30,000. */
+  slowClientTimeout?: number;
+  /** Time in ms that a client has to authenticate in before it is closed with 4401. Default 15,000. */
+  authTimeout?: number;
+  /** Time in ms between pings; a client that does not answer until the next is ended. Default 20,000; 0 for none. */
+  pingInterval?: number;
+  /** Time in ms that clients have to go in when the server closes. Default 5,000. */
+  closeTimeout?: number;
+  /** Silence of all feeds in ms after which they count as stale. Default 30,000; 0 for never. */
+  staleAfter?: number;
+  /** Whether a client gets the last tick at once when it subscribes. Default true. */
+  snapshot?: boolean;
+  /** Exchange of the short form of subscribe, which names none. Default `NSE`. */
+  defaultExchange?: string;
+  /** Name in the answers' `broker`. Default: what the key check says, else the first publisher's name. */
+  broker?: string;
+  /** Answer to `get_supported_brokers`. Default: the names of the publishers. */
+  supportedBrokers?: readonly string[];
+  /** Whether clients may have their messages compressed. Default false: it costs far more than it saves on a LAN. */
+  perMessageDeflate?: boolean;
+  /** Makes the reader of the ring. Default: a `TickEncoder` on `ring`. The proxy closes it. */
+  source?: () => TickSource;
+}
+
+/** The options with their defaults. */
+export type Settings = Required<Omit<ProxyOptions, 'source' | 'origins' | 'broker' | 'supportedBrokers' | 'limits'>> &
+  Pick<ProxyOptions, 'source' | 'origins' | 'broker' | 'supportedBrokers'> & {
+    limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
+  };
+
+/** Clients of one address that is not this machine's. */
+export const CLIENTS_OF_OTHER_ADDRESS = 100;
+
+const LIMITS = {
+  clients: 10_000,
+  subscriptionsPerClient: 10_000,
+  messageBytes: 64 * 1024,
+  bulkMessageBytes: 1024 * 1024,
+  messagesPerSecond: 1_000,
+};
+
+const DEFAULTS = {
+  ring: {},
+  auth: 'none',
+  highWaterMark: 1024 * 1024,
+  slowClientTimeout: 30_000,
+  authTimeout: 15_000,
+  pingInterval: 20_000,
+  closeTimeout: 5_000,
+  staleAfter: 30_000,
+  snapshot: true,
+  defaultExchange: 'NSE',
+  perMessageDeflate: false,
+} as const;
+
+const OPTIONAL = ['source', 'origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath'];
+const TIMES = ['slowClientTimeout', 'authTimeout', 'pingInterval', 'closeTimeout', 'staleAfter'] as const;
+const MAY_BE_ZERO: ReadonlySet<string> = new Set(['pingInterval', 'staleAfter', 'closeTimeout']);
+/** Longest time that a timer of Node.js can wait for. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, which names the option, what it was and what it may be.
+ */
+export function settingsOf(options: ProxyOptions): Settings {
+  const known = new Set([...Object.keys(DEFAULTS), ...OPTIONAL]);
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) throw invalid(`unknown option ${name}; known are ${[...known].join(', ')}`);
+  }
+  const settings: Settings = {
+    ...DEFAULTS,
+    ...defined(options),
+    limits: { ...LIMITS, ...defined(options.limits ?? {}) },
+  };
+  for (const name of TIMES) wholeNumber(name, settings[name], MAY_BE_ZERO.has(name) ? 0 : 1, LONGEST_MS);
+  wholeNumber('highWaterMark', settings.highWaterMark, 1, 2 ** 40);
+  for (const [name, value] of Object.entries(settings.limits)) {
+    if (name !== 'clientsPerAddress' && !(name in LIMITS)) throw invalid(`unknown option limits.${name}`);
+    wholeNumber(`limits.${name}`, value, 1, 2 ** 40);
+  }
+  for (const name of ['snapshot', 'perMessageDeflate'] as const) {
+    if (typeof settings[name] !== 'boolean')
+      throw invalid(`${name} is ${String(settings[name])}, expected true or false`);
+  }
+  if (typeof settings.defaultExchange !== 'string' || settings.defaultExchange === '') {
+    throw invalid('defaultExchange must be the name of an exchange, like NSE');
+  }
+  checkOrigins(settings.origins);
+  checkAuth(settings.auth);
+  return settings;
+}
+
+function checkOrigins(origins: unknown): void {
+  if (origins === undefined || (Array.isArray(origins) && origins.every((origin) => typeof origin === 'string')))
+    return;
+  throw invalid('origins must be a list like ["https://app.example.com"]');
+}
+
+function checkAuth(auth: unknown): void {
+  if (auth === 'none' || typeof auth === 'function') return;
+  if (typeof auth === 'object' && auth !== null) {
+    if (['keys', 'file', 'env', 'verify', 'openalgo'].some((name) => name in auth)) return;
+  }
+  throw invalid('auth must be "none", a function, or an object with keys, file, env, verify or openalgo');
+}
+
+function wholeNumber(name: string, value: unknown, least: number, most: number): void {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return;
+  throw invalid(`${name} is ${String(value)}, expected a whole number from ${least} to ${most}`);
+}
+
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+function invalid(message: string): OpenAlgoShmError {
+  return new OpenAlgoShmError('ERR_INVALID_OPTION', message);
+}

@@ -1,0 +1,204 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import type { WebSocket } from 'ws';
+import type { Mode } from '../message.ts';
+import { TickEncoder } from '../shm/tick-encoder.ts';
+import { isLoopback, isOriginAllowed } from './addresses.ts';
+import type { Answer } from './answers.ts';
+import { Audiences } from './audiences.ts';
+import { type Authenticator, authenticator } from './auth.ts';
+import { Brokers } from './brokers.ts';
+import { Clients } from './clients.ts';
+import { Counters } from './counters.ts';
+import { OrderUpdates } from './events.ts';
+import { FanOut } from './fan-out.ts';
+import { FeedStatus } from './feed-status.ts';
+import type { Health } from './health.ts';
+import { WildcardKeys } from './interests.ts';
+import { Monitor } from './monitor.ts';
+import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
+import type { SnapshotMessage, StatsReport } from './schemas.ts';
+import { Stats } from './stats.ts';
+import { Subscriber } from './subscriber.ts';
+import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
+import { type TickSource, lastMessage } from './tick-source.ts';
+import { KnownTopics } from './topics.ts';
+import { chain, messageWriter, streamWriter } from './writer.ts';
+
+/** Name of the proxy's reader in the ring. */
+const READER_NAME = 'proxy';
+
+/** What a request may not do, in the form of an HTTP answer. */
+export interface Rejection {
+  statusCode: 401 | 403;
+  code: 'AUTHENTICATION_ERROR' | 'ORIGIN_NOT_ALLOWED' | 'NOT_LOCAL';
+  message: string;
+}
+
+/** The proxy without its server: one reader of the ring, and the clients that get its ticks. */
+export class Proxy {
+  readonly settings: Settings;
+  readonly #source: TickSource;
+  readonly #authenticator: Authenticator;
+  readonly #counters = new Counters();
+  readonly #orders = new OrderUpdates();
+  readonly #subscriptions: Subscriptions;
+  readonly #topics: KnownTopics;
+  readonly #fanOut: FanOut;
+  readonly #monitor: Monitor;
+  readonly #clients: Clients;
+  readonly #stats: Stats;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, `ERR_FILE` (keys), and those of attaching to the ring.
+   */
+  constructor(options: ProxyOptions, log: FastifyBaseLogger) {
+    const settings = settingsOf(options);
+    this.settings = settings;
+    const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
+    this.#authenticator = authenticator(settings.auth, onTrouble);
+    this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: READER_NAME });
+    this.#topics = new KnownTopics(this.#source);
+    const wildcards = new WildcardKeys();
+    const audiences = new Audiences();
+    const writer = chain(streamWriter, messageWriter);
+    this.#subscriptions = new Subscriptions(this.#source, audiences, wildcards);
+    this.#fanOut = new FanOut(this.#source, audiences, wildcards, this.#counters, writer, log);
+    const feedStatus = new FeedStatus();
+    this.#monitor = new Monitor(
+      this.#source,
+      settings.staleAfter,
+      {
+        onReattached: () => this.#fanOut.start(),
+        onHealthChanged: (health) => feedStatus.announce(health),
+        onRound: () => this.#clients.closeSlow(performance.now()),
+      },
+      log,
+    );
+    const subscriber = new Subscriber(this.#subscriptions, this.#source, this.#counters, {
+      maxSubscriptions: settings.limits.subscriptionsPerClient,
+      snapshot: settings.snapshot,
+    });
+    const services = {
+      settings,
+      authenticator: this.#authenticator,
+      brokers: new Brokers(this.#monitor, settings.broker, settings.supportedBrokers),
+      counters: this.#counters,
+      feedStatus,
+      monitor: this.#monitor,
+      orders: this.#orders,
+      subscriber,
+    };
+    const delivery = {
+      writer,
+      counters: this.#counters,
+      highWaterMark: settings.highWaterMark,
+      isWanted: this.#fanOut.isWanted.bind(this.#fanOut),
+    };
+    this.#clients = new Clients(services, delivery, log);
+    this.#stats = new Stats({
+      source: this.#source,
+      monitor: this.#monitor,
+      clients: this.#clients,
+      audiences,
+      subscriptions: this.#subscriptions,
+      orders: this.#orders,
+      counters: this.#counters,
+      deliveryLatency: this.#fanOut.latency,
+      readerName: READER_NAME,
+    });
+  }
+
+  /** Starts to read the ring. */
+  start(): void {
+    this.#fanOut.start();
+    this.#monitor.start();
+    this.#clients.start();
+  }
+
+  /** Why this request may not become a WebSocket; undefined if it may. */
+  rejectionOf(request: FastifyRequest): Rejection | undefined {
+    const { open } = this.#authenticator;
+    if (open && !isLoopback(request.raw.socket.remoteAddress)) {
+      this.#counters.refuse('not_local');
+      const message = 'Without authentication only clients of this machine may connect; set the option auth';
+      return { statusCode: 403, code: 'NOT_LOCAL', message };
+    }
+    const { origin } = request.headers;
+    if (isOriginAllowed(origin, this.settings.origins, open)) return undefined;
+    this.#counters.refuse('origin');
+    const message = `Pages of ${String(origin).slice(0, 200)} may not connect; add it to the option origins`;
+    return { statusCode: 403, code: 'ORIGIN_NOT_ALLOWED', message };
+  }
+
+  /** Why this request may not see figures and prices; undefined if it may. */
+  async httpRejectionOf(request: FastifyRequest): Promise<Rejection | undefined> {
+    if (this.#authenticator.open) return this.rejectionOf(request);
+    const key = request.headers['x-api-key'];
+    const identity = typeof key === 'string' ? await this.#authenticator.verify(key) : undefined;
+    if (identity !== undefined) return undefined;
+    this.#counters.refuse('authentication');
+    return { statusCode: 401, code: 'AUTHENTICATION_ERROR', message: 'Send a valid API key in the header X-API-Key' };
+  }
+
+  /** Takes over a WebSocket. */
+  admit(webSocket: WebSocket, request: FastifyRequest): void {
+    this.#clients.admit(webSocket, request);
+  }
+
+  /** Notes a frame that was no WebSocket frame; `ws` closes the connection by itself. */
+  noteBrokenFrame(error: Error): void {
+    const tooBig = (error as { code?: unknown }).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+    this.#counters.refuse(tooBig ? 'message_too_big' : 'broken_frame');
+  }
+
+  /** The figures of `GET /stats`. */
+  stats(): StatsReport {
+    return this.#stats.report();
+  }
+
+  /** Whether ticks can be expected. */
+  health(): Health {
+    return this.#monitor.health();
+  }
+
+  /** The last tick of an instrument as a client would get it, or undefined if there was none. */
+  lastTick(exchange: string, symbol: string, mode?: Mode): SnapshotMessage | undefined {
+    const topic = this.#topics.find(exchange, symbol);
+    return topic === undefined ? undefined : lastMessage(this.#source, topic, mode);
+  }
+
+  /** Calls back whenever what all clients together want changes. */
+  onInterest(listener: InterestListener): void {
+    this.#subscriptions.onInterest(listener);
+  }
+
+  /** What all clients together want now. */
+  interests(): Interest[] {
+    return [...this.#subscriptions.interests()];
+  }
+
+  /**
+   * Sends an order update to the sessions of its user that asked for them.
+   *
+   * @returns the number of sessions that it went to.
+   */
+  deliverOrderUpdate(userId: string, payload: Answer): number {
+    return this.#orders.deliver(userId, payload);
+  }
+
+  /** Sees the clients off and leaves the ring. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#clients.closeAll();
+    this.#monitor.stop();
+    this.#fanOut.stop();
+    this.#stats.stop();
+    this.#authenticator.close();
+    this.#source.close();
+  }
+}

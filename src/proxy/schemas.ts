@@ -1,0 +1,138 @@
+import { Type, type Static, type TProperties } from 'typebox';
+import { REFUSALS } from './counters.ts';
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+const figure = (description: string) => Type.Number({ minimum: 0, description });
+const object = <T extends TProperties>(properties: T, description?: string) => {
+  return Type.Object(properties, { additionalProperties: false, ...(description !== undefined && { description }) });
+};
+
+const Percentiles = (description: string) =>
+  object(
+    {
+      p50: figure('median'),
+      p99: figure('99th percentile'),
+      p999: figure('99.9th percentile'),
+      max: figure('longest'),
+      count: count('ticks measured'),
+    },
+    description,
+  );
+
+const Ring = object({
+  name: Type.String(),
+  attached: Type.Boolean({ description: 'false once the name leads to no segment or to another' }),
+  reattached: count('times the ring was attached to anew'),
+  bytes: count('size of the segment'),
+  lanes: count('publishers at the same time'),
+  lanes_used: count('publishers alive'),
+  capacity: count('slots of a lane'),
+  depth_levels: count('levels a side'),
+  policy: Type.String({ description: 'overwrite or lossless' }),
+});
+
+const Publisher = object({
+  name: Type.String(),
+  lane: count('its place in the ring'),
+  pid: count('its process'),
+  alive: Type.Boolean(),
+  messages_published: count('since it came'),
+  messages_rejected: count('refused by a full lossless ring'),
+  avg_latency_ns: figure('average duration of a publish, ns'),
+  rate: figure('messages a second, in the last second'),
+  last_publish_age_ms: Type.Union([Type.Number(), Type.Null()], { description: 'age of its newest message' }),
+});
+
+const Subscriber = object({
+  name: Type.String(),
+  pid: count('its process'),
+  messages_received: count('since it came'),
+  messages_lost: count('overwritten before it read them'),
+  messages_corrupt: count('skipped because they could not be one'),
+  lag: count('published and not yet read'),
+  latency_ns: Type.Optional(Percentiles('from the publishers’ stamps to the read, ns; of this proxy only')),
+});
+
+const Clients = object({
+  connected: count('now'),
+  connected_total: count('since the start'),
+  conflated: count('behind, and given only the newest tick of each topic'),
+  audiences: count('different sets of subscriptions'),
+  order_updates: count('that asked for order updates'),
+});
+
+/** Answer to `GET /stats`. */
+export const StatsSchema = object({
+  uptime_seconds: figure('since the proxy started'),
+  ring: Type.Union([Ring, Type.Null()], { description: 'null while it cannot be looked at' }),
+  publishers: Type.Array(Publisher),
+  subscribers: Type.Array(Subscriber),
+  clients: Clients,
+  subscriptions: object({
+    total: count('(client, topic, mode)'),
+    topics: count('topics that somebody wants, wildcards included'),
+  }),
+  messages: object({
+    sent: count('ticks handed to clients'),
+    conflated: count('ticks that newer ones took the place of, for slow clients'),
+    received: count('messages of clients'),
+    batches: count('reads of the ring that brought something'),
+  }),
+  delivery_latency_ns: Percentiles('from the publishers’ stamps until written to the last client, ns; sampled'),
+  refused: object(
+    {
+      total: count('refusals of any kind'),
+      ...(Object.fromEntries(REFUSALS.map((refusal) => [refusal, count(`refused: ${refusal}`)])) as Record<
+        (typeof REFUSALS)[number],
+        ReturnType<typeof count>
+      >),
+    },
+    'clients, requests and messages that were refused, by reason',
+  ),
+  event_loop_delay_ms: object({ mean: figure('ms'), p50: figure('ms'), p99: figure('ms'), max: figure('ms') }),
+  memory: object({ rss: count('bytes'), heap_used: count('bytes'), external: count('bytes') }),
+});
+
+/** Answer to `GET /stats`. */
+export type StatsReport = Static<typeof StatsSchema>;
+
+/** Answer to `GET /health`. */
+export const HealthSchema = object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]),
+  reasons: Type.Array(
+    object({
+      code: Type.Union([Type.Literal('ring_gone'), Type.Literal('no_publisher'), Type.Literal('stale_feed')]),
+      message: Type.String(),
+    }),
+  ),
+  last_tick_age_ms: Type.Union([Type.Number(), Type.Null()]),
+});
+
+/** Question of `GET /snapshot`. */
+export const SnapshotQuery = Type.Object({
+  exchange: Type.String({ minLength: 1, description: 'like NSE' }),
+  symbol: Type.String({ minLength: 1, description: 'like RELIANCE' }),
+  mode: Type.Optional(Type.String({ description: '1, 2, 3 or LTP, Quote, Depth; default the richest there is' })),
+});
+
+/** Answer to `GET /snapshot`: what a client would get on subscribing. */
+export const SnapshotSchema = Type.Object(
+  {
+    type: Type.Literal('market_data'),
+    symbol: Type.String(),
+    exchange: Type.String(),
+    mode: Type.Integer(),
+    seq: Type.Integer(),
+    snapshot: Type.Boolean(),
+    age_ms: Type.Integer(),
+    data: Type.Object({}, { additionalProperties: true }),
+    broker: Type.String(),
+  },
+  { additionalProperties: true },
+);
+
+/** Answer to `GET /snapshot`. */
+export type SnapshotMessage = Static<typeof SnapshotSchema>;
+
+/** An error of the HTTP routes, in the form that clients of the WebSocket know. */
+export const ErrorSchema = Type.Object({ status: Type.Literal('error'), code: Type.String(), message: Type.String() });

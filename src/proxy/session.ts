@@ -1,0 +1,264 @@
+import type { FastifyBaseLogger } from 'fastify';
+import * as answers from './answers.ts';
+import { type Authenticator, type Identity, LOCAL_USER } from './auth.ts';
+import type { Brokers } from './brokers.ts';
+import { CLOSE, type Connection } from './connection.ts';
+import type { Counters } from './counters.ts';
+import type { OrderUpdates } from './events.ts';
+import { type FeedStatus, feedStatus } from './feed-status.ts';
+import { MessageRate } from './message-rate.ts';
+import type { Monitor } from './monitor.ts';
+import type { Settings } from './options.ts';
+import { type Body, type Message, ProtocolError, decode, needsAuthentication } from './protocol.ts';
+import type { Recipient } from './recipient.ts';
+import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** What every session needs of the proxy. */
+export interface Services {
+  readonly settings: Settings;
+  readonly authenticator: Authenticator;
+  readonly brokers: Brokers;
+  readonly counters: Counters;
+  readonly feedStatus: FeedStatus;
+  readonly monitor: Monitor;
+  readonly orders: OrderUpdates;
+  readonly subscriber: Subscriber;
+}
+
+/** One client: who it is, what it asked for, and the answers to its messages. */
+export class Session {
+  readonly connection: Connection;
+  readonly recipient: Recipient;
+  readonly #services: Services;
+  readonly #log: FastifyBaseLogger;
+  readonly #rate: MessageRate;
+  readonly #authDeadline: NodeJS.Timeout | undefined;
+  #identity: Identity | undefined;
+  #unwatchKey: (() => void) | undefined;
+  /** Messages that came while a key was being checked. */
+  #waiting: string[] | undefined;
+  #ended = false;
+
+  constructor(connection: Connection, recipient: Recipient, services: Services, log: FastifyBaseLogger) {
+    this.connection = connection;
+    this.recipient = recipient;
+    this.#services = services;
+    this.#log = log;
+    this.#rate = new MessageRate(services.settings.limits.messagesPerSecond);
+    if (services.authenticator.open) this.#identity = LOCAL_USER;
+    else this.#authDeadline = setTimeout(() => this.#missDeadline(), services.settings.authTimeout).unref();
+  }
+
+  /** Its user; undefined until it has authenticated. */
+  get userId(): string | undefined {
+    return this.#identity?.userId;
+  }
+
+  /** Sends something that the client did not ask for just now. */
+  notify(notice: answers.Answer): void {
+    this.connection.send(notice);
+  }
+
+  /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. */
+  receive(data: Buffer): void {
+    this.#services.counters.received += 1;
+    if (!this.#ended && this.#isWithinRate()) this.#take(data.toString('utf8'), data.length);
+  }
+
+  /** Ends all that it asked for; the connection is somebody else's. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#authDeadline);
+    this.#unwatchKey?.();
+    this.#services.subscriber.release(this.recipient);
+    this.#services.orders.unsubscribe(this);
+    this.#services.feedStatus.unsubscribe(this);
+    this.recipient.discard();
+  }
+
+  #answer(text: string, bytes: number): void {
+    try {
+      const message = this.#decode(text, bytes);
+      if (message !== undefined) this.#serve(message);
+    } catch (error) {
+      this.#refuse(error);
+    }
+    this.#holdBack();
+  }
+
+  #decode(text: string, bytes: number): Message | undefined {
+    if (bytes <= this.#services.settings.limits.messageBytes) return decode(text);
+    const message = this.#identity === undefined ? undefined : bulkMessage(text);
+    if (message === undefined) {
+      this.#services.counters.refuse('message_too_big');
+      this.connection.close(CLOSE.TOO_BIG, 'message too big');
+    }
+    return message;
+  }
+
+  #serve({ action, body }: Message): void {
+    if (needsAuthentication(action) && this.#identity === undefined) {
+      throw new ProtocolError('NOT_AUTHENTICATED', 'You must authenticate first');
+    }
+    switch (action) {
+      case 'authenticate':
+      case 'auth':
+        return this.#authenticate(body);
+      case 'subscribe':
+        return this.#subscribe(body);
+      case 'unsubscribe':
+      case 'unsubscribe_all':
+        return this.#unsubscribe(body);
+      case 'subscribe_orders':
+        this.#services.orders.subscribe(this);
+        return this.connection.send(answers.ordersSubscribed(body['request_id']));
+      case 'unsubscribe_orders':
+        this.#services.orders.unsubscribe(this);
+        return this.connection.send(answers.ordersUnsubscribed(body['request_id']));
+      case 'get_broker_info':
+        return this.#tellBroker();
+      case 'get_supported_brokers':
+        return this.connection.send(answers.supportedBrokers(this.#services.brokers.supported()));
+      case 'ping':
+        return this.connection.send(answers.pong(Date.now(), body['timestamp'], body['_pingId']));
+    }
+  }
+
+  #authenticate(body: Body): void {
+    const key = body['api_key'] || body['apikey'];
+    if (!key) return this.#refuseKey('API key is required');
+    if (typeof key !== 'string') return this.#refuseKey('Invalid API key');
+    if (this.#services.authenticator.open) return this.#admit(LOCAL_USER);
+    this.#waiting = [];
+    this.connection.webSocket.pause();
+    this.#checkKey(key)
+      .catch((error: unknown) => this.#refuse(error))
+      .finally(() => this.#goOn());
+  }
+
+  async #checkKey(key: string): Promise<void> {
+    const { authenticator } = this.#services;
+    let identity: Identity | undefined;
+    try {
+      identity = await authenticator.verify(key);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'a key could not be checked');
+      return this.#refuseKey('The API key could not be checked; try again');
+    }
+    if (this.#ended) return;
+    if (identity === undefined) return this.#refuseKey('Invalid API key');
+    this.#unwatchKey?.();
+    this.#unwatchKey = authenticator.watch(key, () => this.#revoke());
+    this.#admit(identity);
+  }
+
+  #admit(identity: Identity): void {
+    clearTimeout(this.#authDeadline);
+    this.#identity = identity;
+    this.connection.send(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
+  }
+
+  // Messages keep their order: those that came meanwhile are served now, and one of them may check a key again.
+  #goOn(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    this.connection.webSocket.resume();
+    for (const text of waiting) this.#take(text, Buffer.byteLength(text));
+  }
+
+  #take(text: string, bytes: number): void {
+    if (this.#ended) return;
+    if (this.#waiting === undefined) this.#answer(text, bytes);
+    else this.#waiting.push(text);
+  }
+
+  #subscribe(body: Body): void {
+    const { settings, brokers, subscriber } = this.#services;
+    const request = readSubscribe(body, settings.defaultExchange);
+    const broker = brokers.of(this.#identity);
+    const depth = brokers.depthOf(request.depth);
+    const { lines, snapshots } = subscriber.subscribe(this.recipient, request, depth, broker);
+    this.connection.send(answers.subscribed(lines, broker, request.requestId));
+    if (snapshots !== undefined) this.recipient.deliver(snapshots);
+    if (!request.status) return;
+    this.#services.feedStatus.subscribe(this);
+    this.notify(feedStatus(this.#services.monitor.health()));
+  }
+
+  #unsubscribe(body: Body): void {
+    const { settings, brokers, subscriber } = this.#services;
+    const request = readUnsubscribe(body, settings.defaultExchange);
+    const broker = brokers.of(this.#identity);
+    const { successful, failures } = subscriber.unsubscribe(this.recipient, request, broker);
+    this.connection.send(answers.unsubscribed(successful, failures, broker, request.requestId));
+  }
+
+  #tellBroker(): void {
+    const { brokers } = this.#services;
+    this.connection.send(answers.brokerInfo(brokers.of(this.#identity), brokers.areConnected(), this.userId ?? ''));
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.#services.counters.refuse(error.code === 'NOT_AUTHENTICATED' ? 'not_authenticated' : 'malformed_message');
+      return this.connection.send(answers.failed(error.code, error.message));
+    }
+    this.#log.error({ err: error }, 'a message could not be processed');
+    this.connection.send(answers.failed('PROCESSING_ERROR', error instanceof Error ? error.message : String(error)));
+  }
+
+  #refuseKey(message: string): void {
+    this.#services.counters.refuse('authentication');
+    this.connection.send(answers.authenticationFailed(message));
+  }
+
+  #revoke(): void {
+    this.#services.counters.refuse('revoked_key');
+    this.#identity = undefined;
+    this.connection.close(CLOSE.UNAUTHORIZED, 'key revoked');
+    this.end();
+  }
+
+  #missDeadline(): void {
+    if (this.#identity !== undefined) return;
+    this.#services.counters.refuse('authentication_timeout');
+    this.connection.close(CLOSE.UNAUTHORIZED, 'auth timeout');
+    this.end();
+  }
+
+  #isWithinRate(): boolean {
+    const verdict = this.#rate.next(performance.now());
+    if (verdict === 'pass') return true;
+    this.#services.counters.refuse('message_rate');
+    if (verdict === 'refuse') {
+      const { messagesPerSecond } = this.#services.settings.limits;
+      const message = `More than ${messagesPerSecond} messages in a second; wait before you send more`;
+      this.connection.send(answers.failed('RATE_LIMIT_EXCEEDED', message));
+    } else if (verdict === 'close') {
+      this.connection.close(CLOSE.POLICY, 'too many messages');
+      this.end();
+    }
+    return false;
+  }
+
+  // Who does not take its answers is not asked for more messages, or they would pile up here.
+  #holdBack(): void {
+    const { connection } = this;
+    if (connection.backlog <= this.#services.settings.highWaterMark || connection.webSocket.isPaused) return;
+    connection.webSocket.pause();
+    connection.whenFlushed(() => {
+      if (this.#waiting === undefined) connection.webSocket.resume();
+    });
+  }
+}
+
+function bulkMessage(text: string): Message | undefined {
+  try {
+    const message = decode(text);
+    return needsAuthentication(message.action) && isBulk(message.body) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

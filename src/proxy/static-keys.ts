@@ -1,0 +1,92 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { OpenAlgoShmError } from '../errors.ts';
+import type { Identity, KeyCheck } from './auth.ts';
+
+/** A key, alone or with the name of its user. */
+export type KeyEntry = string | { key: string; userId: string };
+
+interface KnownKey {
+  digest: Buffer;
+  identity: Identity;
+}
+
+/** Checks keys against a list. */
+export function staticKeys(entries: readonly KeyEntry[]): KeyCheck {
+  const known = entries.map(knownKey);
+  return (key) => Promise.resolve(find(known, key));
+}
+
+/**
+ * Checks keys against a file and a list. The file has one key a line, then perhaps the name of its user;
+ * empty lines and lines that begin with `#` do not count. It is read again when it has changed.
+ *
+ * @throws {OpenAlgoShmError} `ERR_FILE` when it cannot be read at the start or holds no key.
+ */
+export function fileKeys(path: string, others: readonly KeyEntry[]): KeyCheck {
+  const fixed = others.map(knownKey);
+  let version = versionOf(path);
+  let known = [...fixed, ...readKeys(path)];
+  if (known.length === 0) throw new OpenAlgoShmError('ERR_FILE', `auth: ${path} holds no key; write one on a line`);
+  return async (key) => {
+    const current = versionOf(path);
+    if (current !== version) {
+      known = [...fixed, ...readKeys(path)];
+      version = current;
+    }
+    return find(known, key);
+  };
+}
+
+/** A user's name made of a key that comes without one; nobody can get back to the key from it. */
+export function userOfKey(key: string): string {
+  return `key-${digestOf(key).toString('hex').slice(0, 12)}`;
+}
+
+/** The digest by which a key is compared and remembered. */
+export function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}
+
+// Every known key is compared, each in constant time, so that the time taken says nothing about any of them.
+function find(known: readonly KnownKey[], key: string): Identity | undefined {
+  const digest = digestOf(key);
+  let found: Identity | undefined;
+  for (const candidate of known) {
+    if (timingSafeEqual(candidate.digest, digest)) found = candidate.identity;
+  }
+  return found;
+}
+
+function knownKey(entry: KeyEntry): KnownKey {
+  const { key, userId } = typeof entry === 'string' ? { key: entry, userId: undefined } : entry;
+  if (typeof key !== 'string' || key === '') {
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth: a key must be a string that is not empty');
+  }
+  return { digest: digestOf(key), identity: { userId: userId ?? userOfKey(key) } };
+}
+
+function readKeys(path: string): KnownKey[] {
+  const lines = reading(path, () => readFileSync(path, 'utf8')).split('\n');
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [key = '', userId] = line.split(/\s+/, 2);
+      return knownKey(userId === undefined ? key : { key, userId });
+    });
+}
+
+function versionOf(path: string): string {
+  const { mtimeMs, size, ino } = reading(path, () => statSync(path));
+  return `${mtimeMs}:${size}:${ino}`;
+}
+
+function reading<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    const message = `auth: the key file ${path} cannot be read: ${(cause as Error).message}`;
+    throw new OpenAlgoShmError('ERR_FILE', message, { cause });
+  }
+}

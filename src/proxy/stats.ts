@@ -1,0 +1,150 @@
+import { type IntervalHistogram, type RecordableHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Audiences } from './audiences.ts';
+import type { Clients } from './clients.ts';
+import type { Counters } from './counters.ts';
+import type { OrderUpdates } from './events.ts';
+import type { Monitor } from './monitor.ts';
+import type { StatsReport } from './schemas.ts';
+import type { Subscriptions } from './subscriptions.ts';
+import type { LaneStats, RingStats, TickSource } from './tick-source.ts';
+
+const EVENT_LOOP_RESOLUTION_MS = 20;
+
+/** Where the figures come from. */
+export interface StatsSources {
+  source: TickSource;
+  monitor: Monitor;
+  clients: Clients;
+  audiences: Audiences;
+  subscriptions: Subscriptions;
+  orders: OrderUpdates;
+  counters: Counters;
+  deliveryLatency: RecordableHistogram;
+  /** Name of the proxy's own reader in the ring. */
+  readerName: string;
+}
+
+/** Puts the figures of the proxy together. */
+export class Stats {
+  readonly #sources: StatsSources;
+  readonly #startedAt = performance.now();
+  readonly #eventLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
+
+  constructor(sources: StatsSources) {
+    this.#sources = sources;
+    this.#eventLoop.enable();
+  }
+
+  stop(): void {
+    this.#eventLoop.disable();
+  }
+
+  report(): StatsReport {
+    const { monitor, clients, audiences, subscriptions, orders, counters, deliveryLatency } = this.#sources;
+    const ring = monitor.ring();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return {
+      uptime_seconds: (performance.now() - this.#startedAt) / 1000,
+      ring: ring === undefined ? null : this.#ring(ring),
+      publishers: (ring?.publishers ?? []).map((publisher) => this.#publisher(publisher)),
+      subscribers: ring === undefined ? [] : this.#subscribers(ring),
+      clients: {
+        connected: clients.count,
+        connected_total: counters.connected,
+        conflated: clients.conflatedCount,
+        audiences: audiences.size,
+        order_updates: orders.size,
+      },
+      subscriptions: { total: subscriptions.count, topics: subscriptions.topicCount },
+      messages: {
+        sent: counters.sent,
+        conflated: counters.conflated,
+        received: counters.received,
+        batches: counters.batches,
+      },
+      delivery_latency_ns: percentiles(deliveryLatency),
+      refused: { total: counters.refusedTotal, ...counters.refused },
+      event_loop_delay_ms: this.#eventLoopDelay(),
+      memory: { rss, heap_used: heapUsed, external },
+    };
+  }
+
+  #ring(ring: RingStats): NonNullable<StatsReport['ring']> {
+    return {
+      name: ring.name,
+      attached: ring.current,
+      reattached: this.#sources.monitor.reattached,
+      bytes: ring.bytes,
+      lanes: ring.lanes,
+      lanes_used: ring.publishers.filter((publisher) => publisher.alive).length,
+      capacity: ring.capacity,
+      depth_levels: ring.depthLevels,
+      policy: ring.policy,
+    };
+  }
+
+  #publisher(lane: LaneStats): StatsReport['publishers'][number] {
+    const age = Number(process.hrtime.bigint()) - lane.lastPublishNs;
+    return {
+      name: lane.publisher,
+      lane: lane.lane,
+      pid: lane.pid,
+      alive: lane.alive,
+      messages_published: lane.messagesPublished,
+      messages_rejected: lane.messagesRejected,
+      avg_latency_ns: lane.avgLatencyNs,
+      rate: this.#sources.monitor.rateOf(lane.lane),
+      last_publish_age_ms: lane.lastPublishNs === 0 ? null : age / 1e6,
+    };
+  }
+
+  // The proxy's own reader is told from others of the same name by its process.
+  #subscribers(ring: RingStats): StatsReport['subscribers'] {
+    const { source, readerName } = this.#sources;
+    const own = source.stats();
+    const others = ring.subscribers.filter((other) => other.pid !== process.pid || other.name !== readerName);
+    const { p50, p99, p999, max, count } = source.latency();
+    return [
+      {
+        name: readerName,
+        pid: process.pid,
+        messages_received: own.messagesReceived,
+        messages_lost: own.messagesLost,
+        messages_corrupt: own.messagesCorrupt,
+        lag: own.lag,
+        latency_ns: { p50, p99, p999, max, count },
+      },
+      ...others.map((other) => ({
+        name: other.name,
+        pid: other.pid,
+        messages_received: other.messagesReceived,
+        messages_lost: other.messagesLost,
+        messages_corrupt: other.messagesCorrupt,
+        lag: other.lag,
+      })),
+    ];
+  }
+
+  // The monitor's samples contain its own period; what is above it is delay.
+  #eventLoopDelay(): StatsReport['event_loop_delay_ms'] {
+    const delay = (ns: number): number => Math.max(0, (Number.isFinite(ns) ? ns : 0) / 1e6 - EVENT_LOOP_RESOLUTION_MS);
+    const histogram = this.#eventLoop;
+    return {
+      mean: delay(histogram.mean),
+      p50: delay(histogram.percentile(50)),
+      p99: delay(histogram.percentile(99)),
+      max: delay(histogram.max),
+    };
+  }
+}
+
+function percentiles(histogram: RecordableHistogram): StatsReport['delivery_latency_ns'] {
+  const { count } = histogram;
+  if (count === 0) return { p50: 0, p99: 0, p999: 0, max: 0, count: 0 };
+  const [p50, p99, p999] = [50, 99, 99.9].map((percentile) => histogram.percentile(percentile)) as [
+    number,
+    number,
+    number,
+  ];
+  return { p50, p99, p999, max: histogram.max, count };
+}

@@ -1,0 +1,146 @@
+import type { Mode } from '../message.ts';
+import { type LeaveLine, type SubscriptionLine, failedLine, leftLine, subscribedLine } from './answers.ts';
+import type { Counters } from './counters.ts';
+import { Frames, frameKey } from './frames.ts';
+import { interest, intervalOf, modesMaskOf } from './interests.ts';
+import { modeBit, modesOf } from './modes.ts';
+import type { Recipient } from './recipient.ts';
+import { type RequestedInstrument, type SubscribeRequest, type UnsubscribeRequest, WILDCARD } from './requests.ts';
+import type { Subscriptions } from './subscriptions.ts';
+import type { TickSource } from './tick-source.ts';
+
+/** Most topics whose last ticks a wildcard's subscriber gets at once. */
+const MAX_WILDCARD_SNAPSHOTS = 10_000;
+
+/** How the subscriber is set up. */
+export interface SubscriberOptions {
+  /** (topic, mode) pairs of a client. */
+  maxSubscriptions: number;
+  /** Whether last ticks are given at once. */
+  snapshot: boolean;
+}
+
+/** Carries out what a client's subscribe and unsubscribe ask for, line by line. */
+export class Subscriber {
+  readonly #subscriptions: Subscriptions;
+  readonly #source: TickSource;
+  readonly #counters: Counters;
+  readonly #options: SubscriberOptions;
+
+  constructor(subscriptions: Subscriptions, source: TickSource, counters: Counters, options: SubscriberOptions) {
+    this.#subscriptions = subscriptions;
+    this.#source = source;
+    this.#counters = counters;
+    this.#options = options;
+  }
+
+  /** Subscribes; the snapshots are to be sent after the answer. */
+  subscribe(
+    recipient: Recipient,
+    request: SubscribeRequest,
+    depth: number,
+    broker: string,
+  ): { lines: SubscriptionLine[]; snapshots: Frames | undefined } {
+    const lines: SubscriptionLine[] = [];
+    const changes = new Map<number, number>();
+    const wanted: [key: number, mode: Mode, instrument: RequestedInstrument][] = [];
+    let room = this.#options.maxSubscriptions - recipient.subscriptionCount;
+    for (const instrument of request.instruments) {
+      const key = this.#keyOf(instrument);
+      for (const mode of request.modes) {
+        if (typeof key === 'string') {
+          lines.push(failedLine(instrument, key, broker));
+          continue;
+        }
+        const mask = modesMaskOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
+        const isNew = (mask & modeBit(mode)) === 0;
+        if (isNew && room === 0) {
+          this.#counters.refuse('too_many_subscriptions');
+          lines.push(failedLine(instrument, this.#capacityReached(), broker));
+          continue;
+        }
+        if (isNew) room -= 1;
+        changes.set(key, interest(mask | modeBit(mode), request.intervalMs));
+        lines.push(subscribedLine(instrument, mode, depth, broker));
+        wanted.push([key, mode, instrument]);
+      }
+    }
+    this.#subscriptions.apply(recipient, changes, depth);
+    return { lines, snapshots: this.#options.snapshot ? this.#snapshots(wanted) : undefined };
+  }
+
+  /** Unsubscribes; what was never subscribed to counts as left. */
+  unsubscribe(
+    recipient: Recipient,
+    request: UnsubscribeRequest,
+    broker: string,
+  ): { successful: LeaveLine[]; failures: LeaveLine[] } {
+    if (request.all) return { successful: this.#leaveAll(recipient, broker), failures: [] };
+    const successful: LeaveLine[] = [];
+    const failures: LeaveLine[] = [];
+    const changes = new Map<number, number>();
+    for (const leave of request.leaves) {
+      const key = this.#keyOf(leave);
+      if (typeof key === 'string') {
+        failures.push(failedLine(leave, key, broker));
+        continue;
+      }
+      const value = changes.get(key) ?? recipient.interests.get(key) ?? 0;
+      changes.set(key, interest(modesMaskOf(value) & ~leave.modesMask, intervalOf(value)));
+      successful.push(leftLine(leave, broker));
+    }
+    this.#subscriptions.apply(recipient, changes);
+    return { successful, failures };
+  }
+
+  /** Ends all that a client wants. */
+  release(recipient: Recipient): void {
+    this.#subscriptions.release(recipient);
+  }
+
+  #leaveAll(recipient: Recipient, broker: string): LeaveLine[] {
+    const lines: LeaveLine[] = [];
+    for (const [key, value] of recipient.interests) {
+      const name = this.#subscriptions.nameOf(key);
+      for (const _mode of modesOf(modesMaskOf(value))) lines.push(leftLine(name, broker));
+    }
+    this.#subscriptions.release(recipient);
+    return lines;
+  }
+
+  #keyOf(instrument: RequestedInstrument): number | string {
+    if (instrument.error !== undefined) return instrument.error;
+    try {
+      return this.#subscriptions.keyOf(instrument);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  #snapshots(wanted: readonly [number, Mode, RequestedInstrument][]): Frames | undefined {
+    const keys: number[] = [];
+    const buffers: Buffer[] = [];
+    for (const [key, mode, instrument] of wanted) {
+      for (const topic of this.#topicsOf(key, instrument)) {
+        const frame = this.#source.snapshot(topic, mode);
+        if (frame === null) continue;
+        keys.push(frameKey(topic, mode));
+        buffers.push(frame);
+      }
+    }
+    return keys.length === 0 ? undefined : Frames.ofBuffers(keys, buffers);
+  }
+
+  *#topicsOf(key: number, { exchange }: RequestedInstrument): Generator<number> {
+    if (key >= 0) return yield key;
+    const count = Math.min(this.#source.topicCount, MAX_WILDCARD_SNAPSHOTS);
+    for (let topic = 0; topic < count; topic++) {
+      if (exchange === WILDCARD || this.#source.topicName(topic)?.exchange === exchange) yield topic;
+    }
+  }
+
+  #capacityReached(): string {
+    const { maxSubscriptions } = this.#options;
+    return `Maximum capacity reached: ${maxSubscriptions} subscriptions a client. Unsubscribe some first.`;
+  }
+}

@@ -1,0 +1,185 @@
+import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import { type LevelWithSilent, pino } from 'pino';
+import { OpenAlgoShmError } from '../errors.ts';
+import { isLoopback } from './addresses.ts';
+import type { Answer } from './answers.ts';
+import type { Health } from './health.ts';
+import { type ProxyOptions, settingsOf } from './options.ts';
+import { openalgoShm } from './plugin.ts';
+import type { Proxy } from './proxy.ts';
+import type { StatsReport } from './schemas.ts';
+
+/** Where the clients of OpenAlgo look for it. */
+const DEFAULT_HOST = '127.0.0.1';
+const DEFAULT_PORT = 8765;
+
+/** Options of {@link WebSocketProxy}. */
+export interface WebSocketProxyOptions extends ProxyOptions {
+  /** Address to listen on. Default 127.0.0.1. Others need `auth`. */
+  host?: string;
+  /** Port to listen on; 0 for any free one. Default 8765. */
+  port?: number;
+  /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
+  log?: LevelWithSilent | NonNullable<FastifyServerOptions['loggerInstance']>;
+  /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
+  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'>;
+}
+
+/** Where a proxy listens. */
+export interface ProxyAddress {
+  host: string;
+  port: number;
+  /** URL for clients. */
+  url: string;
+}
+
+/**
+ * The proxy with a server of its own: takes WebSocket clients on any path, as OpenAlgo's does.
+ *
+ * @example
+ * const proxy = new WebSocketProxy();
+ * await proxy.start();               // ws://127.0.0.1:8765
+ * console.log(proxy.getStats());
+ * await proxy.stop();
+ */
+export class WebSocketProxy {
+  readonly #options: ProxyOptions;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #log: WebSocketProxyOptions['log'];
+  readonly #serverOptions: WebSocketProxyOptions['server'];
+  #server: FastifyInstance | undefined;
+  #starting: Promise<this> | undefined;
+
+  /** @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, `ERR_AUTH_REQUIRED` when the host is not this machine's own and nobody needs a key. */
+  constructor({
+    host = DEFAULT_HOST,
+    port = DEFAULT_PORT,
+    log = 'info',
+    server,
+    ...options
+  }: WebSocketProxyOptions = {}) {
+    const { auth } = settingsOf(options);
+    if (typeof host !== 'string' || host === '') {
+      throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'host must be an address, like 127.0.0.1');
+    }
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new OpenAlgoShmError(
+        'ERR_INVALID_OPTION',
+        `port is ${String(port)}, expected a whole number from 0 to 65535`,
+      );
+    }
+    if (auth === 'none' && !isLoopback(host)) {
+      throw new OpenAlgoShmError(
+        'ERR_AUTH_REQUIRED',
+        `${host} can be reached from other machines: set auth (keys, a function, or OpenAlgo), or listen on ${DEFAULT_HOST}`,
+      );
+    }
+    this.#options = options;
+    this.#host = host;
+    this.#port = port;
+    this.#log = log;
+    this.#serverOptions = server;
+  }
+
+  /**
+   * Attaches to the ring, or creates it, and listens. Does nothing if it runs already.
+   *
+   * @throws {OpenAlgoShmError} `ERR_PORT_IN_USE`, and those of attaching to the ring.
+   */
+  start(): Promise<this> {
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  /** Sees the clients off with 1001, stops listening and leaves the ring. Idempotent. */
+  async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    const server = this.#server;
+    this.#server = undefined;
+    this.#starting = undefined;
+    await server?.close();
+  }
+
+  /** Where it listens; undefined unless it runs. */
+  address(): ProxyAddress | undefined {
+    const address = this.#server?.server.address();
+    if (address === null || typeof address !== 'object') return undefined;
+    const scheme = this.#serverOptions !== undefined && 'https' in this.#serverOptions ? 'wss' : 'ws';
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return { host: address.address, port: address.port, url: `${scheme}://${host}:${address.port}` };
+  }
+
+  /**
+   * The figures of `GET /stats`.
+   *
+   * @throws {OpenAlgoShmError} `ERR_CLOSED` unless it runs.
+   */
+  getStats(): StatsReport {
+    return this.#proxy().stats();
+  }
+
+  /** Whether ticks can be expected, and why not. @throws {OpenAlgoShmError} `ERR_CLOSED` unless it runs. */
+  health(): Health {
+    return this.#proxy().health();
+  }
+
+  /**
+   * Sends an order update to the sessions of its user that asked for them.
+   *
+   * @returns the number of sessions that it went to.
+   * @throws {OpenAlgoShmError} `ERR_CLOSED` unless it runs.
+   */
+  deliverOrderUpdate(userId: string, payload: Answer): number {
+    return this.#proxy().deliverOrderUpdate(userId, payload);
+  }
+
+  /** The proxy inside. @throws {OpenAlgoShmError} `ERR_CLOSED` unless it runs. */
+  get proxy(): Proxy {
+    return this.#proxy();
+  }
+
+  async #start(): Promise<this> {
+    const logController = new LogController({ disableRequestLogging: true });
+    const options = { logController, ...this.#serverOptions, loggerInstance: loggerOf(this.#log) };
+    const server = Fastify(options) as unknown as FastifyInstance;
+    try {
+      await server.register(openalgoShm, { ...this.#options, anyPath: true });
+      await server.listen({ host: this.#host, port: this.#port });
+    } catch (error) {
+      await server.close();
+      throw this.#explain(error);
+    }
+    this.#server = server;
+    return this;
+  }
+
+  #explain(error: unknown): unknown {
+    const code = (error as { code?: unknown }).code;
+    const where = `${this.#host}:${this.#port}`;
+    if (code === 'EADDRINUSE') {
+      const message = `${where} is in use, perhaps by another proxy; stop it or give another port`;
+      return new OpenAlgoShmError('ERR_PORT_IN_USE', message, { cause: error });
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EACCES') {
+      const message = `cannot listen on ${where} (${code}); give an address of this machine and a port above 1023`;
+      return new OpenAlgoShmError('ERR_INVALID_OPTION', message, { cause: error });
+    }
+    return error;
+  }
+
+  #proxy(): Proxy {
+    if (this.#server === undefined)
+      throw new OpenAlgoShmError('ERR_CLOSED', 'the proxy does not run; call start() first');
+    return this.#server.openalgoShm;
+  }
+}
+
+function loggerOf(log: WebSocketProxyOptions['log']): NonNullable<FastifyServerOptions['loggerInstance']> {
+  if (typeof log === 'object') return log;
+  // Standard output belongs to the program that runs the proxy.
+  return pino({ level: log ?? 'info', redact: ['req.headers["x-api-key"]', 'api_key', 'apikey'] }, pino.destination(2));
+}
