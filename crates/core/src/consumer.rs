@@ -13,7 +13,7 @@ use crate::message::MessageView;
 use crate::ownership::{self, Owned, Place};
 use crate::record::{self, WhoWords};
 use crate::ring::LockFreeRingBuffer;
-use crate::slot::{self, Read};
+use crate::slot::{self, Read, SEQUENCE_LIMIT};
 use crate::sync::{Ordering, fence};
 use crate::wait::{self, WaitStrategy};
 
@@ -74,10 +74,11 @@ pub struct Consumer {
     /// Lane that has the first turn in the next poll.
     turn: usize,
     from: Start,
-    lanes_seen: usize,
     received: u64,
     lost: u64,
     corrupt: u64,
+    /// Lost or corrupt messages were skipped since progress was shown.
+    skipped: bool,
     empty_polls: u32,
     copy: Box<[u64]>,
     registration: Option<Registration>,
@@ -92,10 +93,10 @@ impl Consumer {
             next: vec![0; ring.layout.lanes].into(),
             turn: 0,
             from: options.from,
-            lanes_seen: 0,
             received: 0,
             lost: 0,
             corrupt: 0,
+            skipped: false,
             empty_polls: 0,
             copy: vec![0; ring.layout.slot_words()].into(),
             registration: None,
@@ -134,8 +135,9 @@ impl Consumer {
             for lane in 0..ring.layout.lanes {
                 ring.region[ring.layout.cursor_word(index, lane)].store(0, Ordering::Relaxed);
             }
+            let generation = record::generation(&ring.region, WhoWords::consumer(at));
             // Release, pairs with the Acquire in `slowest_cursor`.
-            ring.region[at + word_of!(ConsumerRecord, gates)].store(1, Ordering::Release);
+            ring.region[at + word_of!(ConsumerRecord, gates)].store(generation, Ordering::Release);
             // SeqCst, pairs with the fence in `find_room`: the producer sees this consumer, or we see its tail.
             fence(Ordering::SeqCst);
             self.join_at_tails();
@@ -150,7 +152,6 @@ impl Consumer {
         for lane in 0..self.ring.layout.lanes {
             self.next[lane] = self.start_of(lane);
         }
-        self.lanes_seen = self.ring.layout.lanes;
     }
 
     fn start_of(&self, lane: usize) -> u64 {
@@ -173,6 +174,10 @@ impl Consumer {
     /// and the lane in word 1 (see [`Extent`](crate::extent::Extent)). Words beyond the extent are stale.
     pub fn poll_words(&mut self, max: usize, mut each: impl FnMut(&[u64])) -> usize {
         let mut copy = std::mem::take(&mut self.copy);
+        // Gone if `each` panicked the last time.
+        if copy.is_empty() {
+            copy = vec![0; self.ring.layout.slot_words()].into();
+        }
         let mut count = 0;
         while count < max {
             if !self.next_in_turn(&mut copy) {
@@ -227,50 +232,80 @@ impl Consumer {
                     return true;
                 }
                 Read::Empty => return false,
-                Read::Lapped(stamp) => self.skip_lost(lane, stamp),
-                Read::Corrupt => {
-                    self.corrupt += 1;
-                    self.next[lane] = next + 1;
-                }
+                Read::Lapped(stamp) if self.skip(lane, stamp) => {}
+                Read::Lapped(_) => return false,
+                Read::Corrupt => self.skip_corrupt(lane),
             }
         }
     }
 
+    /// Goes on half a ring behind the newest message. False if the stamp cannot be true and the message
+    /// that belongs there was not written yet.
     #[cold]
-    fn skip_lost(&mut self, lane: usize, stamp: u64) {
+    fn skip(&mut self, lane: usize, stamp: u64) -> bool {
+        // Acquire, pairs with the writer's Release fences: who saw the stamp sees those of earlier messages.
+        fence(Ordering::Acquire);
         let next = self.next[lane];
+        let tail = self.tail(lane);
         let capacity = self.ring.layout.capacity as u64;
-        // A committed stamp 2n+2 says that n+1 messages were written, a busy one 2n+1 that n were. A stamp
-        // of another slot than this can only be corrupt: then the tail alone counts.
-        let written = stamp / 2;
-        let of_this_slot = stamp.wrapping_sub(1) / 2 % capacity == next % capacity;
-        let newest = if of_this_slot { written.max(self.tail(lane)) } else { self.tail(lane) };
-        let target = newest.saturating_sub(capacity / 2).max(next + 1);
-        self.lost += target - next;
-        self.next[lane] = target;
+        let behind = |newest: u64| newest.saturating_sub(capacity / 2);
+        // The stamp of a lane that went on is of this slot, and messages before it are there.
+        let newest = slot::decode(stamp)
+            .filter(|&(at, written)| {
+                at % capacity == next % capacity
+                    && written < SEQUENCE_LIMIT
+                    && self.was_committed(lane, behind(written))
+            })
+            .map_or(tail, |(_, written)| written.max(tail));
+        if behind(newest) > next {
+            self.lost += behind(newest) - next;
+            self.next[lane] = behind(newest);
+            self.skipped = true;
+        } else if next < tail {
+            self.skip_corrupt(lane);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    #[cold]
+    fn skip_corrupt(&mut self, lane: usize) {
+        self.corrupt += 1;
+        self.next[lane] += 1;
+        self.skipped = true;
+    }
+
+    /// True if the slot of the message before `next` is at that message or at a later one. Stamps only
+    /// grow, so this holds for every position that a lane ever reached.
+    fn was_committed(&self, lane: usize, next: u64) -> bool {
+        // Relaxed: see the callers' fences.
+        next == 0 || self.ring.slot(lane, next - 1)[0].load(Ordering::Relaxed) >= slot::committed(next - 1)
     }
 
     #[inline]
     fn end_poll(&mut self, count: usize) {
-        if count > 0 {
+        if count > 0 || self.skipped {
             self.empty_polls = 0;
+            self.skipped = false;
             self.show_progress();
         } else {
-            self.empty_polls += 1;
+            self.empty_polls = self.empty_polls.wrapping_add(1);
             if self.empty_polls.is_multiple_of(CHECK_EVERY) {
                 self.come_back();
             }
         }
     }
 
-    /// A corrupt stamp can have sent this consumer beyond the end of a lane: go back to its tail.
+    /// A corrupt tail or stamp can have sent this consumer beyond the end of a lane: go back.
     #[cold]
     fn come_back(&mut self) {
         for lane in 0..self.ring.lanes_used() {
             let tail = self.tail(lane);
-            if self.next[lane] > tail.saturating_add(self.ring.layout.capacity as u64) {
+            if self.next[lane] > tail && !self.was_committed(lane, self.next[lane]) {
                 self.next[lane] = tail;
                 self.corrupt += 1;
+                self.skipped = true;
             }
         }
     }
@@ -291,9 +326,9 @@ impl Consumer {
 
     fn tail(&self, lane: usize) -> u64 {
         let tail = self.ring.region[self.ring.layout.lane_word(lane) + word_of!(LaneRecord, tail)]
-            .load(Ordering::Relaxed);
-        // Half the stamps' range: sums with it cannot overflow, whatever was written there.
-        tail.min(u64::MAX >> 3)
+            // Acquire, pairs with the Release in `Producer::flush`.
+            .load(Ordering::Acquire);
+        tail.min(SEQUENCE_LIMIT)
     }
 
     /// True if a poll would find something.
@@ -326,7 +361,9 @@ impl Consumer {
 
     /// Messages published in all lanes and not yet read, as of the producers' last flush.
     pub fn lag(&self) -> u64 {
-        (0..self.ring.lanes_used()).map(|lane| self.tail(lane).saturating_sub(self.next[lane])).sum()
+        (0..self.ring.lanes_used())
+            .map(|lane| self.tail(lane).saturating_sub(self.next[lane]))
+            .fold(0, u64::saturating_add)
     }
 
     /// Next sequence of each lane.
@@ -349,7 +386,8 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         if let Some(registration) = &self.registration {
             let at = self.ring.layout.consumer_word(registration.consumer);
-            self.ring.region[at + word_of!(ConsumerRecord, gates)].store(0, Ordering::Relaxed);
+            // Release, pairs with the Acquire in `slowest_cursor`: the last copies are done.
+            self.ring.region[at + word_of!(ConsumerRecord, gates)].store(0, Ordering::Release);
         }
     }
 }

@@ -30,11 +30,12 @@ impl Extent {
         Self { prefix: word as u16, start: (word >> 16) as u16, length: (word >> 32) as u16 }
     }
 
-    /// True if both parts lie within `words` and the prefix holds the slot's own words.
+    /// True if both parts lie within `words`, and the slot's own words in the prefix alone.
     #[inline]
     pub const fn fits(self, words: usize) -> bool {
         self.prefix as usize >= crate::layout::SLOT_HEADER_WORDS
             && self.prefix as usize <= words
+            && (self.length == 0 || self.start as usize >= crate::layout::SLOT_HEADER_WORDS)
             && self.start as usize + self.length as usize <= words
     }
 

@@ -35,7 +35,7 @@ pub const LINE: usize = 128;
 /// Slots are laid out in multiples of this many bytes.
 pub const SLOT_ALIGN: usize = 64;
 /// The slot area begins at a multiple of this many bytes.
-pub const PAGE: usize = 4096;
+pub const PAGE: usize = if cfg!(loom) { LINE } else { 4096 };
 /// Longest name of a publisher or subscriber, in bytes.
 pub const NAME_BYTES: usize = 48;
 
@@ -111,7 +111,8 @@ pub(crate) struct ConsumerRecord {
     pub pid: u64,
     /// Wall clock, ns since 1970.
     pub started_ns: u64,
-    /// 1 while the owner attaches or is attached: a lossless producer looks at the cursors only then.
+    /// The owner's generation while it attaches or is attached, else 0: a lossless producer looks at the
+    /// cursors only then, and takes a dead owner's generation away without ever touching its successor's.
     pub gates: u64,
     pub name: [u64; NAME_BYTES / WORD],
     pub received: u64,
@@ -218,6 +219,13 @@ impl Layout {
         policy: Policy,
     ) -> Result<Self> {
         let option = |what: String| Err(Error::new(ErrorCode::InvalidOption, what));
+        let largest = tick_stride(MAX_DEPTH_LEVELS);
+        if !(2 * SLOT_ALIGN..=largest).contains(&stride) {
+            return option(format!(
+                "stride {stride} is out of range: expected {} to {largest}",
+                2 * SLOT_ALIGN
+            ));
+        }
         if !(2 * stride..=MAX_BUFFER_SIZE).contains(&buffer_size) {
             return option(format!(
                 "buffer size {buffer_size} bytes is out of range: expected {} (two slots of {stride} bytes) to {MAX_BUFFER_SIZE}",
@@ -261,10 +269,10 @@ impl Layout {
                 tick_stride(self.depth_levels)
             ));
         }
-        if self.lanes * self.capacity > MAX_LANES * (MAX_BUFFER_SIZE / self.stride) {
+        if self.capacity > MAX_BUFFER_SIZE / self.stride {
             return Some(format!(
-                "{} lanes of {} slots are more than {MAX_BUFFER_SIZE} bytes each",
-                self.lanes, self.capacity
+                "{} slots of {} bytes are more than {MAX_BUFFER_SIZE} bytes",
+                self.capacity, self.stride
             ));
         }
         None

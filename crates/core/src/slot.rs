@@ -12,10 +12,22 @@
 use crate::extent::Extent;
 use crate::sync::{AtomicU64, Ordering, fence};
 
+/// Sequences beyond this are not reachable by publishing; whatever says so is corrupt. Stamps of smaller ones cannot overflow.
+pub(crate) const SEQUENCE_LIMIT: u64 = 1 << 61;
+
 /// The stamp of a committed message.
 #[inline]
 pub(crate) const fn committed(sequence: u64) -> u64 {
     2 * sequence + 2
+}
+
+/// The sequence that a slot is at, and the next that its lane has not committed, as this stamp says it; `None` if never written.
+#[inline]
+pub(crate) const fn decode(stamp: u64) -> Option<(u64, u64)> {
+    match stamp.checked_sub(1) {
+        Some(busy) => Some((busy / 2, stamp / 2)),
+        None => None,
+    }
 }
 
 /// What a reader found in a slot.
