@@ -8,7 +8,7 @@ use crate::message::book_too_deep;
 use crate::ownership::{self, Owned, Place};
 use crate::record::{self, WhoWords};
 use crate::ring::LockFreeRingBuffer;
-use crate::slot;
+use crate::slot::{self, SEQUENCE_LIMIT};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::wait;
 
@@ -18,8 +18,6 @@ const SAMPLE_EVERY: u64 = 64;
 const FLUSH_EVERY: u64 = 256;
 /// How often a producer that finds its ring full asks whether the consumer it waits for lives, in ns.
 const ASK_EVERY_NS: u64 = 1_000_000;
-/// Sequences beyond this are not reachable by publishing: the lane's record is corrupt.
-const SEQUENCE_LIMIT: u64 = 1 << 62;
 
 /// A publisher's end of a ring: the owner of one lane. Publishing never waits and never allocates.
 /// The lane is free again when this is dropped, or when its process dies.
@@ -94,8 +92,8 @@ impl Producer {
         record::write(&ring.region, WhoWords::lane(record), name);
         producer.store_samples();
         producer.flush();
-        // Release, pairs with the Acquire in `lanes_used`.
-        ring.region[word_of!(Header, lanes_used)].fetch_max(lane as u64 + 1, Ordering::Release);
+        // Relaxed, as in `lanes_used`.
+        ring.region[word_of!(Header, lanes_used)].fetch_max(lane as u64 + 1, Ordering::Relaxed);
         Ok(producer)
     }
 
@@ -108,7 +106,10 @@ impl Producer {
     pub fn publish(&mut self, message: &[u64]) -> Result<bool> {
         let start = clock::monotonic_ns();
         let published = self.write(message, start)?;
-        self.flush_with_time(start);
+        if published {
+            self.counter(word_of!(LaneRecord, last_publish_ns)).store(start, Ordering::Relaxed);
+        }
+        self.flush();
         if published && self.next & (SAMPLE_EVERY - 1) == 1 {
             self.sampled += 1;
             self.sampled_ns += clock::monotonic_ns().saturating_sub(start);
@@ -135,11 +136,12 @@ impl Producer {
                 }
             }
             if count % FLUSH_EVERY as usize == 0 {
-                self.flush_with_time(start);
+                self.flush();
             }
         }
-        self.flush_with_time(start);
+        self.flush();
         if count > 0 {
+            self.counter(word_of!(LaneRecord, last_publish_ns)).store(start, Ordering::Relaxed);
             self.sampled += count as u64;
             self.sampled_ns += clock::monotonic_ns().saturating_sub(start);
             self.store_samples();
@@ -160,9 +162,9 @@ impl Producer {
         }
         if self.ring.layout.policy == Policy::Lossless
             && self.next >= self.writable_until
-            && !self.find_room(publish_ns)
+            && !self.find_room()
         {
-            self.rejected += 1;
+            self.rejected = self.rejected.wrapping_add(1);
             self.counter(word_of!(LaneRecord, rejected)).store(self.rejected, Ordering::Relaxed);
             return Ok(false);
         }
@@ -174,15 +176,9 @@ impl Producer {
     /// Shows the lane's progress to monitors and wakes sleeping consumers.
     #[inline]
     pub fn flush(&mut self) {
-        // Relaxed: the tail tells monitors and joining consumers how far; the stamps carry the messages.
-        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Relaxed);
+        // Release, pairs with the Acquire in `Consumer::tail`: who sees the tail sees the stamps below it.
+        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Release);
         wait::wake(&self.ring.region, self.ring.layout.futex_word());
-    }
-
-    #[inline]
-    fn flush_with_time(&mut self, now_ns: u64) {
-        self.counter(word_of!(LaneRecord, last_publish_ns)).store(now_ns, Ordering::Relaxed);
-        self.flush();
     }
 
     /// The lane it owns.
@@ -212,22 +208,30 @@ impl Producer {
 
     /// Looks how far the slowest registered consumer has read. True if the next slot is free.
     #[cold]
-    fn find_room(&mut self, now_ns: u64) -> bool {
+    fn find_room(&mut self) -> bool {
+        // Release as in `flush`.
+        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Release);
         // SeqCst fence, pairs with the one in `Consumer::register`: either a joining consumer is seen
         // here, or it sees this tail and starts behind nothing that we overwrite.
-        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let capacity = self.ring.layout.capacity as u64;
         let mut slowest = self.slowest_cursor(false);
-        if self.next >= slowest.saturating_add(capacity)
-            && now_ns.saturating_sub(self.asked_ns) > ASK_EVERY_NS
-        {
-            self.asked_ns = now_ns;
+        if self.next >= slowest.saturating_add(capacity) && self.may_ask() {
             slowest = self.slowest_cursor(true);
         }
         // A consumer may join at any time, so room is never taken for granted further than one ring.
         self.writable_until = slowest.min(self.next).saturating_add(capacity);
         self.next < self.writable_until
+    }
+
+    /// True once in a while: asking the kernel costs more than a publish.
+    fn may_ask(&mut self) -> bool {
+        let now = clock::monotonic_ns();
+        let due = cfg!(loom) || now.saturating_sub(self.asked_ns) > ASK_EVERY_NS;
+        if due {
+            self.asked_ns = now;
+        }
+        due
     }
 
     /// The smallest cursor of the consumers that gate. With `ask`, those that hold the producer back and
@@ -238,7 +242,8 @@ impl Producer {
         for consumer in 0..ring.layout.consumers {
             let gates = &ring.region[ring.layout.consumer_word(consumer) + word_of!(ConsumerRecord, gates)];
             // Acquire, pairs with the Release in `Consumer::register`: the cursors are reset by then.
-            if gates.load(Ordering::Acquire) == 0 {
+            let generation = gates.load(Ordering::Acquire);
+            if generation == 0 {
                 continue;
             }
             // Acquire, pairs with the Release store of the cursor: its copies are done before we overwrite.
@@ -248,8 +253,10 @@ impl Producer {
                 && self.next >= cursor.saturating_add(capacity)
                 && !ownership::is_owned(&ring.region, ring.heap_owner_word(place), place)
             {
-                gates.store(0, Ordering::Relaxed);
-                continue;
+                // Relaxed: nothing is read through it. If it fails, the dead consumer's record has a new owner.
+                if gates.compare_exchange(generation, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    continue;
+                }
             }
             slowest = slowest.min(cursor);
         }
@@ -277,14 +284,23 @@ impl Producer {
     }
 }
 
-/// The next sequence of a lane whose owner may have died: the recorded tail, and on as far as slots are committed.
+/// The next sequence of a lane whose owner may have died: the recorded tail, and on as far as the slots
+/// say. The owner may have written more than a whole lane since it last recorded its tail.
 fn recover(ring: &LockFreeRingBuffer, lane: usize, tail: u64) -> u64 {
+    let capacity = ring.layout.capacity as u64;
     let mut next = tail;
-    // Acquire: the predecessor's messages are complete before anything is written after them.
-    while ring.slot(lane, next)[0].load(Ordering::Acquire) == slot::committed(next)
-        && next - tail < ring.layout.capacity as u64
-    {
-        next += 1;
+    // One step leads to the newest lap, and less than a lap from there to its end.
+    for _ in 0..=capacity {
+        // Relaxed: the lock that the predecessor lost and this owner took orders all that it wrote.
+        let stamp = ring.slot(lane, next)[0].load(Ordering::Relaxed);
+        match slot::decode(stamp) {
+            Some((at, uncommitted))
+                if at % capacity == next % capacity && uncommitted > next && uncommitted < SEQUENCE_LIMIT =>
+            {
+                next = uncommitted;
+            }
+            _ => break,
+        }
     }
     next
 }

@@ -94,6 +94,19 @@ pub(crate) fn read(region: &Region, at: WhoWords) -> Option<Who> {
     Some(Who { name, pid, started_ns, generation: generation / 2 })
 }
 
+/// As [`read`], but a place that is just being taken, or whose taker died meanwhile, has an owner without a name.
+pub(crate) fn read_or_unknown(region: &Region, at: WhoWords) -> Option<Who> {
+    read(region, at).or_else(|| {
+        let generation = generation(region, at);
+        (generation != 0).then(|| Who {
+            name: String::new(),
+            pid: 0,
+            started_ns: 0,
+            generation: generation / 2,
+        })
+    })
+}
+
 /// Generation word as it is now; a change means another owner.
 pub(crate) fn generation(region: &Region, at: WhoWords) -> u64 {
     region[at.generation].load(Ordering::Relaxed)
