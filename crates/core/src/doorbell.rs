@@ -88,7 +88,7 @@ fn run(ring: &LockFreeRingBuffer, shared: &Shared, strategy: WaitStrategy, ring_
         state.armed = false;
         std::mem::swap(&mut position, &mut state.position);
         drop(state);
-        let ready = || closed() || is_ready(ring, |lane| position[lane]);
+        let ready = || closed() || is_ready(ring, |lane| position.get(lane).copied().unwrap_or(0));
         while !wait_until(&ring.region, ring.layout.futex_word(), strategy, WAIT_SLICE, ready) {}
         if !closed() {
             ring_bell();

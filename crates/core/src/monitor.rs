@@ -86,7 +86,7 @@ impl RingStats {
 fn lane_stats(ring: &LockFreeRingBuffer, lane: usize) -> Option<LaneStats> {
     let at = ring.layout.lane_word(lane);
     let counter = |word: usize| ring.region[at + word].load(Ordering::Relaxed);
-    let who = record::read(&ring.region, WhoWords::lane(at))?;
+    let who = record::read_or_unknown(&ring.region, WhoWords::lane(at))?;
     let place = Place::Lane(lane);
     let sampled = counter(word_of!(LaneRecord, sampled));
     Some(LaneStats {
@@ -110,7 +110,7 @@ fn consumer_stats(ring: &LockFreeRingBuffer, consumer: usize) -> Option<Consumer
     let place = Place::Consumer(consumer);
     let at = ring.layout.consumer_word(consumer);
     let counter = |word: usize| ring.region[at + word].load(Ordering::Relaxed);
-    let who = record::read(&ring.region, WhoWords::consumer(at))?;
+    let who = record::read_or_unknown(&ring.region, WhoWords::consumer(at))?;
     if !ownership::is_owned(&ring.region, ring.heap_owner_word(place), place) {
         return None;
     }
@@ -205,13 +205,7 @@ pub fn find_segments() -> Vec<FoundSegment> {
 /// `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_BUSY`.
 pub fn remove_if_unused(name: &str) -> crate::error::Result<bool> {
     match LockFreeRingBuffer::open(name) {
-        Ok(ring) => {
-            if ring.is_in_use() {
-                Ok(false)
-            } else {
-                ring.unlink_own()
-            }
-        }
+        Ok(ring) => ring.unlink_unused(),
         Err(error) if error.code() == crate::error::ErrorCode::ShmNotFound => Ok(false),
         // Of another version, or broken: its owners cannot be asked, and the user named it.
         Err(error)

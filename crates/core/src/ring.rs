@@ -4,7 +4,8 @@ use crate::clock;
 use crate::consumer::{Consumer, ConsumerOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::layout::{
-    Header, Kind, LaneRecord, Layout, MAX_CONSUMERS, MAX_LANES, Policy, tick_stride, word_of,
+    FORMAT_VERSION, Header, Kind, LaneRecord, Layout, MAX_CONSUMERS, MAX_LANES, Policy, layout_hash,
+    tick_stride, word_of,
 };
 use crate::monitor::RingStats;
 use crate::ownership::{self, Place};
@@ -205,6 +206,7 @@ impl LockFreeRingBuffer {
             Ok(_) => {
                 shm::unlink(name)?;
             }
+            // It died before it gave the segment a size.
             Err(error) if error.code() == ErrorCode::ShmLayout => {
                 shm::unlink(name)?;
             }
@@ -212,7 +214,7 @@ impl LockFreeRingBuffer {
             Err(error) => return Err(error),
         }
         let mapping = Mapping::create(name, layout.total_bytes())?;
-        if let Err(error) = mapping.reserve(0, layout.slots_offset()) {
+        if let Err(error) = reserve(&mapping, &layout) {
             shm::unlink(name)?;
             return Err(error);
         }
@@ -267,9 +269,21 @@ impl LockFreeRingBuffer {
     /// # Errors
     /// `ERR_SHM_PERMISSION`, `ERR_SHM_BUSY`.
     pub fn unlink_own(&self) -> Result<bool> {
+        self.unlink_own_if(|_| true)
+    }
+
+    /// Removes this ring's name unless a lane or a consumer record of it has a living owner. True if removed.
+    ///
+    /// # Errors
+    /// As [`unlink_own`](Self::unlink_own).
+    pub fn unlink_unused(&self) -> Result<bool> {
+        self.unlink_own_if(|ring| !ring.is_in_use())
+    }
+
+    fn unlink_own_if(&self, condition: impl FnOnce(&Self) -> bool) -> Result<bool> {
         let Some(mapping) = self.region.mapping() else { return Ok(false) };
         let _lock = NameLock::acquire(mapping.name())?;
-        if mapping.is_current() { shm::unlink(mapping.name()) } else { Ok(false) }
+        if mapping.is_current() && condition(self) { shm::unlink(mapping.name()) } else { Ok(false) }
     }
 
     /// False once the name was removed or leads to a newer segment: time to attach anew.
@@ -318,7 +332,7 @@ impl LockFreeRingBuffer {
 
     /// Wakes every sleeping consumer, so that it looks whether it was closed.
     pub(crate) fn wake_now(&self) {
-        wait::wake_now(&self.region, self.layout.futex_word());
+        wait::wake(&self.region, self.layout.futex_word());
     }
 
     pub(crate) fn heap_owner_word(&self, place: Place) -> usize {
@@ -333,8 +347,8 @@ impl LockFreeRingBuffer {
     /// Lanes that ever had an owner.
     #[inline]
     pub(crate) fn lanes_used(&self) -> usize {
-        // Acquire, pairs with the Release in `Producer::take_lane`.
-        (self.region[word_of!(Header, lanes_used)].load(Ordering::Acquire) as usize).min(self.layout.lanes)
+        // Relaxed: it only spares looks at lanes that nobody ever took; the stamps carry the messages.
+        (self.region[word_of!(Header, lanes_used)].load(Ordering::Relaxed) as usize).min(self.layout.lanes)
     }
 
     #[inline]
@@ -346,14 +360,29 @@ impl LockFreeRingBuffer {
     }
 }
 
+/// True of a segment whose creator died before the magic word, never of somebody else's file: words of
+/// the header are ours or not yet written.
+#[cfg(not(loom))]
 fn is_unfinished(mapping: &Mapping) -> bool {
-    #[cfg(not(loom))]
-    return mapping.words().first().is_none_or(|magic| magic.load(Ordering::Acquire) == 0);
-    #[cfg(loom)]
-    {
-        let _ = mapping;
-        false
-    }
+    let word = |index: usize| mapping.words()[index].load(Ordering::Relaxed);
+    let unwritten_or = |index, ours| [0, ours].contains(&word(index));
+    mapping.bytes() >= size_of::<Header>()
+        && word(word_of!(Header, magic)) == 0
+        && unwritten_or(word_of!(Header, version), FORMAT_VERSION)
+        && unwritten_or(word_of!(Header, layout_hash), layout_hash())
+        && unwritten_or(word_of!(Header, total_bytes), mapping.bytes() as u64)
+}
+
+#[cfg(loom)]
+fn is_unfinished(_: &Mapping) -> bool {
+    false
+}
+
+/// Takes memory for all but the slots, and for the first slot of every lane: consumers may look at it
+/// while the lane's first owner still takes memory for the others.
+fn reserve(mapping: &Mapping, layout: &Layout) -> Result<()> {
+    mapping.reserve(0, layout.slots_offset())?;
+    (0..layout.lanes).try_for_each(|lane| mapping.reserve(layout.lane_slots_word(lane) * 8, layout.stride))
 }
 
 fn write_header(region: &Region, layout: &Layout) {

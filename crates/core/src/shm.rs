@@ -177,15 +177,14 @@ impl Mapping {
         {
             use std::os::fd::AsRawFd;
             // SAFETY: a plain system call on a descriptor that is open.
-            let failed =
-                unsafe { libc::fallocate(self.file.as_raw_fd(), 0, offset as i64, bytes as i64) } != 0;
-            if failed {
+            while unsafe { libc::fallocate(self.file.as_raw_fd(), 0, offset as i64, bytes as i64) } != 0 {
                 let error = std::io::Error::last_os_error();
-                if error.raw_os_error() == Some(libc::ENOSPC) {
-                    return Err(full(&self.name, bytes));
-                }
-                if error.raw_os_error() != Some(libc::EOPNOTSUPP) {
-                    return Err(system_fault(&self.name, &error));
+                match error.raw_os_error() {
+                    // A signal came, or the process was stopped and continued.
+                    Some(libc::EINTR) => {}
+                    Some(libc::ENOSPC) => return Err(full(&self.name, bytes)),
+                    Some(libc::EOPNOTSUPP) => break,
+                    _ => return Err(system_fault(&self.name, &error)),
                 }
             }
             const MADV_POPULATE_WRITE: libc::c_int = 23;

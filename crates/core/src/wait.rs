@@ -35,7 +35,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 const SLEEPING: u64 = 1;
 
-/// Wakes all sleepers, if any. Called after messages were committed.
+/// Wakes all sleepers, if any. Called after messages were committed, or whatever else they wait for was stored.
 #[inline]
 pub(crate) fn wake(region: &Region, word: usize) {
     // SeqCst, pairs with the fence in `sleep`: either this load sees the sleeper's bit, or the sleeper's
@@ -55,12 +55,6 @@ fn wake_sleepers(region: &Region, word: usize, seen: u64) {
     {
         futex::wake_all(region, &region[word]);
     }
-}
-
-/// Wakes all sleepers of a segment, so that they look at what else changed.
-pub(crate) fn wake_now(region: &Region, word: usize) {
-    let seen = region[word].fetch_or(SLEEPING, Ordering::Relaxed) | SLEEPING;
-    wake_sleepers(region, word, seen);
 }
 
 /// Sleeps until woken, `limit` is over, or `ready` holds. May return early.
