@@ -1,0 +1,73 @@
+import { spawn, type ChildProcess as NodeChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { OpenAlgoShmError } from '../errors.ts';
+
+/** How long a process that was asked to end may take, ms. */
+const ENDING_MS = 10_000;
+
+/** Another command of this program, in a process of its own. It ends when this process does. */
+export class ChildCommand {
+  readonly name: string;
+  /** Resolves with what the command said when it was ready; rejects if it ends before that. */
+  readonly ready: Promise<Record<string, unknown>>;
+  /** Resolves with the exit code, undefined if a signal ended it. */
+  readonly ended: Promise<number | undefined>;
+  readonly #process: NodeChildProcess;
+
+  /** @param name what it is called in messages */
+  constructor(name: string, args: readonly string[]) {
+    this.name = name;
+    // A process group of its own: Ctrl-C comes here alone, and this process says in which order to end.
+    this.#process = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...args], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      detached: true,
+    });
+    this.ended = once(this.#process, 'close').then(([code]) => (code as number | null) ?? undefined);
+    this.ready = this.#readiness();
+    this.ready.catch(() => {});
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** Calls back with everything that the command says after it was ready. */
+  onMessage(callback: (message: Record<string, unknown>) => void): void {
+    this.#process.on('message', callback);
+  }
+
+  send(message: object): void {
+    if (this.#process.connected) this.#process.send(message);
+  }
+
+  /** Asks it to end, and ends it if it does not within ten seconds. */
+  async end(): Promise<void> {
+    this.#process.kill('SIGTERM');
+    const kill = setTimeout(() => this.#process.kill('SIGKILL'), ENDING_MS);
+    await this.ended;
+    clearTimeout(kill);
+  }
+
+  async #readiness(): Promise<Record<string, unknown>> {
+    const message = new Promise<Record<string, unknown>>((resolve) => {
+      this.#process.on('message', (said: { ready?: Record<string, unknown> }) => {
+        if (said.ready !== undefined) resolve(said.ready);
+      });
+    });
+    const failure = this.ended.then((code) => {
+      throw new ChildFailure(this.name, code);
+    });
+    return Promise.race([message, failure]);
+  }
+}
+
+/** A child process that ended by itself. If it ended with an exit code, it has printed why. */
+export class ChildFailure extends OpenAlgoShmError {
+  readonly exitCode: number | undefined;
+
+  constructor(name: string, exitCode: number | undefined) {
+    const how = exitCode === undefined ? 'was ended by a signal' : `ended with exit code ${exitCode}`;
+    super('ERR_UPSTREAM', `the process of the ${name} ${how}; start it again`);
+    this.exitCode = exitCode;
+  }
+}

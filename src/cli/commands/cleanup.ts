@@ -1,0 +1,78 @@
+import { type Command, createCommand, Option } from 'commander';
+import { OpenAlgoShmError } from '../../errors.ts';
+import { LockFreeRingBuffer, type FoundRing } from '../../shm/ring-buffer.ts';
+import { bytes, counted } from '../figures.ts';
+
+interface CleanupFlags {
+  ring?: string;
+  dryRun?: true;
+  json?: true;
+}
+
+const HELP = `
+Examples:
+  $ openalgo-shm cleanup                 remove every ring that no living process holds
+  $ openalgo-shm cleanup --ring demo     remove this one and what belongs to it
+  $ openalgo-shm cleanup --dry-run       only say what would be removed
+
+A ring is held by its publishers and its registered readers; the system knows when they have died. Nothing that is
+held is ever removed.`;
+
+/** Removes segments that nobody holds. */
+export function cleanupCommand(): Command {
+  return createCommand('cleanup')
+    .description('remove shared memory that no process holds')
+    .addOption(new Option('--ring <name>', 'only this ring (default: all)'))
+    .option('--dry-run', 'remove nothing, only list')
+    .option('--json', 'print JSON')
+    .addHelpText('after', HELP)
+    .action((flags: CleanupFlags) => cleanUp(flags));
+}
+
+function cleanUp({ ring, dryRun, json }: CleanupFlags): void {
+  const found = LockFreeRingBuffer.list().filter(({ name }) => ring === undefined || belongsTo(name, ring));
+  const removed: FoundRing[] = [];
+  const held: FoundRing[] = [];
+  for (const segment of found) {
+    const free = dryRun === true ? !segment.inUse : LockFreeRingBuffer.removeIfUnused(segment.name);
+    (free ? removed : held).push(segment);
+  }
+  if (json === true) {
+    process.stdout.write(
+      `${JSON.stringify({ removed: removed.map(asJson), held: held.map(asJson), dry_run: dryRun === true })}\n`,
+    );
+  } else {
+    for (const { name, bytes: size } of removed) {
+      process.stdout.write(`${dryRun === true ? 'would remove' : 'removed'} ${name} (${bytes(size)})\n`);
+    }
+    for (const { name } of held) process.stdout.write(`kept ${name}: held by ${holders(name)}\n`);
+    if (found.length === 0)
+      process.stdout.write(ring === undefined ? 'there is no shared memory to remove\n' : `there is no ring ${ring}\n`);
+    else if (removed.length === 0) process.stdout.write(`nothing to remove: ${counted(held.length, 'ring')} in use\n`);
+  }
+  if (ring !== undefined && held.length > 0) {
+    throw new OpenAlgoShmError('ERR_SHM_BUSY', `ring ${ring} is in use; end the processes that hold it first`);
+  }
+}
+
+/** The ring itself and the smaller ones beside it, whose names begin with its own. */
+function belongsTo(name: string, ring: string): boolean {
+  return name === ring || name.startsWith(`${ring}.`);
+}
+
+function holders(name: string): string {
+  try {
+    const buffer = LockFreeRingBuffer.open(name);
+    const { publishers, subscribers } = buffer.stats();
+    buffer.close();
+    const living = publishers.filter(({ alive }) => alive).map(({ publisher, pid }) => `${publisher} (process ${pid})`);
+    const readers = subscribers.map((subscriber) => `${subscriber.name} (process ${subscriber.pid})`);
+    return [...living, ...readers].join(', ') || 'a process that is just starting';
+  } catch {
+    return 'a process that is just starting or ending';
+  }
+}
+
+function asJson({ name, bytes: size }: FoundRing): object {
+  return { name, bytes: size };
+}

@@ -1,0 +1,138 @@
+import { type Command, createCommand, Option } from 'commander';
+import pc from 'picocolors';
+import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
+import { ChildCommand, ChildFailure } from '../child-process.ts';
+import { aborted, endingSignal, reportReady } from '../ending.ts';
+import { count, counted } from '../figures.ts';
+import { invocation } from '../invocation.ts';
+import { addListenOptions, type ListenFlags } from '../listen-options.ts';
+import { positiveOrMax, wholeNumber } from '../option-values.ts';
+import { ProgressLine } from '../progress-line.ts';
+import { addRingOptions, ringArguments, type RingFlags } from '../ring-options.ts';
+
+interface StartFlags extends RingFlags, ListenFlags {
+  rate: number | 'max';
+  symbols?: number;
+}
+
+const HELP = `
+Examples:
+  $ openalgo-shm start                 a simulated market on ws://127.0.0.1:8765
+  $ openalgo-shm start --rate max      as many ticks as this machine makes
+  $ openalgo-shm start --port 9000 --ring demo
+
+Two processes: one simulates a market and publishes into shared memory, the other reads it and serves WebSocket
+clients. Ctrl-C ends both and removes the shared memory. With a broker of your own, use serve and a feed.`;
+
+/** The embedded default: a simulated feed and a proxy, each in its own process. */
+export function startCommand(): Command {
+  const command = createCommand('start').description('simulated feed and proxy together: see it work in one command');
+  addListenOptions(command);
+  addRingOptions(command);
+  return command
+    .addOption(
+      new Option('--rate <n>', 'ticks a second of the simulated market, or max').default(100).argParser(positiveOrMax),
+    )
+    .addOption(
+      new Option('--symbols <n>', 'instruments of the simulated market (default: 56)').argParser(
+        wholeNumber(1, 100_000),
+      ),
+    )
+    .addHelpText('after', HELP)
+    .action((flags: StartFlags) => start(flags));
+}
+
+async function start(flags: StartFlags): Promise<void> {
+  const ending = endingSignal();
+  const wasThere = LockFreeRingBuffer.list().some(({ name }) => name === flags.ring);
+  const children: ChildCommand[] = [];
+  const launch = async (name: string, args: string[]): Promise<Record<string, unknown>> => {
+    const child = new ChildCommand(name, args);
+    children.push(child);
+    return child.ready;
+  };
+  try {
+    const ring = ringArguments(flags);
+    const starting = (async () => {
+      const proxy = await launch('proxy', [
+        'serve',
+        `--host=${flags.host}`,
+        `--port=${flags.port}`,
+        '--log-level=warn',
+        ...ring,
+      ]);
+      const symbols = flags.symbols === undefined ? [] : [`--symbols=${flags.symbols}`];
+      const feed = await launch('feed', ['feed', 'simulated', `--rate=${flags.rate}`, ...symbols, ...ring]);
+      return { url: String(proxy['url']), instruments: Number(feed['instruments']) };
+    })();
+    starting.catch(() => {});
+    const running = await Promise.race([starting, aborted(ending)]);
+    if (running === undefined) return;
+    printWelcome(flags, running, children);
+    reportReady(running);
+    const stopProgress = showProgress(flags.ring);
+    const first = await Promise.race([
+      aborted(ending),
+      ...children.map(async (child) => ({ child, code: await child.ended })),
+    ]);
+    stopProgress();
+    if (first !== undefined) throw new ChildFailure(first.child.name, first.code);
+  } finally {
+    // The feed first: what it has published still reaches the clients.
+    for (const child of children.toReversed()) await child.end();
+    removeRing(flags.ring, wasThere);
+  }
+}
+
+function removeRing(ring: string, wasThere: boolean): void {
+  for (const { name } of LockFreeRingBuffer.list()) {
+    if (name !== ring && !name.startsWith(`${ring}.`)) continue;
+    const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(name) : LockFreeRingBuffer.unlink(name);
+    if (removed && name === ring) process.stdout.write(`removed shared memory ${name}\n`);
+  }
+}
+
+function showProgress(ring: string): () => void {
+  const line = new ProgressLine();
+  if (!line.visible) return () => {};
+  const buffer = LockFreeRingBuffer.open(ring);
+  let before = 0;
+  const stop = line.refresh(1000, () => {
+    const { publishers, subscribers } = buffer.stats();
+    const published = publishers.reduce((sum, { messagesPublished }) => sum + messagesPublished, 0);
+    const rate = before === 0 ? 0 : published - before;
+    before = published;
+    return `${counted(published, 'tick')} published, ${count(rate)}/s, ${counted(subscribers.length, 'reader')}`;
+  });
+  return () => {
+    stop();
+    buffer.close();
+  };
+}
+
+function printWelcome(
+  flags: StartFlags,
+  { url, instruments }: { url: string; instruments: number },
+  children: ChildCommand[],
+): void {
+  const [proxy, feed] = children as [ChildCommand, ChildCommand];
+  const again = invocation();
+  const pace = flags.rate === 'max' ? 'as fast as it can' : `${count(flags.rate)} ticks a second`;
+  process.stdout.write(`${pc.bold('openalgo-shm')} is running
+
+  feed   a simulated market of ${instruments} instruments, ${pace} (process ${feed.pid})
+  ring   shared memory ${pc.bold(flags.ring)}
+  proxy  ${pc.bold(url)} (process ${proxy.pid})
+
+Try next
+  in a browser's console:
+    ${pc.cyan(`const ws = new WebSocket('${url}');`)}
+    ${pc.cyan(`ws.onopen = () => ws.send('{"action":"subscribe","symbol":"RELIANCE"}');`)}
+    ${pc.cyan('ws.onmessage = (event) => console.log(event.data);')}
+  in another terminal:
+    ${pc.cyan(`${again} watch RELIANCE`)}    ticks straight from shared memory
+    ${pc.cyan(`${again} stats`)}             what the proxy has counted
+
+Ctrl-C ends both and removes the shared memory.
+`);
+}

@@ -1,0 +1,37 @@
+/** Exit code of a process that Ctrl-C ended at once. */
+const INTERRUPTED = 130;
+
+let ending: AbortController | undefined;
+
+/**
+ * Aborted when this process shall end: Ctrl-C, SIGTERM, a closed terminal, or the end of the process that started
+ * it. A second Ctrl-C ends it at once.
+ */
+export function endingSignal(): AbortSignal {
+  if (ending !== undefined) return ending.signal;
+  const controller = new AbortController();
+  ending = controller;
+  const end = (): void => controller.abort();
+  process.on('SIGINT', () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    end();
+  });
+  process.on('SIGTERM', end);
+  process.on('SIGHUP', end);
+  if (process.send !== undefined) {
+    process.once('disconnect', end);
+    process.channel?.unref();
+  }
+  return controller.signal;
+}
+
+/** Resolves when the signal is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** Tells the process that started this one, if one of this program did, that the work has begun. */
+export function reportReady(details: object = {}): void {
+  process.send?.({ ready: details });
+}

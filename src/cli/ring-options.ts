@@ -1,0 +1,62 @@
+import { type Command, Option } from 'commander';
+import {
+  DEFAULT_BUFFER_SIZE,
+  DEFAULT_DEPTH_LEVELS,
+  DEFAULT_RING_NAME,
+  type Policy,
+  type RingOptions,
+} from '../shm/options.ts';
+import { byteSize, wholeNumber } from './option-values.ts';
+
+/** The values of {@link addRingOptions}. */
+export interface RingFlags {
+  ring: string;
+  bufferSize: number;
+  depthLevels: number;
+  lanes?: number;
+  policy?: Policy;
+}
+
+/** `--ring`, which every command has that looks at a ring. */
+export function ringOption(): Option {
+  return new Option('--ring <name>', 'name of the ring in shared memory').default(DEFAULT_RING_NAME);
+}
+
+/** The options of a command that may create the ring. Who comes first creates it, who comes later keeps to what is there. */
+export function addRingOptions(command: Command): Command {
+  return command
+    .addOption(ringOption())
+    .optionsGroup('Options of the ring, if this command is the first to come and creates it:')
+    .addOption(
+      new Option('--buffer-size <bytes>', 'slots of one lane').default(DEFAULT_BUFFER_SIZE, '1MiB').argParser(byteSize),
+    )
+    .addOption(
+      new Option('--depth-levels <n>', 'depth levels a side')
+        .default(DEFAULT_DEPTH_LEVELS)
+        .argParser(wholeNumber(0, 200)),
+    )
+    .addOption(new Option('--lanes <n>', 'publishers at the same time (default: 8)').argParser(wholeNumber(1, 64)))
+    .addOption(
+      new Option('--policy <policy>', 'what a full lane does (default: overwrite)').choices(['overwrite', 'lossless']),
+    )
+    .optionsGroup('Options:');
+}
+
+/** The flags as options of a publisher, a subscriber or a proxy. */
+export function ringOptionsOf({ ring, bufferSize, depthLevels, lanes, policy }: RingFlags): RingOptions {
+  return {
+    name: ring,
+    bufferSize,
+    depthLevels,
+    ...(lanes === undefined ? {} : { lanes }),
+    ...(policy === undefined ? {} : { policy }),
+  };
+}
+
+/** The same flags for a child process that runs another command. */
+export function ringArguments({ ring, bufferSize, depthLevels, lanes, policy }: RingFlags): string[] {
+  const flags = [`--ring=${ring}`, `--buffer-size=${bufferSize}`, `--depth-levels=${depthLevels}`];
+  if (lanes !== undefined) flags.push(`--lanes=${lanes}`);
+  if (policy !== undefined) flags.push(`--policy=${policy}`);
+  return flags;
+}

@@ -1,0 +1,70 @@
+import { hasCode } from '../errors.ts';
+import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
+import { SharedMemorySubscriber } from '../shm/subscriber.ts';
+import type { TickView } from '../shm/tick-view.ts';
+
+/** Looks for the ring again this often once it is gone, ms. */
+const LOOK_MS = 500;
+
+/**
+ * Reads the ticks of a ring that others have made, without ever making one; follows the name when the ring is
+ * removed and made anew.
+ */
+export class RingReader {
+  readonly #ring: string;
+  readonly #onTick: (tick: TickView) => void;
+  #subscriber: SharedMemorySubscriber | undefined;
+  #buffer: LockFreeRingBuffer | undefined;
+  readonly #look: NodeJS.Timeout;
+  #lostBefore = 0;
+
+  /** @throws OpenAlgoShmError `ERR_SHM_NOT_FOUND` and those of opening a ring */
+  constructor(ring: string, from: 'newest' | 'oldest', onTick: (tick: TickView) => void) {
+    this.#ring = ring;
+    this.#onTick = onTick;
+    this.#join(from);
+    this.#look = setInterval(() => this.#follow(), LOOK_MS);
+  }
+
+  /** True while there is a ring. */
+  get attached(): boolean {
+    return this.#subscriber !== undefined;
+  }
+
+  /** Ticks that were overwritten before they were read. */
+  get lost(): number {
+    return this.#lostBefore + (this.#subscriber?.getStats().messagesLost ?? 0);
+  }
+
+  close(): void {
+    clearInterval(this.#look);
+    this.#leave();
+  }
+
+  #join(from: 'newest' | 'oldest'): void {
+    this.#buffer = LockFreeRingBuffer.open(this.#ring);
+    this.#subscriber = new SharedMemorySubscriber({ name: this.#ring, subscriberName: 'watch', from, register: false });
+    this.#subscriber.start().onBatch((batch) => {
+      for (const tick of batch) this.#onTick(tick);
+    });
+  }
+
+  #leave(): void {
+    if (this.#subscriber !== undefined) this.#lostBefore = this.lost;
+    this.#subscriber?.close();
+    this.#buffer?.close();
+    this.#subscriber = undefined;
+    this.#buffer = undefined;
+  }
+
+  #follow(): void {
+    if (this.#buffer?.isCurrent() === true) return;
+    this.#leave();
+    try {
+      this.#join('oldest');
+    } catch (error) {
+      this.#leave();
+      if (!hasCode(error, 'ERR_SHM_NOT_FOUND') && !hasCode(error, 'ERR_SHM_BUSY')) throw error;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import Table from 'cli-table3';
+import pc from 'picocolors';
+import type { StatsReport } from '../proxy/schemas.ts';
+import { bytes, count, counted, duration } from './figures.ts';
+import type { RingReport } from './ring-figures.ts';
+
+const CHARS = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '  ',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
+
+/** The figures of a ring for people to read. */
+export function ringScreen({ ring, publishers, subscribers }: RingReport | StatsReport): string {
+  if (ring === null) return 'ring     cannot be looked at now; the proxy attaches again by itself';
+  const shape = `${ring.policy}, ${ring.lanes_used} of ${ring.lanes} lanes used, ${count(ring.capacity)} slots a lane, depth ${ring.depth_levels}, ${bytes(ring.bytes)}`;
+  const lines = [
+    `${pc.bold('ring')}  ${ring.name} (${shape})${ring.attached ? '' : pc.yellow(' removed or replaced')}`,
+  ];
+  lines.push('', pc.bold('publishers'));
+  lines.push(
+    table(
+      ['name', 'process', 'published', 'rate', 'rejected', 'publish takes', 'last tick'],
+      publishers.map((lane) => [
+        lane.alive ? lane.name : pc.dim(`${lane.name} (gone)`),
+        String(lane.pid),
+        count(lane.messages_published),
+        'rate' in lane ? `${count(lane.rate)}/s` : '',
+        count(lane.messages_rejected),
+        lane.avg_latency_ns === 0 ? '' : duration(lane.avg_latency_ns),
+        lane.last_publish_age_ms === null ? 'none yet' : `${duration(lane.last_publish_age_ms * 1e6)} ago`,
+      ]),
+    ) || '  none yet',
+  );
+  lines.push('', pc.bold('readers'));
+  lines.push(
+    table(
+      ['name', 'process', 'received', 'lost', 'lag', 'p50', 'p99', 'p99.9'],
+      subscribers.map((reader) => [
+        reader.name,
+        String(reader.pid),
+        count(reader.messages_received),
+        reader.messages_lost > 0 ? pc.yellow(count(reader.messages_lost)) : '0',
+        count(reader.lag),
+        ...(reader.latency_ns === undefined ? ['', '', ''] : latencies(reader.latency_ns)),
+      ]),
+    ) || '  none',
+  );
+  return lines.join('\n');
+}
+
+/** The figures of a proxy for people to read. */
+export function proxyScreen(url: string, report: StatsReport): string {
+  const { clients, subscriptions, messages, refused, memory, event_loop_delay_ms: delay } = report;
+  const [p50, p99, p999] = latencies(report.delivery_latency_ns);
+  return `${pc.bold('proxy')} ${url}, up ${duration(report.uptime_seconds * 1e9)}, ${bytes(memory.rss)} of memory, event loop late p99 ${delay.p99.toFixed(1)} ms
+
+${ringScreen(report)}
+
+${pc.bold('clients')}  ${count(clients.connected)} now, ${count(clients.connected_total)} since the start, ${count(clients.conflated)} behind; ${counted(subscriptions.total, 'subscription')} to ${counted(subscriptions.topics, 'topic')}
+${pc.bold('sent')}     ${counted(messages.sent, 'tick')}, ${count(messages.conflated)} conflated; publish to socket p50 ${p50}, p99 ${p99}, p99.9 ${p999}
+${pc.bold('refused')}  ${refusals(refused)}`;
+}
+
+function latencies({
+  count: measured,
+  p50,
+  p99,
+  p999,
+}: {
+  count: number;
+  p50: number;
+  p99: number;
+  p999: number;
+}): string[] {
+  return measured === 0 ? ['–', '–', '–'] : [duration(p50), duration(p99), duration(p999)];
+}
+
+function refusals({ total, ...reasons }: StatsReport['refused']): string {
+  const seen = Object.entries(reasons).filter(([, times]) => times > 0);
+  return total === 0 ? 'nothing' : seen.map(([reason, times]) => `${reason} ${count(times)}`).join(', ');
+}
+
+function table(head: string[], rows: string[][]): string {
+  if (rows.length === 0) return '';
+  const drawn = new Table({
+    chars: CHARS,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+    head: head.map((text) => pc.dim(text)),
+    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
+  });
+  drawn.push(...rows);
+  return drawn.toString();
+}
