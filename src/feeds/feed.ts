@@ -42,16 +42,18 @@ const LONGEST_STALL_MS = 10;
 
 /** A feed that makes its ticks itself: all but where they come from. */
 export abstract class PublishingFeed<Counters extends FeedCounters> implements Feed<Counters> {
-  readonly name: string;
   readonly counters: Counters;
   readonly done: Promise<void>;
-  readonly #publisher: SharedMemoryPublisher;
+  readonly #options: FeedOptions & { publisherName: string; exchange?: string };
+  #name: string;
+  #publisher: SharedMemoryPublisher;
   readonly #ending = new AbortController();
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #state: 'new' | 'running' | 'ended' = 'new';
 
   protected constructor(options: FeedOptions & { publisherName: string; exchange?: string }, counters: Counters) {
-    this.name = options.publisherName;
+    this.#options = options;
+    this.#name = options.publisherName;
     this.counters = counters;
     this.#publisher = new SharedMemoryPublisher({ ...options, nonFinite: 'pass' });
     let settle = { resolve: () => {}, reject: (_reason: unknown) => {} };
@@ -59,6 +61,10 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
       settle = { resolve, reject };
     });
     this.#settle = settle;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   get running(): boolean {
@@ -103,6 +109,22 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
       await pause(stall, this.#ending.signal);
       stall = Math.min(stall * 2, LONGEST_STALL_MS);
     }
+  }
+
+  /**
+   * Publishes one tick if the ring takes it now: who follows a live market cannot wait.
+   * @throws OpenAlgoShmError as {@link SharedMemoryPublisher.publishMarketData}
+   */
+  protected offer(tick: Tick): boolean {
+    return this.#publisher.publishMarketData(tick.symbol, tick);
+  }
+
+  /** Goes on as another publisher, whose name clients see as the broker from now on. */
+  protected rename(publisherName: string): void {
+    if (publisherName === this.#name) return;
+    this.#name = publisherName;
+    this.#publisher.stop();
+    this.#publisher = new SharedMemoryPublisher({ ...this.#options, publisherName, nonFinite: 'pass' }).start();
   }
 
   #end(): void {

@@ -1,0 +1,312 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { OpenAlgoFeed, type OpenAlgoFeedOptions } from '../../src/feeds/openalgo.ts';
+import { EventReader, type RingEvent } from '../../src/shm/events.ts';
+import { InterestPublisher } from '../../src/shm/interest.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { until } from '../shm/living.ts';
+import { Listener } from './listener.ts';
+import { StandInOpenAlgo } from './stand-in.ts';
+
+const LTP = 1 << 1;
+const QUOTE = 1 << 2;
+const DEPTH = 1 << 3;
+const QUICK = { firstMs: 5, longestMs: 50 };
+
+let server: StandInOpenAlgo;
+let listener: Listener;
+let clients: InterestPublisher;
+let feeds: OpenAlgoFeed[];
+
+function feed(options: Partial<OpenAlgoFeedOptions> = {}): OpenAlgoFeed {
+  const made = new OpenAlgoFeed({
+    name: listener.ring.name,
+    url: server.url,
+    apiKey: 'good-key',
+    graceMs: 20,
+    reconnect: QUICK,
+    retry: QUICK,
+    ...options,
+  }).start();
+  made.done.catch(() => undefined);
+  feeds.push(made);
+  return made;
+}
+
+async function subscribed(...expected: string[]): Promise<void> {
+  let found: string[] = [];
+  await until(`subscribed is ${expected.join(', ')}`, async () => {
+    found = await server.subscribed();
+    return found.join() === [...expected].sort().join();
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}; it is ${found.join(', ')}`, { cause: error });
+  });
+}
+
+beforeEach(async () => {
+  server = await StandInOpenAlgo.start();
+  listener = new Listener('openalgo', { depthLevels: 50 });
+  clients = new InterestPublisher({ name: listener.ring.name });
+  feeds = [];
+});
+
+afterEach(async () => {
+  await Promise.all(feeds.map((feed) => feed.stop().catch(() => undefined)));
+  clients.close();
+  listener.close();
+  for (const kind of ['interest', 'events']) LockFreeRingBuffer.unlink(`${listener.ring.name}.${kind}`);
+  await server.end();
+});
+
+describe('the feed of a running OpenAlgo', () => {
+  test('subscribes upstream to what clients want, each topic and mode once', async () => {
+    feed();
+    const others = new InterestPublisher({ name: listener.ring.name });
+    clients.set('NSE', 'RELIANCE', LTP | DEPTH, 20);
+    others.set('NSE', 'RELIANCE', LTP, 0);
+    others.set('NSE_INDEX', 'NIFTY', QUOTE, 0);
+    await subscribed('NSE:RELIANCE 1 5', 'NSE:RELIANCE 3 20', 'NSE_INDEX:NIFTY 2 5');
+    others.close();
+    await subscribed('NSE:RELIANCE 1 5', 'NSE:RELIANCE 3 20');
+  });
+
+  test('publishes what comes, under the name of the broker', async () => {
+    feed();
+    clients.set('NFO', 'NIFTY28APR2425000CE', QUOTE, 0);
+    await subscribed('NFO:NIFTY28APR2425000CE 2 5');
+    const data = {
+      ltp: 101.5,
+      ltt: 1748426445,
+      timestamp: 1748426445123,
+      volume: 1200,
+      oi: 55,
+      mode: 'quote',
+      atp: 100.25,
+    };
+    server.tell('tick', { exchange: 'NFO', symbol: 'NIFTY28APR2425000CE', mode: 2, data });
+    await listener.until('the tick is there', ({ ticks }) => ticks.length === 1);
+    expect(listener.ticks[0]).toEqual({
+      symbol: 'NIFTY28APR2425000CE',
+      exchange: 'NFO',
+      type: 2,
+      ltp: 101.5,
+      ltt: 1748426445000,
+      timestamp: 1748426445123,
+      volume: 1200,
+      oi: 55,
+      averagePrice: 100.25,
+    });
+    expect([...listener.publishers]).toEqual(['mock']);
+  });
+
+  test.each([5, 20, 50])('passes books of %i levels on, whole', async (levels) => {
+    feed();
+    clients.set('NSE', 'TCS:50', DEPTH, levels);
+    await subscribed(`NSE:TCS:50 3 ${levels}`);
+    server.tell('burst');
+    await listener.until('the book is there', ({ ticks }) => ticks.length === 1);
+    const [tick] = listener.ticks;
+    expect(tick?.symbol).toBe('TCS:50');
+    expect(tick?.depth?.buy).toHaveLength(levels);
+    expect(tick?.depth?.sell.at(-1)).toEqual({
+      price: (tick?.ltp ?? 0) + 0.05 * levels,
+      quantity: 10 * levels,
+      orders: levels,
+    });
+  });
+
+  test('asks for a deeper book when somebody wants one', async () => {
+    feed();
+    clients.set('NSE', 'TCS', DEPTH, 5);
+    await subscribed('NSE:TCS 3 5');
+    clients.set('NSE', 'TCS', DEPTH, 20);
+    await subscribed('NSE:TCS 3 20');
+  });
+
+  test('subscribes to thousands in batches', async () => {
+    feed({ batchSize: 500 });
+    for (let i = 0; i < 2_000; i++) clients.set('NFO', `OPTION${i}`, QUOTE, 0);
+    await until('all are subscribed', async () => (await server.subscribed()).length === 2_000);
+    const { subscribes, longest } = await server.report();
+    expect(longest).toBe(500);
+    expect(subscribes).toBeLessThan(20);
+  });
+
+  test('sends one symbol in a message to a server that takes no more', async () => {
+    server.tell('faults', { onePerMessage: true });
+    feed();
+    for (let i = 0; i < 50; i++) clients.set('NSE', `SHARE${i}`, LTP, 0);
+    await until('all are subscribed', async () => (await server.subscribed()).length === 50);
+    expect((await server.report()).longest).toBe(1);
+    for (let i = 1; i < 50; i++) clients.set('NSE', `SHARE${i}`, 0, 0);
+    await subscribed('NSE:SHARE0 1 5');
+  });
+
+  test('asks again for what was refused, and only for that', async () => {
+    server.tell('faults', { refuse: ['NSE:NEWLISTING'] });
+    const { counters } = feed();
+    clients.set('NSE', 'NEWLISTING', LTP, 0);
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    await until('it was refused more than once', () => counters.refused > 1);
+    server.tell('faults', { refuse: [] });
+    await subscribed('NSE:NEWLISTING 1 5', 'NSE:TCS 1 5');
+  });
+
+  test('asks again when the server answers with an error', async () => {
+    server.tell('faults', { failRequests: 3 });
+    feed();
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+  });
+
+  test('connects anew to a server that gives no answer', async () => {
+    server.tell('faults', { ignoreRequests: 1 });
+    const { counters } = feed({ answerTimeoutMs: 200 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    expect(counters.connections).toBe(2);
+  });
+
+  test('keeps a topic for the grace period, for clients that come back', async () => {
+    const running = feed({ graceMs: 3_600_000 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    clients.set('NSE', 'TCS', 0, 0);
+    await until('nobody wants it', () => running.subscriptions.wanted === 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    clients.set('NSE', 'TCS', LTP, 0);
+    await until('both are wanted', () => running.subscriptions.wanted === 2);
+    const { subscribes, unsubscribes } = await server.report();
+    expect([subscribes, unsubscribes]).toEqual([2, 0]);
+  });
+
+  test('comes back after a disconnect with what is wanted by then', async () => {
+    const { counters } = feed();
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    const port = server.port;
+    await server.end();
+    await until('it has tried in vain', () => counters.failedAttempts > 1);
+    clients.set('NSE', 'INFY', 0, 0);
+    clients.set('BSE', 'SENSEX', QUOTE, 0);
+    server = await StandInOpenAlgo.start(port);
+    await subscribed('BSE:SENSEX 2 5', 'NSE:TCS 1 5');
+    expect(counters.connections).toBe(2);
+    expect(counters.awayMs).toBeGreaterThan(0);
+  });
+
+  test('survives a server that drops it again and again', async () => {
+    const { counters } = feed();
+    clients.set('NSE', 'TCS', LTP, 0);
+    for (let times = 1; times <= 5; times++) {
+      await subscribed('NSE:TCS 1 5');
+      server.tell('drop');
+      await until('it is back', () => counters.connections > times);
+    }
+    await subscribed('NSE:TCS 1 5');
+  });
+
+  test('ends at once with the message of the server when the key is bad', async () => {
+    const running = feed({ apiKey: 'bad-key' });
+    await expect(running.done).rejects.toMatchObject({
+      code: 'ERR_UPSTREAM',
+      message: 'OpenAlgo refuses (AUTHENTICATION_ERROR): Invalid API key',
+    });
+    expect(running.running).toBe(false);
+  });
+
+  test('keeps trying when a key that was good is refused, and when the broker is not ready', async () => {
+    const { counters } = feed();
+    await until('it is connected', () => counters.connections === 1);
+    server.tell('faults', { refuseKey: true });
+    server.tell('drop');
+    await until('it was refused', () => counters.failedAttempts > 1);
+    server.tell('faults', { refuseKey: false, brokerDown: true });
+    const before = counters.failedAttempts;
+    await until('it was refused again', () => counters.failedAttempts > before + 1);
+    server.tell('faults', { brokerDown: false });
+    await until('it is back', () => counters.connections === 2);
+  });
+
+  test('counts what it cannot understand, shows a sample, and goes on', async () => {
+    const warnings: string[] = [];
+    const { counters } = feed({ log: { info: () => {}, warn: (message) => warnings.push(message) } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    for (const text of [
+      '{"type":"market_data"',
+      '[1]',
+      '{"type":"market_data","symbol":"TCS","mode":1,"data":{"ltp":1}}',
+      '{"type":"market_data","symbol":"TCS","exchange":"NSE","mode":1,"data":{"ltp":{}}}',
+      '{"type":"news","text":"of no concern"}',
+    ]) {
+      server.tell('raw', { text });
+    }
+    server.tell('tick', { exchange: 'NSE', symbol: 'TCS', mode: 1, data: { ltp: 'NaN', volume: 5 } });
+    server.tell('tick', { exchange: 'NSE', symbol: 'TCS', mode: 1, data: { ltp: 3500 } });
+    await listener.until('the last tick is there', ({ ticks }) => ticks.at(-1)?.ltp === 3500);
+    expect(listener.ticks[0]).toMatchObject({ ltp: Number.NaN, volume: 5 });
+    expect(counters.malformed).toBe(4);
+    expect(counters.published).toBe(2);
+    expect(warnings).toEqual([expect.stringContaining('{"type":"market_data"')]);
+  });
+
+  test('passes order updates on with who owns them', async () => {
+    const events: RingEvent[] = [];
+    const reader = new EventReader({ name: listener.ring.name });
+    reader.onEvent((event) => events.push(event));
+    const { counters } = feed();
+    const update = { user_id: 'bench_user', mode: 'live', broker: 'mock', orderid: '240', order_status: 'complete' };
+    await until('the update is there', async () => {
+      if (counters.connections > 0) server.tell('order', { update });
+      return counters.orderUpdates > 0;
+    });
+    await until('it has come', () => events.some(({ type }) => type === 'order_update'));
+    expect(events.find(({ type }) => type === 'order_update')).toEqual({
+      type: 'order_update',
+      owners: ['bench_user', expect.stringMatching(/^key-[0-9a-f]{12}$/)],
+      update: { type: 'order_update', ...update },
+    });
+    reader.close();
+  });
+
+  test('tells when its source is away and when it is back', async () => {
+    const told: RingEvent[] = [];
+    const reader = new EventReader({ name: listener.ring.name });
+    reader.onEvent((event) => told.push(event));
+    const { counters } = feed();
+    await until('it is up', () => told.at(-1)?.['up'] === true);
+    const port = server.port;
+    await server.end();
+    await until('it is down', () => told.at(-1)?.['up'] === false);
+    expect(told.at(-1)).toMatchObject({
+      type: 'feed_source',
+      feed: 'mock',
+      reason: expect.stringContaining('OpenAlgo'),
+    });
+    server = await StandInOpenAlgo.start(port);
+    await until('it is up again', () => told.at(-1)?.['up'] === true);
+    expect(counters.connections).toBe(2);
+    reader.close();
+  });
+
+  test('cuts books deeper than the ring, and counts them', async () => {
+    await Promise.all(feeds.map((one) => one.stop()));
+    const shallow = new Listener('openalgo-shallow', { depthLevels: 5 });
+    const wishes = new InterestPublisher({ name: shallow.ring.name });
+    const running = feed({ name: shallow.ring.name });
+    wishes.set('NSE', 'TCS', DEPTH, 20);
+    await subscribed('NSE:TCS 3 20');
+    server.tell('burst');
+    await shallow.until('the book is there', ({ ticks }) => ticks.length === 1);
+    expect(shallow.ticks[0]?.depth?.buy).toHaveLength(5);
+    expect(running.counters.booksCut).toBe(1);
+    await running.stop();
+    wishes.close();
+    shallow.close();
+    for (const kind of ['interest', 'events']) LockFreeRingBuffer.unlink(`${shallow.ring.name}.${kind}`);
+  });
+});

@@ -1,0 +1,102 @@
+import { OpenAlgoShmError } from '../errors.ts';
+import type { MarketDepth, Mode, Tick } from '../message.ts';
+import { TickNormaliser, type RawTick, type TickNormaliserOptions } from './dialect.ts';
+import { SILENT, isSample, type FeedLog } from './feed-log.ts';
+import type { FeedCounters } from './feed.ts';
+
+/** What a feed of live ticks counts. */
+export interface LiveCounters extends FeedCounters {
+  /** Messages from outside, of any kind. */
+  received: number;
+  /** Messages that could not be understood. */
+  malformed: number;
+  /** Ticks that a full lossless ring refused: a live market does not wait. */
+  dropped: number;
+  /** Books that were deeper than the ring has room for, and were cut to it. */
+  booksCut: number;
+}
+
+/** Whose tick it is, where that stands beside the tick. */
+export interface TickAddress {
+  symbol: string;
+  exchange: string;
+  mode: Mode;
+}
+
+const SHOWN_CHARACTERS = 300;
+
+/** All at zero. */
+export function liveCounters(): LiveCounters {
+  return { published: 0, stalls: 0, received: 0, malformed: 0, dropped: 0, booksCut: 0 };
+}
+
+/** Brings the raw ticks of a live source into a ring. Whatever comes, it goes on, and counts what it could not use. */
+export class LiveTicks {
+  readonly #counters: LiveCounters;
+  readonly #depthLevels: number;
+  readonly #offer: (tick: Tick) => boolean;
+  readonly #log: FeedLog;
+  readonly #normaliser: TickNormaliser;
+
+  /**
+   * @param depthLevels levels a side that the ring has room for
+   * @param offer publishes a tick, false where the ring is full
+   */
+  constructor(
+    counters: LiveCounters,
+    depthLevels: number,
+    offer: (tick: Tick) => boolean,
+    log: FeedLog = SILENT,
+    options: TickNormaliserOptions = {},
+  ) {
+    this.#counters = counters;
+    this.#depthLevels = depthLevels;
+    this.#offer = offer;
+    this.#log = log;
+    this.#normaliser = new TickNormaliser(options);
+  }
+
+  /** Keys that no field answers to, and how often each was seen. */
+  get unknownKeys(): ReadonlyMap<string, number> {
+    return this.#normaliser.unknownKeys;
+  }
+
+  /** Publishes one tick. What stands beside it wins over what stands inside. */
+  publish(raw: RawTick, { symbol, exchange, mode }: TickAddress): void {
+    try {
+      const tick: Tick = { ...this.#normaliser.normalise(raw), symbol, exchange, type: mode };
+      if (tick.depth !== undefined) tick.depth = this.#fit(tick.depth, symbol);
+      if (this.#offer(tick)) this.#counters.published++;
+      else this.#drop();
+    } catch (error) {
+      if (!(error instanceof OpenAlgoShmError)) throw error;
+      this.malformed(error.message, JSON.stringify(raw));
+    }
+  }
+
+  /** Counts a message that could not be understood, and shows a sample of them. */
+  malformed(reason: string, text: string): void {
+    const count = ++this.#counters.malformed;
+    if (!isSample(count)) return;
+    const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+    this.#log.warn(`${count} malformed so far; this one: ${reason}: ${shown}`);
+  }
+
+  #drop(): void {
+    const count = ++this.#counters.dropped;
+    if (isSample(count)) this.#log.warn(`the ring is full: ${count} ticks dropped so far`);
+  }
+
+  #fit(depth: MarketDepth, symbol: string): MarketDepth {
+    const levels = this.#depthLevels;
+    const deepest = Math.max(depth.buy.length, depth.sell.length);
+    if (deepest <= levels) return depth;
+    const count = ++this.#counters.booksCut;
+    if (isSample(count)) {
+      this.#log.warn(
+        `${count} books cut to the ring's ${levels} levels so far; ${symbol} has ${deepest}: make the ring with more depth levels`,
+      );
+    }
+    return { buy: depth.buy.slice(0, levels), sell: depth.sell.slice(0, levels) };
+  }
+}

@@ -1,0 +1,6 @@
+import { createHash } from 'node:crypto';
+
+/** A user's name made of a key that comes without one; nobody can get back to the key from it. */
+export function userOfKey(key: string): string {
+  return `key-${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
+}
