@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { RunningProxy, until } from './running-proxy.ts';
+
+let running: RunningProxy;
+let publisher: SharedMemoryPublisher;
+
+beforeEach(async () => {
+  running = await RunningProxy.start();
+  publisher = running.publisher();
+});
+afterEach(() => running.stop());
+
+const seen = (count: number): Promise<void> =>
+  until('the proxy has read it', () => (running.proxy.getStats().subscribers[0]?.messages_received ?? 0) >= count);
+
+test('a new subscriber gets the last tick at once, marked and with its age', async () => {
+  publisher.publishMarketData('SBIN', { ltp: 1 });
+  publisher.publishMarketData('SBIN', { ltp: 2, volume: 5 });
+  await seen(2);
+  const client = await running.client();
+  client.send({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+  expect(await client.next()).toMatchObject({ type: 'subscribe', status: 'success' });
+  const snapshot = await client.next();
+  expect(snapshot).toMatchObject({ type: 'market_data', mode: 1, snapshot: true, data: { ltp: 2, volume: 5 } });
+  expect(Number.isInteger(snapshot['age_ms'])).toBe(true);
+  publisher.publishMarketData('SBIN', { ltp: 3 });
+  const tick = await client.next();
+  expect(tick).toMatchObject({ data: { ltp: 3 } });
+  expect(tick).not.toHaveProperty('snapshot');
+});
+
+test('a mode whose tick has not come yet has no snapshot', async () => {
+  publisher.publishMarketData('SBIN', { type: 1, ltp: 1 });
+  await seen(1);
+  const client = await running.client();
+  await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 3 });
+  await client.settle();
+  expect(client.ticks()).toEqual([]);
+});
+
+test('a wildcard’s subscriber gets the last tick of every topic that matches', async () => {
+  publisher.publishMarketData('A', { ltp: 1 });
+  publisher.publishMarketData('B', { ltp: 2 });
+  publisher.publishMarketData('C', { ltp: 3, exchange: 'BSE' });
+  await seen(3);
+  const client = await running.client();
+  await client.ask({ action: 'subscribe', symbol: '*', exchange: 'NSE', mode: 1 });
+  await client.settle();
+  expect(client.ticks().map((tick) => tick['symbol'])).toEqual(['A', 'B']);
+});
+
+test('the option `snapshot: false` leaves it out', async () => {
+  const without = await RunningProxy.start({ snapshot: false });
+  try {
+    without.publisher().publishMarketData('SBIN', { ltp: 1 });
+    await until('it was read', () => without.proxy.getStats().subscribers[0]?.messages_received === 1);
+    const client = await without.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+    await client.settle();
+    expect(client.ticks()).toEqual([]);
+  } finally {
+    await without.stop();
+  }
+});
+
+test('GET /snapshot gives the same, in the richest form or in the mode asked for', async () => {
+  const path = '/snapshot?exchange=NSE&symbol=SBIN';
+  expect(await running.get(path)).toMatchObject({ status: 404, body: { code: 'NO_TICK' } });
+  publisher.publishMarketData('SBIN', { type: 2, ltp: 1, open: 2 });
+  publisher.publishMarketData('SBIN', { type: 1, ltp: 3 });
+  await seen(2);
+  const richest = await running.get(path);
+  expect(richest).toMatchObject({ status: 200, body: { mode: 2, snapshot: true, data: { ltp: 1, open: 2 } } });
+  expect((await running.get(`${path}&mode=ltp`)).body).toMatchObject({ mode: 1, data: { ltp: 3 } });
+  expect(await running.get(`${path}&mode=9`)).toMatchObject({ status: 400, body: { code: 'INVALID_MODE' } });
+  expect(await running.get('/snapshot?symbol=SBIN')).toMatchObject({
+    status: 400,
+    body: { code: 'INVALID_PARAMETERS' },
+  });
+});
