@@ -4,7 +4,9 @@ import { benchCommand } from './commands/bench.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { completionCommand } from './commands/completion.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
 import { feedCommand } from './commands/feed.ts';
+import { recordCommand } from './commands/record.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -27,6 +29,8 @@ export function createProgram(): Command {
     .addCommand(serveCommand())
     .addCommand(feedCommand())
     .addCommand(watchCommand())
+    .addCommand(recordCommand())
+    .addCommand(exportCommand())
     .addCommand(statsCommand())
     .addCommand(cleanupCommand())
     .addCommand(doctorCommand())

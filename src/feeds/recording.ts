@@ -5,6 +5,7 @@ import { CsvTicks } from './csv-ticks.ts';
 import { TickNormaliser } from './dialect.ts';
 import { readExchange, readSymbol } from './dialect-values.ts';
 import { JsonTicks } from './json-ticks.ts';
+import { recordedTicks, recordingKind } from './recorded-ticks.ts';
 import { readLines } from './text-lines.ts';
 import type { TickLines } from './tick-lines.ts';
 
@@ -13,7 +14,7 @@ export interface RecordingOptions {
   symbol?: string;
   /** Exchange of lines that name none. Default `NSE`. */
   exchange?: string;
-  /** What the lines are. Default: JSON where the first begins with `{`, else CSV. */
+  /** What the lines are. Default: those of `record` where the file begins as it does, JSON where the first begins with `{`, else CSV. */
   format?: 'csv' | 'jsonl';
   /** End with `ERR_MALFORMED_LINE` at the first malformed line, instead of counting it. Default false. */
   strict?: boolean;
@@ -50,7 +51,7 @@ export interface RecordingProgress {
 
 const SHOWN_CHARACTERS = 200;
 
-/** A file of ticks, as CSV or as lines of JSON. */
+/** A file of ticks: what `record` wrote, CSV, or lines of JSON. */
 export class Recording {
   readonly file: string;
   readonly progress: RecordingProgress;
@@ -80,8 +81,12 @@ export class Recording {
    *   `ERR_MALFORMED_LINE` with the file and the line
    */
   async *read(depthLevels: number = MAX_DEPTH_LEVELS): AsyncGenerator<Iterable<Tick>> {
-    const pass = new Pass(this, this.#options, this.#normaliser, depthLevels);
     this.progress.bytesRead = 0;
+    if (this.#options.format === undefined && (await recordingKind(this.file)) !== 'other') {
+      yield* recordedTicks(this.file, this.#options, this.progress, depthLevels);
+      return;
+    }
+    const pass = new Pass(this, this.#options, this.#normaliser, depthLevels);
     for await (const lines of readLines(this.file)) yield pass.ticksOf(lines);
   }
 }

@@ -1,5 +1,6 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
+import type { RecordedTick } from '../recording/recorded-tick.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import { PublishingFeed, type FeedCounters, type FeedOptions } from './feed.ts';
 import { checkPace, giveTurn, pause, RecordingPace } from './pace.ts';
@@ -23,7 +24,7 @@ export interface ReplayCounters extends FeedCounters {
 const SLICE = 512;
 
 /**
- * Publishes a recording: CSV or lines of JSON, streamed, so that the file may be of any size. A malformed line is
+ * Publishes a recording: what `record` wrote, CSV or lines of JSON, streamed, so that the file may be of any size. A malformed line is
  * reported and counted. A full lossless ring is waited for, so that nothing of the file is lost.
  */
 export class ReplayFeed extends PublishingFeed<ReplayCounters> {
@@ -89,6 +90,6 @@ export class ReplayFeed extends PublishingFeed<ReplayCounters> {
 }
 
 /** When a tick was recorded, ms since 1970. */
-function recordedTime(tick: Tick): number | undefined {
-  return tick.timestamp ?? tick.exchangeTimestamp ?? tick.ltt;
+function recordedTime(tick: Tick & Partial<RecordedTick>): number | undefined {
+  return tick.recordedMs ?? tick.timestamp ?? tick.exchangeTimestamp ?? tick.ltt;
 }

@@ -20,6 +20,7 @@ Examples:
   $ openalgo-shm feed replay session.csv --symbol NIFTY --exchange NSE_INDEX      at its own pace
   $ openalgo-shm feed replay session.csv --symbol NIFTY --speed max --loop
   $ openalgo-shm feed replay ticks.jsonl --speed 10 --strict
+  $ openalgo-shm feed replay day.ticks                        what openalgo-shm record wrote, compressed or not
 
 CSV is "timestamp,price", or whatever columns its header names; lines of JSON are ticks as OpenAlgo's adapters make
 them. A malformed line is reported with its number and counted; with --strict it ends the replay.`;
@@ -29,7 +30,9 @@ const REPORTED_LINES = 20;
 
 /** A recording, played again. */
 export function replayCommand(): Command {
-  const command = createCommand('replay').description('a recording: CSV, or one tick of JSON a line');
+  const command = createCommand('replay').description(
+    'a recording: of openalgo-shm record, CSV, or one tick of JSON a line',
+  );
   command
     .argument('<file>', 'the recording')
     .option('--symbol <name>', 'symbol of lines that name none; needed for "timestamp,price"')

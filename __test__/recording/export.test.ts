@@ -1,0 +1,142 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exportCsv } from '../../src/recording/export-csv.ts';
+import { exportParquet } from '../../src/recording/export-parquet.ts';
+import { readRecording } from '../../src/recording/read-recording.ts';
+import { Recorder } from '../../src/recording/recorder.ts';
+import { ReplayFeed } from '../../src/feeds/replay.ts';
+import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { Listener } from '../feeds/listener.ts';
+
+const RING = { name: `test-export-${process.pid}`, policy: 'lossless', depthLevels: 3 } as const;
+const MANY = 60_000;
+const BOOK = {
+  buy: [{ price: 99.5, quantity: 10, orders: 2 }],
+  sell: [{ price: 100, quantity: 0.25, orders: 0 }],
+};
+let folder = '';
+let recording = '';
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-export-'));
+  recording = join(folder, 'day.ticks');
+  const recorder = new Recorder(recording, RING).start();
+  const publisher = new SharedMemoryPublisher({ ...RING, publisherName: 'a "quoted", name' }).start();
+  publisher.publishBatch([
+    { symbol: 'RELIANCE', ltp: 1402.5, timestamp: 1_700_000_000_123, week52High: 1600 },
+    { symbol: 'TCS', exchange: 'BSE', volume: 2 ** 53 - 1, ltp: 0.1 + 0.2, depth: BOOK },
+  ]);
+  for (let price = 0; price < MANY;) {
+    const size = Math.min(200, MANY - price);
+    price += publisher.publishBatch(Array.from({ length: size }, (_, i) => ({ symbol: 'MANY', ltp: price + i })));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await recorder.stop();
+  publisher.stop();
+});
+afterAll(() => {
+  LockFreeRingBuffer.unlink(RING.name);
+  rmSync(folder, { recursive: true });
+});
+
+async function times(): Promise<number[]> {
+  const found: number[] = [];
+  for await (const run of readRecording(recording)) found.push(...run.map(({ recordedMs }) => recordedMs));
+  return found;
+}
+
+describe('CSV', () => {
+  test('has a header, every tick, and nothing where a tick has no value', async () => {
+    const file = join(folder, 'all.csv');
+    const contents = await exportCsv(recording, file, { fields: ['ltp', 'volume', '52_week_high'], depthLevels: 1 });
+    const [header, first, second, ...rest] = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const [at, next] = (await times()).map((ms) => new Date(ms).toISOString());
+    expect(header).toBe(
+      'recorded_at,broker,exchange,symbol,mode,ltp,volume,52_week_high,' +
+        'buy_1_price,buy_1_quantity,buy_1_orders,sell_1_price,sell_1_quantity,sell_1_orders',
+    );
+    expect(first).toBe(`${at},"a ""quoted"", name",NSE,RELIANCE,2,1402.5,,1600,,,,,,`);
+    expect(second).toBe(
+      `${next},"a ""quoted"", name",BSE,TCS,3,0.30000000000000004,9007199254740991,,99.5,10,2,100,0.25,0`,
+    );
+    expect(rest).toHaveLength(MANY);
+    expect(contents).toMatchObject({ ticks: MANY + 2, damages: 0, lost: 0 });
+  });
+
+  test('can be cut down to some symbols, and is replayed as any other', async () => {
+    const file = join(folder, 'reliance.csv');
+    await exportCsv(recording, file, { symbols: ['RELIANCE'], depthLevels: 0 });
+    const listener = new Listener('export', { policy: 'lossless' });
+    try {
+      await new ReplayFeed(file, { ...listener.ring, speed: 'max' }).start().done;
+      await listener.until('the tick', ({ ticks }) => ticks.length === 1);
+      expect(listener.ticks).toEqual([
+        { symbol: 'RELIANCE', exchange: 'NSE', type: 2, ltp: 1402.5, timestamp: 1_700_000_000_123, week52High: 1600 },
+      ]);
+    } finally {
+      listener.close();
+    }
+  });
+});
+
+describe('Parquet', () => {
+  test('holds every tick, typed, with nulls where a tick has no value, over many row groups', async () => {
+    const file = join(folder, 'all.parquet');
+    await exportParquet(recording, file, { fields: ['ltp', 'volume'], depthLevels: 1 });
+    const { buffer } = new Uint8Array(await readFile(file));
+    const { row_groups } = await parquetMetadataAsync(buffer);
+    expect(row_groups.length).toBeGreaterThan(1);
+    const rows = await parquetReadObjects({ file: buffer });
+    const at = await times();
+    expect(rows).toHaveLength(MANY + 2);
+    expect(rows[0]).toEqual({
+      recorded_at: new Date(at[0]!),
+      broker: 'a "quoted", name',
+      exchange: 'NSE',
+      symbol: 'RELIANCE',
+      mode: 2,
+      ltp: 1402.5,
+      volume: null,
+      buy_1_price: null,
+      buy_1_quantity: null,
+      buy_1_orders: null,
+      sell_1_price: null,
+      sell_1_quantity: null,
+      sell_1_orders: null,
+    });
+    expect(rows[1]).toMatchObject({
+      symbol: 'TCS',
+      ltp: 0.1 + 0.2,
+      volume: 2 ** 53 - 1,
+      buy_1_price: 99.5,
+      sell_1_quantity: 0.25,
+    });
+    expect(rows.slice(2).map(({ ltp }) => ltp)).toEqual(Array.from({ length: MANY }, (_, price) => price));
+  });
+});
+
+describe.each([
+  ['CSV', exportCsv],
+  ['Parquet', exportParquet],
+])('%s', (_kind, exportAs) => {
+  test.each([
+    ['a field that there is none of', { fields: ['price'] }],
+    ['more levels than any ring has', { depthLevels: 201 }],
+  ])('refuses %s', async (_what, options) => {
+    await expect(exportAs(recording, join(folder, 'refused'), options)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+    });
+  });
+
+  test('leaves no half a table when the recording cannot be read', async () => {
+    const file = join(folder, 'none');
+    await expect(exportAs(join(folder, 'absent'), file)).rejects.toMatchObject({ code: 'ERR_FILE' });
+    await expect(exportAs(recording, join(folder, 'no-folder', 'table'))).rejects.toMatchObject({ code: 'ERR_FILE' });
+    expect([existsSync(file), existsSync(`${file}.partial`)]).toEqual([false, false]);
+  });
+});

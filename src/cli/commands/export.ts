@@ -1,0 +1,67 @@
+import { extname } from 'node:path';
+import { type Command, createCommand, Option } from 'commander';
+import { OpenAlgoShmError } from '../../errors.ts';
+import type { RecordingContents } from '../../recording/read-recording.ts';
+import { counted } from '../figures.ts';
+import { wholeNumber } from '../option-values.ts';
+
+type Format = 'csv' | 'parquet';
+
+interface ExportFlags {
+  format?: Format;
+  fields?: string;
+  symbols?: string;
+  depth: number;
+}
+
+const HELP = `
+Examples:
+  $ openalgo-shm export day.ticks day.csv
+  $ openalgo-shm export day.20261123T034500Z.ticks.gz day.parquet --symbols RELIANCE,TCS
+  $ openalgo-shm export day.ticks day.csv --fields ltp,volume,oi --depth 0
+
+One row a tick: recorded_at, broker, exchange, symbol, mode, the fields, then buy_1_price, buy_1_quantity,
+buy_1_orders and so on for each level of the book. Damaged places are passed over and reported.`;
+
+/** A recording as a table. */
+export function exportCommand(): Command {
+  return createCommand('export')
+    .description('make CSV or Parquet of a recording')
+    .argument('<recording>', 'a file that openalgo-shm record wrote, compressed or not')
+    .argument('<table>', 'the file to write, .csv or .parquet')
+    .addOption(new Option('--format <kind>', 'what to write (default: by the name)').choices(['csv', 'parquet']))
+    .option('--fields <names>', 'only these fields, as in ltp,volume (default: all)')
+    .option('--symbols <names>', 'only these symbols, as in RELIANCE,TCS (default: all)')
+    .addOption(new Option('--depth <levels>', 'levels of the book').default(5).argParser(wholeNumber(0, 200)))
+    .addHelpText('after', HELP)
+    .action((recording: string, table: string, flags: ExportFlags) => exportTable(recording, table, flags));
+}
+
+async function exportTable(recording: string, table: string, flags: ExportFlags): Promise<void> {
+  const options = {
+    depthLevels: flags.depth,
+    ...(flags.fields === undefined ? {} : { fields: flags.fields.split(',') }),
+    ...(flags.symbols === undefined ? {} : { symbols: flags.symbols.split(',') }),
+  };
+  const write =
+    (flags.format ?? formatOf(table)) === 'csv'
+      ? (await import('../../recording/export-csv.ts')).exportCsv
+      : (await import('../../recording/export-parquet.ts')).exportParquet;
+  report(await write(recording, table, options), recording, table);
+}
+
+function formatOf(table: string): Format {
+  const extension = extname(table).slice(1).toLowerCase();
+  if (extension === 'csv' || extension === 'parquet') return extension;
+  throw new OpenAlgoShmError(
+    'ERR_INVALID_OPTION',
+    `${table} ends neither in .csv nor in .parquet: say which with --format`,
+  );
+}
+
+function report({ ticks, lost, damages, damagedBytes }: RecordingContents, recording: string, table: string): void {
+  process.stdout.write(`${counted(ticks, 'tick')} read from ${recording}, written to ${table}\n`);
+  if (lost > 0) process.stderr.write(`${counted(lost, 'tick')} had come faster than the recorder could read\n`);
+  if (damages === 0) return;
+  process.stderr.write(`${counted(damages, 'damaged place')} passed over, ${counted(damagedBytes, 'byte')} in all\n`);
+}
