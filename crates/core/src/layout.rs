@@ -21,7 +21,7 @@
 use std::mem::{offset_of, size_of};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::message::{LEVEL_WORDS, LEVELS_WORD};
+use crate::message::{Field, LEVEL_WORDS, LEVELS_WORD};
 
 /// First word of a finished segment: `OASHMRNG` read as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"OASHMRNG");
@@ -407,8 +407,9 @@ impl Layout {
     }
 }
 
-/// FNV-1a over everything that two builds must agree on: byte order, word size and the structs above.
-/// A machine of another byte order writes other bytes; one of another word size hashes other numbers.
+/// FNV-1a over everything that two builds must agree on: byte order, word size, the structs above and the
+/// fields of a tick. A machine of another byte order writes other bytes; one of another word size hashes
+/// other numbers.
 pub const fn layout_hash() -> u64 {
     let numbers = [
         u64::from_ne_bytes([1, 2, 3, 4, 5, 6, 7, 8]),
@@ -419,20 +420,29 @@ pub const fn layout_hash() -> u64 {
         offset_of!(LaneRecord, tail) as u64,
         offset_of!(ConsumerRecord, received) as u64,
         NAME_BYTES as u64,
+        PAGE as u64,
         SLOT_HEADER_WORDS as u64,
         LEVELS_WORD as u64,
         LEVEL_WORDS as u64,
-        crate::message::FIELD_COUNT as u64,
     ];
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut hash = 0xcbf2_9ce4_8422_2325;
     let mut i = 0;
     while i < numbers.len() {
-        let mut byte = 0;
-        while byte < 8 {
-            hash ^= (numbers[i] >> (8 * byte)) & 0xff;
-            hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
-            byte += 1;
-        }
+        hash = fnv1a(hash, &numbers[i].to_le_bytes());
+        i += 1;
+    }
+    let mut field = 0;
+    while field < Field::NAMES.len() {
+        hash = fnv1a(fnv1a(hash, Field::NAMES[field].as_bytes()), &[Field::ALL[field].word() as u8]);
+        field += 1;
+    }
+    hash
+}
+
+const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
         i += 1;
     }
     hash
