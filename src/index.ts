@@ -34,3 +34,29 @@ export {
 export { SharedMemorySubscriber, type SubscriberOptions, type SubscriberStats } from './shm/subscriber.ts';
 export type { TickBatch } from './shm/tick-batch.ts';
 export type { TickView } from './shm/tick-view.ts';
+export {
+  SharedMemoryBrokerAdapter,
+  type BrokerAdapterEvents,
+  type BrokerAdapterOptions,
+  type BrokerAdapterStats,
+} from './feeds/broker-adapter.ts';
+export type { RawTick } from './feeds/dialect.ts';
+export type { Feed, FeedCounters, FeedOptions } from './feeds/feed.ts';
+export { ReplayFeed, type ReplayCounters, type ReplayFeedOptions } from './feeds/replay.ts';
+export { SimulatedFeed, type SimulatedFeedOptions } from './feeds/simulated.ts';
+export type { MalformedLine, RecordingOptions, RecordingProgress } from './feeds/recording.ts';
+export { WebSocketProxy, type ProxyAddress, type WebSocketProxyOptions } from './proxy/websocket-proxy.ts';
+export type {
+  AuthOption,
+  Identity,
+  Interest,
+  KeyEntry,
+  KeyVerdict,
+  Limits,
+  OpenAlgoShmPluginOptions,
+  ProxyOptions,
+  StatsReport,
+} from './proxy/plugin.ts';
+export type { Health, HealthReason } from './proxy/health.ts';
+export { InterestPublisher, InterestReader, type InterestOptions } from './shm/interest.ts';
+export type { InterestChange, InterestListener } from './shm/interest-union.ts';
