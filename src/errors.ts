@@ -23,6 +23,7 @@ export const ERROR_CODES = [
   'ERR_FILE',
   'ERR_MALFORMED_LINE',
   'ERR_UPSTREAM',
+  'ERR_NOT_INSTALLED',
   'ERR_NATIVE',
 ] as const;
 
