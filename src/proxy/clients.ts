@@ -5,7 +5,7 @@ import { CLOSE, type CloseCode, Connection } from './connection.ts';
 import type { Refusal } from './counters.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
 import { type Delivery, Recipient } from './recipient.ts';
-import { type Services, Session } from './session.ts';
+import { type ClientFigures, type Services, Session } from './session.ts';
 import { SlowClientWatch } from './slow-client-watch.ts';
 
 /** All connected clients: lets them in, keeps an eye on them, sees them off. */
@@ -40,6 +40,14 @@ export class Clients {
     return count;
   }
 
+  /** The clients with the most untaken bytes, then the most conflated ticks, then the most ticks. */
+  furthestBehind(most: number): ClientFigures[] {
+    return [...this.#sessions]
+      .map((session) => session.figures())
+      .sort((a, b) => b.backlog_bytes - a.backlog_bytes || b.conflated - a.conflated || b.sent - a.sent)
+      .slice(0, most);
+  }
+
   start(): void {
     if (this.#settings.pingInterval === 0) return;
     this.#pingTimer = setInterval(() => this.#pingAll(), this.#settings.pingInterval);
@@ -56,8 +64,11 @@ export class Clients {
       return connection.close(obstacle.code, obstacle.reason);
     }
     const recipient = new Recipient(connection, this.#delivery);
-    const session = new Session(connection, recipient, this.#services, this.#log);
     this.#services.counters.connected += 1;
+    const session = new Session(connection, recipient, this.#services, this.#log, {
+      id: this.#services.counters.connected,
+      address,
+    });
     this.#sessions.add(session);
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     webSocket.on('message', (data: RawData) => this.#receive(session, data));

@@ -1,10 +1,10 @@
-import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Audience } from './audience.ts';
 import type { Audiences } from './audiences.ts';
 import type { Counters } from './counters.ts';
 import { Frames, type KeyedFrame, frameKey, modeOfKey, topicOfKey } from './frames.ts';
 import { EVERYTHING, type WildcardKeys, intervalOf, modesMaskOf } from './interests.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
 import type { Recipient } from './recipient.ts';
 import { ENTRY_INTS, type TickSource } from './tick-source.ts';
 import type { Writer } from './writer.ts';
@@ -15,7 +15,7 @@ const LATENCIES_PER_BATCH = 32;
 /** Takes the ticks from the source and gives each client what it wants, one write per client and batch. */
 export class FanOut {
   /** Time from the publishers' stamps until the ticks were written to the last client, ns. */
-  readonly latency: RecordableHistogram = createHistogram();
+  readonly latency = new LatencyHistogram();
   readonly #source: TickSource;
   readonly #audiences: Audiences;
   readonly #wildcards: WildcardKeys;

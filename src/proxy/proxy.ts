@@ -134,11 +134,15 @@ export class Proxy {
   /** Why this request may not see figures and prices; undefined if it may. */
   async httpRejectionOf(request: FastifyRequest): Promise<Rejection | undefined> {
     if (this.#authenticator.open) return this.rejectionOf(request);
-    const key = request.headers['x-api-key'];
-    const identity = typeof key === 'string' ? await this.#authenticator.verify(key) : undefined;
+    const key = keyOf(request);
+    const identity = key === undefined ? undefined : await this.#authenticator.verify(key);
     if (identity !== undefined) return undefined;
     this.#counters.refuse('authentication');
-    return { statusCode: 401, code: 'AUTHENTICATION_ERROR', message: 'Send a valid API key in the header X-API-Key' };
+    return {
+      statusCode: 401,
+      code: 'AUTHENTICATION_ERROR',
+      message: 'Send a valid API key in the header X-API-Key, or as a bearer token',
+    };
   }
 
   /** Takes over a WebSocket. */
@@ -201,4 +205,10 @@ export class Proxy {
     this.#authenticator.close();
     this.#source.close();
   }
+}
+
+/** The key of a request: scrapers of metrics can send bearer tokens more easily than headers of another name. */
+function keyOf({ headers }: FastifyRequest): string | undefined {
+  const own = headers['x-api-key'];
+  return typeof own === 'string' ? own : /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }

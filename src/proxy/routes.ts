@@ -1,8 +1,9 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
+import { figuresGuard, webSocketGuard } from './guards.ts';
 import { readMode } from './modes.ts';
-import type { Proxy, Rejection } from './proxy.ts';
+import type { Proxy } from './proxy.ts';
 import { ErrorSchema, HealthSchema, SnapshotQuery, SnapshotSchema, StatsSchema } from './schemas.ts';
 
 /** Options of the routes. */
@@ -18,15 +19,8 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
   // Where every path takes a WebSocket, those with an HTTP route do too.
   const alsoWebSocket = anyPath ? { wsHandler } : {};
 
-  const guard = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    const rejection = request.ws ? proxy.rejectionOf(request) : undefined;
-    return rejection === undefined ? undefined : reject(reply, rejection);
-  };
-  const guardFigures = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    if (request.ws) return guard(request, reply);
-    const rejection = await proxy.httpRejectionOf(request);
-    return rejection === undefined ? undefined : reject(reply, rejection);
-  };
+  const guard = webSocketGuard(proxy);
+  const guardFigures = figuresGuard(proxy);
   const notFound = (_request: FastifyRequest, reply: FastifyReply): void => void reply.callNotFound();
 
   for (const url of anyPath ? ['/*'] : ['/', '/ws']) {
@@ -89,8 +83,4 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
 
 function modeOfQuery(mode: string) {
   return readMode(/^\d+$/.test(mode) ? Number(mode) : mode);
-}
-
-function reject(reply: FastifyReply, { statusCode, code, message }: Rejection): FastifyReply {
-  return reply.code(statusCode).send({ status: 'error', code, message });
 }

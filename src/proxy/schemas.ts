@@ -59,6 +59,20 @@ const Clients = object({
   conflated: count('behind, and given only the newest tick of each topic'),
   audiences: count('different sets of subscriptions'),
   order_updates: count('that asked for order updates'),
+  furthest_behind: Type.Array(
+    object({
+      id: count('its number since the start'),
+      address: Type.String(),
+      user: Type.Union([Type.String(), Type.Null()], { description: 'null until it has authenticated' }),
+      connected_seconds: figure('since it came'),
+      subscriptions: count('(topic, mode)'),
+      sent: count('ticks handed to its connection'),
+      conflated: count('ticks that newer ones took the place of'),
+      backlog_bytes: count('handed over and not yet taken'),
+      is_conflated: Type.Boolean({ description: 'true while it gets only the newest tick of each topic' }),
+    }),
+    { description: 'the clients with the most untaken bytes, then the most conflated ticks; 20 at most' },
+  ),
 });
 
 /** Answer to `GET /stats`. */
@@ -79,6 +93,14 @@ export const StatsSchema = object({
     batches: count('reads of the ring that brought something'),
   }),
   delivery_latency_ns: Percentiles('from the publishers’ stamps until written to the last client, ns; sampled'),
+  delivery_latency_histogram: object(
+    {
+      bounds_ns: Type.Array(Type.Integer(), { description: 'upper bounds of the buckets but the last, ns' }),
+      counts: Type.Array(Type.Integer({ minimum: 0 }), { description: 'ticks in each bucket' }),
+      sum_ns: figure('of all latencies, ns'),
+    },
+    'the same latencies in buckets, since the start',
+  ),
   refused: object(
     {
       total: count('refusals of any kind'),

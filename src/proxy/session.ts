@@ -12,6 +12,7 @@ import type { Settings } from './options.ts';
 import { type Body, type Message, ProtocolError, decode, needsAuthentication } from './protocol.ts';
 import type { Recipient } from './recipient.ts';
 import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
+import type { StatsReport } from './schemas.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** What every session needs of the proxy. */
@@ -26,6 +27,16 @@ export interface Services {
   readonly subscriber: Subscriber;
 }
 
+/** What tells clients apart. */
+export interface ClientName {
+  /** Its number since the start of the proxy, from 1. */
+  id: number;
+  address: string;
+}
+
+/** One client in `GET /stats`. */
+export type ClientFigures = StatsReport['clients']['furthest_behind'][number];
+
 /** One client: who it is, what it asked for, and the answers to its messages. */
 export class Session {
   readonly connection: Connection;
@@ -34,13 +45,22 @@ export class Session {
   readonly #log: FastifyBaseLogger;
   readonly #rate: MessageRate;
   readonly #authDeadline: NodeJS.Timeout | undefined;
+  readonly #name: ClientName;
+  readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked. */
   #waiting: string[] | undefined;
   #ended = false;
 
-  constructor(connection: Connection, recipient: Recipient, services: Services, log: FastifyBaseLogger) {
+  constructor(
+    connection: Connection,
+    recipient: Recipient,
+    services: Services,
+    log: FastifyBaseLogger,
+    name: ClientName,
+  ) {
+    this.#name = name;
     this.connection = connection;
     this.recipient = recipient;
     this.#services = services;
@@ -53,6 +73,20 @@ export class Session {
   /** Its user; undefined until it has authenticated. */
   get userId(): string | undefined {
     return this.#identity?.userId;
+  }
+
+  figures(): ClientFigures {
+    const { sent, conflated, subscriptionCount, isConflated } = this.recipient;
+    return {
+      ...this.#name,
+      user: this.userId ?? null,
+      connected_seconds: (performance.now() - this.#connectedAt) / 1000,
+      subscriptions: subscriptionCount,
+      sent,
+      conflated,
+      backlog_bytes: this.connection.backlog,
+      is_conflated: isConflated,
+    };
   }
 
   /** Sends something that the client did not ask for just now. */

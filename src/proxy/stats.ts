@@ -1,7 +1,8 @@
-import { type IntervalHistogram, type RecordableHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Audiences } from './audiences.ts';
 import type { Clients } from './clients.ts';
 import type { Counters } from './counters.ts';
+import { LATENCY_BOUNDS_NS, type LatencyHistogram } from './latency-histogram.ts';
 import type { OrderUpdates } from './events.ts';
 import type { Monitor } from './monitor.ts';
 import type { StatsReport } from './schemas.ts';
@@ -9,6 +10,8 @@ import type { Subscriptions } from './subscriptions.ts';
 import type { LaneStats, RingStats, TickSource } from './tick-source.ts';
 
 const EVENT_LOOP_RESOLUTION_MS = 20;
+/** Clients that the figures show one by one. */
+const SHOWN_CLIENTS = 20;
 
 /** Where the figures come from. */
 export interface StatsSources {
@@ -19,7 +22,7 @@ export interface StatsSources {
   subscriptions: Subscriptions;
   orders: OrderUpdates;
   counters: Counters;
-  deliveryLatency: RecordableHistogram;
+  deliveryLatency: LatencyHistogram;
   /** Name of the proxy's own reader in the ring. */
   readerName: string;
 }
@@ -54,6 +57,7 @@ export class Stats {
         conflated: clients.conflatedCount,
         audiences: audiences.size,
         order_updates: orders.size,
+        furthest_behind: clients.furthestBehind(SHOWN_CLIENTS),
       },
       subscriptions: { total: subscriptions.count, topics: subscriptions.topicCount },
       messages: {
@@ -62,7 +66,12 @@ export class Stats {
         received: counters.received,
         batches: counters.batches,
       },
-      delivery_latency_ns: percentiles(deliveryLatency),
+      delivery_latency_ns: deliveryLatency.percentiles(),
+      delivery_latency_histogram: {
+        bounds_ns: [...LATENCY_BOUNDS_NS],
+        counts: [...deliveryLatency.counts],
+        sum_ns: deliveryLatency.sum,
+      },
       refused: { total: counters.refusedTotal, ...counters.refused },
       event_loop_delay_ms: this.#eventLoopDelay(),
       memory: { rss, heap_used: heapUsed, external },
@@ -136,15 +145,4 @@ export class Stats {
       max: delay(histogram.max),
     };
   }
-}
-
-function percentiles(histogram: RecordableHistogram): StatsReport['delivery_latency_ns'] {
-  const { count } = histogram;
-  if (count === 0) return { p50: 0, p99: 0, p999: 0, max: 0, count: 0 };
-  const [p50, p99, p999] = [50, 99, 99.9].map((percentile) => histogram.percentile(percentile)) as [
-    number,
-    number,
-    number,
-  ];
-  return { p50, p99, p999, max: histogram.max, count };
 }

@@ -1,0 +1,25 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Proxy, Rejection } from './proxy.ts';
+
+/** Ends a request that may not be served, and leaves the others alone. */
+export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>;
+
+/** Who may open a WebSocket; plain requests pass. */
+export function webSocketGuard(proxy: Proxy): Guard {
+  return async (request, reply) => {
+    const rejection = request.ws ? proxy.rejectionOf(request) : undefined;
+    return rejection === undefined ? undefined : reject(reply, rejection);
+  };
+}
+
+/** Who may open a WebSocket, and who may see figures and prices. */
+export function figuresGuard(proxy: Proxy): Guard {
+  return async (request, reply) => {
+    const rejection = request.ws ? proxy.rejectionOf(request) : await proxy.httpRejectionOf(request);
+    return rejection === undefined ? undefined : reject(reply, rejection);
+  };
+}
+
+function reject(reply: FastifyReply, { statusCode, code, message }: Rejection): FastifyReply {
+  return reply.code(statusCode).send({ status: 'error', code, message });
+}
