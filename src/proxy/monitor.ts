@@ -32,7 +32,7 @@ export class Monitor {
   #previous: Sample;
   #latest: Sample;
   #looked: Sample;
-  #state = '';
+  #state: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** How often the ring was attached to anew. */
   reattached = 0;
@@ -46,7 +46,7 @@ export class Monitor {
   }
 
   start(): void {
-    this.#state = stateOf(this.health());
+    this.health();
     this.#timer = setInterval(() => this.#round(), ROUND_MS);
     this.#timer.unref();
   }
@@ -61,8 +61,17 @@ export class Monitor {
     return this.#looked.ring;
   }
 
+  /** The ring's figures now; undefined when it cannot be looked at. */
+  look(): RingStats | undefined {
+    this.#looked = this.#sample();
+    return this.#looked.ring;
+  }
+
+  /** Whether ticks can be expected now. A change is told to whoever asked for it before this returns. */
   health(): Health {
-    return assess(this.#sample().ring, Number(process.hrtime.bigint()), this.#staleAfterMs);
+    const health = assess(this.look(), Number(process.hrtime.bigint()), this.#staleAfterMs);
+    this.#reportChange(health);
+    return health;
   }
 
   /** Messages per second of a lane in the last round. */
@@ -76,8 +85,8 @@ export class Monitor {
   #round(): void {
     try {
       this.#previous = this.#latest;
-      this.#latest = this.#looked = this.#sample();
-      this.#reportHealth();
+      this.#latest = this.#sample();
+      this.health();
       if (!this.#source.isCurrent()) this.#reattach();
       this.#events.onRound();
     } catch (error) {
@@ -85,8 +94,7 @@ export class Monitor {
     }
   }
 
-  #reportHealth(): void {
-    const health = this.health();
+  #reportChange(health: Health): void {
     const state = stateOf(health);
     if (state === this.#state) return;
     this.#state = state;

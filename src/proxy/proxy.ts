@@ -11,6 +11,8 @@ import { Clients } from './clients.ts';
 import { Counters } from './counters.ts';
 import { OrderUpdates } from './events.ts';
 import { FanOut } from './fan-out.ts';
+import { FeedLink } from './feed-link.ts';
+import { FeedSources } from './feed-sources.ts';
 import { FeedStatus } from './feed-status.ts';
 import type { Health } from './health.ts';
 import { WildcardKeys } from './interests.ts';
@@ -20,7 +22,7 @@ import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
-import { type TickSource, lastMessage } from './tick-source.ts';
+import { type RingStats, type TickSource, type TopicName, lastMessage } from './tick-source.ts';
 import { KnownTopics } from './topics.ts';
 import { chain, messageWriter, streamWriter } from './writer.ts';
 
@@ -47,6 +49,9 @@ export class Proxy {
   readonly #monitor: Monitor;
   readonly #clients: Clients;
   readonly #stats: Stats;
+  readonly #sources = new FeedSources();
+  readonly #log: FastifyBaseLogger;
+  #feeds: FeedLink | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -55,6 +60,7 @@ export class Proxy {
   constructor(options: ProxyOptions, log: FastifyBaseLogger) {
     const settings = settingsOf(options);
     this.settings = settings;
+    this.#log = log;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, onTrouble);
     this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: READER_NAME });
@@ -114,6 +120,7 @@ export class Proxy {
     this.#fanOut.start();
     this.#monitor.start();
     this.#clients.start();
+    this.#linkFeeds();
   }
 
   /** Why this request may not become a WebSocket; undefined if it may. */
@@ -172,6 +179,16 @@ export class Proxy {
     return topic === undefined ? undefined : lastMessage(this.#source, topic, mode);
   }
 
+  /** Instruments that have ticked or were subscribed to, by words of their names; `total` counts those beyond `most` too. */
+  searchTopics(query: string, most: number): { found: TopicName[]; total: number } {
+    return this.#topics.search(query, most);
+  }
+
+  /** The ring and all that use it; undefined while it cannot be looked at. */
+  ring(): RingStats | undefined {
+    return this.#monitor.ring();
+  }
+
   /** Calls back whenever what all clients together want changes. */
   onInterest(listener: InterestListener): void {
     this.#subscriptions.onInterest(listener);
@@ -197,8 +214,21 @@ export class Proxy {
     return this.#closed;
   }
 
+  #linkFeeds(): void {
+    const feeds = new FeedLink({
+      ringName: this.settings.ring.name,
+      isOpen: this.#authenticator.open,
+      sources: this.#sources,
+      deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
+      log: this.#log,
+    });
+    this.onInterest((interest) => feeds.want(interest));
+    this.#feeds = feeds;
+  }
+
   async #close(): Promise<void> {
     await this.#clients.closeAll();
+    this.#feeds?.close();
     this.#monitor.stop();
     this.#fanOut.stop();
     this.#stats.stop();

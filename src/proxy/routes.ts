@@ -1,10 +1,19 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { figuresGuard, webSocketGuard } from './guards.ts';
+import { Metrics } from './metrics.ts';
 import { readMode } from './modes.ts';
 import type { Proxy } from './proxy.ts';
-import { ErrorSchema, HealthSchema, SnapshotQuery, SnapshotSchema, StatsSchema } from './schemas.ts';
+import {
+  ErrorSchema,
+  HealthSchema,
+  SnapshotQuery,
+  SnapshotSchema,
+  StatsSchema,
+  TopicsQuery,
+  TopicsSchema,
+} from './schemas.ts';
 
 /** Options of the routes. */
 export interface RoutesOptions {
@@ -37,16 +46,32 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
   fastify.route({
     method: 'GET',
     url: '/stats',
-    schema: { response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema } },
+    schema: {
+      summary: 'Figures of the ring, its publishers and this proxy',
+      response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema },
+    },
     preValidation: guardFigures,
     handler: () => proxy.stats(),
+    ...alsoWebSocket,
+  });
+
+  const metrics = new Metrics(proxy);
+  fastify.route({
+    method: 'GET',
+    url: '/metrics',
+    schema: { summary: 'Figures for Prometheus', produces: ['text/plain'] } as object,
+    preValidation: guardFigures,
+    handler: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
     ...alsoWebSocket,
   });
 
   fastify.route({
     method: 'GET',
     url: '/health',
-    schema: { response: { 200: HealthSchema, 503: HealthSchema } },
+    schema: {
+      summary: 'Whether ticks can be expected, and why not',
+      response: { 200: HealthSchema, 503: HealthSchema },
+    },
     preValidation: guard,
     handler: (_request, reply) => {
       const { status, reasons, lastTickAgeMs } = proxy.health();
@@ -58,8 +83,26 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
 
   fastify.route({
     method: 'GET',
+    url: '/topics',
+    schema: {
+      summary: 'Instruments that have ticked or were subscribed to, by words of their names',
+      querystring: TopicsQuery,
+      response: { 200: TopicsSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema },
+    },
+    preValidation: guardFigures,
+    handler: ({ query: { query = '', limit = 50 } }) => {
+      const { found, total } = proxy.searchTopics(query, limit);
+      return { topics: found, total };
+    },
+    errorHandler: answerBadQuery,
+    ...alsoWebSocket,
+  });
+
+  fastify.route({
+    method: 'GET',
     url: '/snapshot',
     schema: {
+      summary: 'The last tick of an instrument, as a client would get it on subscribing',
       querystring: SnapshotQuery,
       response: { 200: SnapshotSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema, 404: ErrorSchema },
     },
@@ -71,16 +114,17 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
       reply.code(404);
       return { status: 'error' as const, code: 'NO_TICK', message: `No tick of ${exchange}:${symbol} has come yet` };
     },
-    errorHandler: (error, _request, reply) => {
-      const code = 'code' in error && error.code === 'INVALID_MODE' ? 'INVALID_MODE' : 'INVALID_PARAMETERS';
-      const isAsker = code === 'INVALID_MODE' || error.validation !== undefined;
-      if (!isAsker) throw error;
-      void reply.code(400).send({ status: 'error', code, message: error.message });
-    },
+    errorHandler: answerBadQuery,
     ...alsoWebSocket,
   });
 };
 
 function modeOfQuery(mode: string) {
   return readMode(/^\d+$/.test(mode) ? Number(mode) : mode);
+}
+
+function answerBadQuery(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const code = error.code === 'INVALID_MODE' ? 'INVALID_MODE' : 'INVALID_PARAMETERS';
+  if (code !== 'INVALID_MODE' && error.validation === undefined) throw error;
+  void reply.code(400).send({ status: 'error', code, message: error.message });
 }

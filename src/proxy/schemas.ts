@@ -137,6 +137,22 @@ export const SnapshotQuery = Type.Object({
   mode: Type.Optional(Type.String({ description: '1, 2, 3 or LTP, Quote, Depth; default the richest there is' })),
 });
 
+/** Question of `GET /topics`. */
+export const TopicsQuery = Type.Object({
+  query: Type.Optional(
+    Type.String({ maxLength: 200, description: 'words that exchange:symbol contains, in any case' }),
+  ),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'most to answer' })),
+});
+
+/** Answer to `GET /topics`. */
+export const TopicsSchema = object({
+  topics: Type.Array(object({ exchange: Type.String(), symbol: Type.String() }), {
+    description: 'symbols that begin with the query first, then by name',
+  }),
+  total: count('that match, beyond the limit too'),
+});
+
 /** Answer to `GET /snapshot`: what a client would get on subscribing. */
 export const SnapshotSchema = Type.Object(
   {

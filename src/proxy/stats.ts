@@ -44,7 +44,7 @@ export class Stats {
 
   report(): StatsReport {
     const { monitor, clients, audiences, subscriptions, orders, counters, deliveryLatency } = this.#sources;
-    const ring = monitor.ring();
+    const ring = monitor.look();
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RunningProxy, until } from './running-proxy.ts';
+
+let running: RunningProxy;
+
+beforeAll(async () => {
+  running = await RunningProxy.start({ ring: { lanes: 2 } });
+});
+afterAll(() => running.stop());
+
+async function scrape(): Promise<{ text: string; values: Map<string, number> }> {
+  const response = await fetch(`${running.httpUrl}/metrics`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get('content-type')).toContain('text/plain');
+  const text = await response.text();
+  const values = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const [, name, labels = '', value] = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    if (name !== undefined) values.set(labels === '' ? name : `${name}{${labels}}`, Number(value));
+  }
+  return { text, values };
+}
+
+describe('GET /metrics', () => {
+  test('counts what is published, sent and refused, by lane, consumer and reason', async () => {
+    const publisher = running.publisher();
+    const client = await running.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+    await client.ask('not JSON');
+    for (let price = 0; price < 10; price++) publisher.publishMarketData('SBIN', { ltp: price });
+    await until('all have come', () => client.ticks().length === 10);
+    const { values } = await scrape();
+    const own = (name: string, labels = ''): number | undefined =>
+      values.get(`openalgo_shm_${name}{${labels}${labels === '' ? '' : ','}worker="0"}`);
+    expect(own('messages_published_total', 'lane="0",publisher="zerodha"')).toBe(10);
+    expect(own('publisher_alive', 'lane="0",publisher="zerodha"')).toBe(1);
+    expect(own('messages_received_total', 'consumer="0",name="proxy"')).toBe(10);
+    expect(own('messages_lost_total', 'consumer="0",name="proxy"')).toBe(0);
+    expect(own('consumer_lag_messages', 'consumer="0",name="proxy"')).toBe(0);
+    expect(own('ticks_sent_total')).toBe(10);
+    expect(own('clients')).toBe(1);
+    expect(own('subscriptions')).toBe(1);
+    expect(own('refusals_total', 'reason="malformed_message"')).toBe(1);
+    expect(own('ring_attached')).toBe(1);
+    expect(values.get('process_cpu_seconds_total{worker="0"}')).toBeGreaterThan(0);
+  });
+
+  test('gives the latencies as a histogram in seconds', async () => {
+    const { values } = await scrape();
+    const buckets = [...values].filter(([name]) => name.startsWith('openalgo_shm_delivery_latency_seconds_bucket'));
+    const counts = buckets.map(([, count]) => count);
+    expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+    expect(counts.at(-1)).toBe(10);
+    expect(buckets.at(-1)?.[0]).toContain('le="+Inf"');
+    expect(buckets[0]?.[0]).toContain('le="0.00001"');
+    expect(values.get('openalgo_shm_delivery_latency_seconds_count{worker="0"}')).toBe(10);
+    expect(values.get('openalgo_shm_delivery_latency_seconds_sum{worker="0"}')).toBeGreaterThan(0);
+  });
+
+  test('names and explains every metric as Prometheus asks for', async () => {
+    const { text } = await scrape();
+    const types = [...text.matchAll(/^# TYPE (openalgo_shm_\w+) (\w+)$/gm)];
+    expect(types.length).toBeGreaterThan(20);
+    for (const [, name, type] of types) {
+      expect(text).toContain(`# HELP ${name} `);
+      expect(name!.endsWith('_total')).toBe(type === 'counter');
+      expect(name).not.toMatch(/_(ns|ms|kb|us)\b/);
+    }
+  });
+
+  test('has no series of a publisher whose place another has taken', async () => {
+    const labels = 'lane="1",publisher="passing"';
+    const passing = running.publisher({ publisherName: 'passing' });
+    passing.publishMarketData('SBIN', { ltp: 1 });
+    await until('it is seen', async () => (await scrape()).text.includes(labels));
+    passing.stop();
+    running.publisher({ publisherName: 'successor' }).publishMarketData('SBIN', { ltp: 1 });
+    await until('it is gone', async () => !(await scrape()).text.includes(labels));
+  });
+
+  test('needs a key where the proxy does, also as a bearer token', async () => {
+    const closed = await RunningProxy.start({ auth: { keys: ['a-secret-key-of-length'] } });
+    try {
+      const status = async (headers: Record<string, string>): Promise<number> =>
+        (await fetch(`${closed.httpUrl}/metrics`, { headers })).status;
+      expect(await status({})).toBe(401);
+      expect(await status({ authorization: 'Bearer wrong' })).toBe(401);
+      expect(await status({ authorization: 'Bearer a-secret-key-of-length' })).toBe(200);
+      expect(await status({ 'x-api-key': 'a-secret-key-of-length' })).toBe(200);
+    } finally {
+      await closed.stop();
+    }
+  });
+});

@@ -1,0 +1,230 @@
+import cluster from 'node:cluster';
+import { Counter, Gauge, type Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { latencyMetric } from './latency-metric.ts';
+import type { Proxy } from './proxy.ts';
+import type { StatsReport } from './schemas.ts';
+import type { RingStats } from './tick-source.ts';
+
+/** What a scrape sees. */
+interface Sight {
+  report: StatsReport;
+  ring: RingStats | undefined;
+}
+
+/** A value, and the labels that it has. */
+type Sample = [value: number, labels?: Record<string, string>];
+
+interface MetricDefinition {
+  kind: 'counter' | 'gauge';
+  name: string;
+  help: string;
+  labels?: readonly string[];
+  samples(sight: Sight): Sample[];
+}
+
+const SECONDS_PER_NS = 1e-9;
+const LANE = ['lane', 'publisher'] as const;
+const CONSUMER = ['consumer', 'name'] as const;
+
+/**
+ * The figures of a proxy for Prometheus. Labels are bounded by the ring's lanes and consumers, and by the reasons for
+ * refusals; a lane or consumer that is gone has no series any more.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #proxy: Proxy;
+  #sight: Sight;
+
+  constructor(proxy: Proxy) {
+    this.#proxy = proxy;
+    this.#sight = { report: proxy.stats(), ring: proxy.ring() };
+    // Workers that share a port are told apart by this: a scrape meets any of them.
+    this.#registry.setDefaultLabels({ worker: String(cluster.worker?.id ?? 0) });
+    collectDefaultMetrics({ register: this.#registry });
+    for (const definition of DEFINITIONS) this.#add(definition);
+    this.#registry.registerMetric(
+      latencyMetric(
+        'openalgo_shm_delivery_latency_seconds',
+        'Time from the publishers’ stamps until written to the last client; sampled',
+        () => this.#sight.report.delivery_latency_histogram,
+      ) as unknown as Histogram,
+    );
+  }
+
+  /** Type of the text. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The figures of now as Prometheus reads them. */
+  text(): Promise<string> {
+    this.#sight = { report: this.#proxy.stats(), ring: this.#proxy.ring() };
+    return this.#registry.metrics();
+  }
+
+  #add({ kind, name, help, labels = [], samples }: MetricDefinition): void {
+    const sight = (): Sight => this.#sight;
+    const configuration = { name: `openalgo_shm_${name}`, help, labelNames: labels, registers: [this.#registry] };
+    if (kind === 'gauge') {
+      new Gauge({
+        ...configuration,
+        collect() {
+          this.reset();
+          for (const [value, labels = {}] of samples(sight())) this.set(labels, value);
+        },
+      });
+    } else {
+      new Counter({
+        ...configuration,
+        collect() {
+          this.reset();
+          for (const [value, labels = {}] of samples(sight())) this.inc(labels, value);
+        },
+      });
+    }
+  }
+}
+
+const DEFINITIONS: readonly MetricDefinition[] = [
+  gauge('uptime_seconds', 'Time since the proxy started', ({ report }) => report.uptime_seconds),
+  gauge('ring_attached', '1 while the ring’s name leads to the segment that is read', ({ report }) =>
+    Number(report.ring?.attached ?? false),
+  ),
+  counter('ring_reattached_total', 'Times that the ring was attached to anew', ({ report }) => report.ring?.reattached),
+  gauge('ring_size_bytes', 'Size of the segment', ({ report }) => report.ring?.bytes),
+  gauge('ring_lanes', 'Publishers that the ring has room for', ({ report }) => report.ring?.lanes),
+  gauge('ring_lanes_used', 'Publishers alive', ({ report }) => report.ring?.lanes_used),
+  gauge('ring_slots_per_lane', 'Messages that a lane holds', ({ report }) => report.ring?.capacity),
+  counter('ring_reads_total', 'Reads of the ring that brought something', ({ report }) => report.messages.batches),
+  ...publisherMetrics(),
+  ...consumerMetrics(),
+  {
+    kind: 'gauge',
+    name: 'read_latency_quantile_seconds',
+    help: 'Time from the publishers’ stamps to the read by this proxy, since the start',
+    labels: ['quantile'],
+    samples: ({ report }) => {
+      const latency = report.subscribers.find(({ latency_ns }) => latency_ns !== undefined)?.latency_ns;
+      if (latency === undefined || latency.count === 0) return [];
+      return [
+        [latency.p50 * SECONDS_PER_NS, { quantile: '0.5' }],
+        [latency.p99 * SECONDS_PER_NS, { quantile: '0.99' }],
+        [latency.p999 * SECONDS_PER_NS, { quantile: '0.999' }],
+      ];
+    },
+  },
+  gauge('clients', 'Clients connected', ({ report }) => report.clients.connected),
+  gauge('clients_conflated', 'Clients that get only newest ticks now', ({ report }) => report.clients.conflated),
+  counter('client_connections_total', 'Clients that have connected', ({ report }) => report.clients.connected_total),
+  counter('client_messages_total', 'Messages of clients', ({ report }) => report.messages.received),
+  gauge('subscriptions', 'Subscriptions: client, topic and mode', ({ report }) => report.subscriptions.total),
+  gauge('subscribed_topics', 'Topics that somebody wants', ({ report }) => report.subscriptions.topics),
+  counter('ticks_sent_total', 'Ticks handed to clients', ({ report }) => report.messages.sent),
+  counter(
+    'ticks_conflated_total',
+    'Ticks that newer ones took the place of',
+    ({ report }) => report.messages.conflated,
+  ),
+  {
+    kind: 'counter',
+    name: 'refusals_total',
+    help: 'Clients, requests and messages that were refused',
+    labels: ['reason'],
+    samples: ({ report: { refused } }) =>
+      Object.entries(refused)
+        .filter(([reason]) => reason !== 'total')
+        .map(([reason, count]): Sample => [count, { reason }]),
+  },
+];
+
+function publisherMetrics(): MetricDefinition[] {
+  const each = (value: (publisher: StatsReport['publishers'][number]) => number | null) => ({
+    labels: LANE,
+    samples: ({ report }: Sight): Sample[] =>
+      report.publishers.flatMap((publisher) => {
+        const figure = value(publisher);
+        return figure === null ? [] : [[figure, { lane: String(publisher.lane), publisher: publisher.name }]];
+      }),
+  });
+  return [
+    {
+      kind: 'gauge',
+      name: 'publisher_alive',
+      help: '1 while the owner of the lane lives',
+      ...each(({ alive }) => Number(alive)),
+    },
+    {
+      kind: 'counter',
+      name: 'messages_published_total',
+      help: 'Messages published',
+      ...each((publisher) => publisher.messages_published),
+    },
+    {
+      kind: 'counter',
+      name: 'messages_rejected_total',
+      help: 'Messages that a full lossless ring refused',
+      ...each((publisher) => publisher.messages_rejected),
+    },
+    {
+      kind: 'gauge',
+      name: 'publish_duration_average_seconds',
+      help: 'Average duration of a publish',
+      ...each((publisher) => publisher.avg_latency_ns * SECONDS_PER_NS),
+    },
+    {
+      kind: 'gauge',
+      name: 'last_publish_age_seconds',
+      help: 'Age of the newest message',
+      ...each((publisher) => publisher.last_publish_age_ms && publisher.last_publish_age_ms / 1000),
+    },
+  ];
+}
+
+function consumerMetrics(): MetricDefinition[] {
+  const each = (value: (consumer: RingStats['subscribers'][number]) => number) => ({
+    labels: CONSUMER,
+    samples: ({ ring }: Sight): Sample[] =>
+      (ring?.subscribers ?? []).map((consumer) => [
+        value(consumer),
+        { consumer: String(consumer.consumer), name: consumer.name },
+      ]),
+  });
+  return [
+    {
+      kind: 'counter',
+      name: 'messages_received_total',
+      help: 'Messages that a consumer has read',
+      ...each(({ messagesReceived }) => messagesReceived),
+    },
+    {
+      kind: 'counter',
+      name: 'messages_lost_total',
+      help: 'Messages overwritten before a consumer read them',
+      ...each(({ messagesLost }) => messagesLost),
+    },
+    {
+      kind: 'counter',
+      name: 'messages_corrupt_total',
+      help: 'Messages that a consumer skipped because they could not be one',
+      ...each(({ messagesCorrupt }) => messagesCorrupt),
+    },
+    {
+      kind: 'gauge',
+      name: 'consumer_lag_messages',
+      help: 'Messages published that a consumer has not read yet',
+      ...each(({ lag }) => lag),
+    },
+  ];
+}
+
+function gauge(name: string, help: string, value: (sight: Sight) => number | undefined): MetricDefinition {
+  return { kind: 'gauge', name, help, samples: (sight) => single(value(sight)) };
+}
+
+function counter(name: string, help: string, value: (sight: Sight) => number | undefined): MetricDefinition {
+  return { kind: 'counter', name, help, samples: (sight) => single(value(sight)) };
+}
+
+function single(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [[value]];
+}
