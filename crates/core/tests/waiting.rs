@@ -1,0 +1,89 @@
+//! Sleeping consumers and the doorbell are woken by every message and by closing.
+
+mod scratch;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use openalgo_shm_core::{ConsumerOptions, Doorbell, LockFreeRingBuffer, RingConfig, WaitStrategy};
+use scratch::{message, plain};
+
+/// Far longer than anything here takes; what needs it has failed.
+const LIMIT: Duration = Duration::from_secs(60);
+const MESSAGES: u64 = if cfg!(miri) { 3 } else { 300 };
+
+fn ring() -> LockFreeRingBuffer {
+    LockFreeRingBuffer::on_heap(plain(RingConfig::mpmc().lanes(2), 1024)).unwrap()
+}
+
+#[test]
+fn every_way_of_waiting_sees_every_message() {
+    for strategy in [WaitStrategy::Spin, WaitStrategy::Adaptive, WaitStrategy::Sleep] {
+        let ring = ring();
+        let mut producer = ring.producer("writer").unwrap();
+        let mut consumers: Vec<_> =
+            (0..2).map(|_| ring.consumer(ConsumerOptions::new("reader")).unwrap()).collect();
+        std::thread::scope(|scope| {
+            let (ready, go) = mpsc::channel();
+            for consumer in &mut consumers {
+                let ready = ready.clone();
+                scope.spawn(move || {
+                    while consumer.received() < MESSAGES {
+                        assert!(consumer.wait(strategy, LIMIT), "{strategy:?} was not woken");
+                        consumer.poll_words(1, |_| {});
+                        ready.send(()).unwrap();
+                    }
+                });
+            }
+            for number in 0..MESSAGES {
+                producer.publish(&message(&[number])).unwrap();
+                // Both have read it: the next finds them asleep, or on the way to.
+                (0..2).for_each(|_| go.recv_timeout(LIMIT).unwrap());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_wait_without_message_ends_with_its_time_limit() {
+    let ring = ring();
+    let consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
+    for strategy in [WaitStrategy::Spin, WaitStrategy::Adaptive, WaitStrategy::Sleep] {
+        assert!(!consumer.wait(strategy, Duration::from_millis(1)));
+        assert!(!consumer.wait(strategy, Duration::ZERO));
+    }
+}
+
+#[test]
+fn the_doorbell_rings_once_each_time_it_is_armed() {
+    let ring = ring();
+    let mut producer = ring.producer("writer").unwrap();
+    let mut consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
+    let (bell, rung) = mpsc::channel();
+    let doorbell = Doorbell::new(&ring, WaitStrategy::Sleep, move || bell.send(()).unwrap()).unwrap();
+    for number in 0..MESSAGES / 3 {
+        doorbell.arm(&consumer);
+        (0..3).for_each(|_| assert!(producer.publish(&message(&[number])).unwrap()));
+        rung.recv_timeout(LIMIT).expect("the bell rings");
+        assert!(rung.try_recv().is_err(), "and is silent until it is armed again");
+        assert_eq!(consumer.poll_words(usize::MAX, |_| {}), 3);
+    }
+    producer.publish(&message(&[0])).unwrap();
+    doorbell.arm(&consumer);
+    rung.recv_timeout(LIMIT).expect("at once for what is already there");
+}
+
+#[test]
+fn a_doorbell_closes_while_it_waits_and_while_it_is_silent() {
+    for armed in [true, false] {
+        for strategy in [WaitStrategy::Spin, WaitStrategy::Adaptive, WaitStrategy::Sleep] {
+            let ring = ring();
+            let consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
+            let doorbell = Doorbell::new(&ring, strategy, || panic!("nothing to ring for")).unwrap();
+            if armed {
+                doorbell.arm(&consumer);
+            }
+            drop(doorbell);
+        }
+    }
+}
