@@ -177,7 +177,7 @@ export class RunningProxy {
     for (const client of this.#clients) client.webSocket.terminate();
     for (const publisher of this.#publishers) publisher.stop();
     await this.proxy.stop();
-    LockFreeRingBuffer.unlink(this.ring);
+    for (const ring of [this.ring, `${this.ring}.interest`, `${this.ring}.events`]) LockFreeRingBuffer.unlink(ring);
   }
 }
 

@@ -9,8 +9,8 @@ export type CompanionKind = 'interest' | 'events';
 
 /** A companion's shape does not follow its ring's: it is small, and its slots have one size. */
 const SHAPES = {
-  interest: { lanes: 64, consumers: 64, bufferSize: 2 * 1024 * 1024 },
-  events: { lanes: 32, consumers: 64, bufferSize: 1024 * 1024 },
+  interest: { lanes: 64, consumers: 64, bufferSize: 1024 * 1024 },
+  events: { lanes: 32, consumers: 64, bufferSize: 512 * 1024 },
 } as const;
 
 /** Messages of one call to the core. */

@@ -16,7 +16,7 @@ export interface InterestOptions {
 /** A proxy repeats its whole interest this often, and a feed looks as often whether the proxies live, ms. */
 export const INTEREST_INTERVAL_MS = 1000;
 /** Messages of a repetition that go out before others on the event loop have a turn. */
-const SLICE = 2048;
+const SLICE = 1024;
 
 /**
  * Says what the clients of one proxy want. Repeats it every second, so that a feed that starts late or
