@@ -1,7 +1,8 @@
+import type { FeedSources } from './feed-sources.ts';
 import type { LaneStats, RingStats } from './tick-source.ts';
 
 /** Why no ticks can be expected. */
-export type HealthReason = 'ring_gone' | 'no_publisher' | 'stale_feed';
+export type HealthReason = 'ring_gone' | 'no_publisher' | 'source_gone' | 'stale_feed';
 
 /** Whether ticks can be expected, and why not. */
 export interface Health {
@@ -17,8 +18,9 @@ export interface Health {
  * @param ring undefined when it cannot be looked at.
  * @param nowNs now on the clock of `process.hrtime`.
  * @param staleAfterMs silence that counts as stale; 0 for never.
+ * @param sources what the feeds say of their own sources.
  */
-export function assess(ring: RingStats | undefined, nowNs: number, staleAfterMs: number): Health {
+export function assess(ring: RingStats | undefined, nowNs: number, staleAfterMs: number, sources: FeedSources): Health {
   const publishers = ring?.publishers ?? [];
   const lastTickAgeMs = newestAge(publishers, nowNs);
   const unavailable = (code: HealthReason, message: string): Health => {
@@ -30,8 +32,13 @@ export function assess(ring: RingStats | undefined, nowNs: number, staleAfterMs:
       'the shared memory was removed or replaced; the proxy attaches to it again by itself',
     );
   }
-  if (!publishers.some((publisher) => publisher.alive)) {
+  const feeds = publishers.filter((publisher) => publisher.alive).map(({ publisher }) => publisher);
+  if (feeds.length === 0) {
     return unavailable('no_publisher', `nobody publishes to the ring ${ring.name}; start a feed`);
+  }
+  if (feeds.every((feed) => sources.troubleOf(feed) !== undefined)) {
+    const [feed = ''] = feeds;
+    return unavailable('source_gone', `the feed ${feed} has lost its source: ${sources.troubleOf(feed) ?? ''}`);
   }
   if (staleAfterMs > 0 && lastTickAgeMs !== null && lastTickAgeMs > staleAfterMs) {
     return unavailable('stale_feed', `the last tick is ${Math.round(lastTickAgeMs / 1000)} s old`);

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type { FeedSources } from './feed-sources.ts';
 import { type Health, assess } from './health.ts';
 import type { RingStats, TickSource } from './tick-source.ts';
 
@@ -27,6 +28,7 @@ export interface MonitorEvents {
 export class Monitor {
   readonly #source: TickSource;
   readonly #staleAfterMs: number;
+  readonly #sources: FeedSources;
   readonly #events: MonitorEvents;
   readonly #log: FastifyBaseLogger;
   #previous: Sample;
@@ -37,9 +39,16 @@ export class Monitor {
   /** How often the ring was attached to anew. */
   reattached = 0;
 
-  constructor(source: TickSource, staleAfterMs: number, events: MonitorEvents, log: FastifyBaseLogger) {
+  constructor(
+    source: TickSource,
+    staleAfterMs: number,
+    sources: FeedSources,
+    events: MonitorEvents,
+    log: FastifyBaseLogger,
+  ) {
     this.#source = source;
     this.#staleAfterMs = staleAfterMs;
+    this.#sources = sources;
     this.#events = events;
     this.#log = log;
     this.#looked = this.#latest = this.#previous = this.#sample();
@@ -69,7 +78,7 @@ export class Monitor {
 
   /** Whether ticks can be expected now. A change is told to whoever asked for it before this returns. */
   health(): Health {
-    const health = assess(this.look(), Number(process.hrtime.bigint()), this.#staleAfterMs);
+    const health = assess(this.look(), Number(process.hrtime.bigint()), this.#staleAfterMs, this.#sources);
     this.#reportChange(health);
     return health;
   }

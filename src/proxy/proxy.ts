@@ -19,6 +19,7 @@ import { WildcardKeys } from './interests.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
+import { directWriters } from './direct-writer.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
@@ -67,13 +68,14 @@ export class Proxy {
     this.#topics = new KnownTopics(this.#source);
     const wildcards = new WildcardKeys();
     const audiences = new Audiences();
-    const writer = chain(streamWriter, messageWriter);
+    const writer = chain(...directWriters(this.#source.arena), streamWriter, messageWriter);
     this.#subscriptions = new Subscriptions(this.#source, audiences, wildcards);
     this.#fanOut = new FanOut(this.#source, audiences, wildcards, this.#counters, writer, log);
     const feedStatus = new FeedStatus();
     this.#monitor = new Monitor(
       this.#source,
       settings.staleAfter,
+      this.#sources,
       {
         onReattached: () => this.#fanOut.start(),
         onHealthChanged: (health) => feedStatus.announce(health),

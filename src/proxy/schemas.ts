@@ -123,7 +123,12 @@ export const HealthSchema = object({
   status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]),
   reasons: Type.Array(
     object({
-      code: Type.Union([Type.Literal('ring_gone'), Type.Literal('no_publisher'), Type.Literal('stale_feed')]),
+      code: Type.Union([
+        Type.Literal('ring_gone'),
+        Type.Literal('no_publisher'),
+        Type.Literal('source_gone'),
+        Type.Literal('stale_feed'),
+      ]),
       message: Type.String(),
     }),
   ),
