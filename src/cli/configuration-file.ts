@@ -87,7 +87,7 @@ function lookUp(section: Section, flag: string): unknown {
 }
 
 function flagsWithin(command: Command): Set<string> {
-  const flags = new Set(command.options.map((option) => option.name()));
+  const flags = new Set(command.options.map((option) => option.name().replace(/^no-/, '')));
   for (const inner of command.commands) for (const flag of flagsWithin(inner)) flags.add(flag);
   return flags;
 }

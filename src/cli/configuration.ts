@@ -34,6 +34,11 @@ export const CONFIGURATION_HELP = `Configuration, the strongest first:
   4. defaults
   --print-config shows what holds, and where it comes from.`;
 
+/** The name of a flag as a setting: `--no-snapshot` sets `snapshot`. */
+export function settingName(option: Option): string {
+  return option.negate ? option.name().replace(/^no-/, '') : option.name();
+}
+
 /** The flags of a command that can be configured. */
 export function configurable(command: Command): Option[] {
   return command.options.filter((option) => !META.has(option.name()));
@@ -53,7 +58,7 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
   for (const option of configurable(command)) {
     const setting = command.getOptionValueSource(option.attributeName()) === 'cli' ? undefined : layered(option, path);
     if (setting !== undefined) command.setOptionValueWithSource(option.attributeName(), setting.value, 'config');
-    settings.set(option.name(), setting ?? asParsed(command, option));
+    settings.set(settingName(option), setting ?? asParsed(command, option));
   }
   return settings;
 
@@ -64,10 +69,10 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
         return { value: parse(option, text, variable), source: 'environment', from: variable };
       }
     }
-    const found = file?.value(option.name(), commandPath);
+    const found = file?.value(settingName(option), commandPath);
     if (file === undefined || found === undefined) return undefined;
     return {
-      value: parse(option, String(found), `"${option.name()}" in ${file.path}`),
+      value: parse(option, String(found), `"${settingName(option)}" in ${file.path}`),
       source: 'file',
       from: file.path,
     };
@@ -76,8 +81,8 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
 
 /** The environment variables of a flag. */
 function variablesOf(option: Option): string[] {
-  const known = KNOWN_VARIABLES[option.name()];
-  const own = `OPENALGO_SHM_${option.name().toUpperCase().replaceAll('-', '_')}`;
+  const known = KNOWN_VARIABLES[settingName(option)];
+  const own = `OPENALGO_SHM_${settingName(option).toUpperCase().replaceAll('-', '_')}`;
   return known === undefined ? [own] : [own, known];
 }
 

@@ -1,0 +1,83 @@
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { StatsReport } from '../../src/proxy/schemas.ts';
+import { removeRings, ringExists, run, RunningCommand } from './running-command.ts';
+
+const ring = `test-serve-${process.pid}`;
+const serve = (...flags: string[]) =>
+  new RunningCommand(['serve', '--port=0', `--ring=${ring}`, '--log-level=warn', ...flags]);
+
+afterEach(async () => {
+  await RunningCommand.endAll();
+  removeRings(ring);
+});
+
+describe('serve', () => {
+  test('creates the ring with its options and answers /stats', async () => {
+    const [, address] = await serve('--depth-levels=20', '--lanes=3').says(/→ ws:\/\/(\S+);/);
+    const stats = (await (await fetch(`http://${address}/stats`)).json()) as StatsReport;
+    expect(stats.ring).toMatchObject({ name: ring, depth_levels: 20, lanes: 3, policy: 'overwrite' });
+  });
+
+  test('keeps to a ring that is there', async () => {
+    const feed = new RunningCommand(['feed', 'simulated', `--ring=${ring}`, '--depth-levels=7']);
+    await feed.says(/shared memory/);
+    const [, address] = await serve('--depth-levels=20').says(/→ ws:\/\/(\S+);/);
+    const stats = (await (await fetch(`http://${address}/stats`)).json()) as StatsReport;
+    expect(stats.ring).toMatchObject({ depth_levels: 7 });
+  });
+
+  test('sees its clients off and leaves the ring with SIGTERM', async () => {
+    const command = serve();
+    const [, url] = await command.says(/→ (ws:\S+);/);
+    const client = new WebSocket(url!);
+    await once(client, 'open');
+    const closed = once(client, 'close');
+    const { code, stderr } = await command.signal('SIGTERM');
+    expect((await closed)[0]).toBe(1001);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(ringExists(ring)).toBe(true);
+  });
+
+  test('says that the port is in use', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const { code, stderr } = await run(['serve', `--port=${port}`, `--ring=${ring}`]);
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `openalgo-shm: ERR_PORT_IN_USE: 127.0.0.1:${port} is in use, perhaps by another proxy; stop it or give another port\n`,
+    );
+  });
+
+  test('a second proxy on the port leaves the first at work', async () => {
+    const [, address, port] = await serve().says(/→ ws:\/\/(127\.0\.0\.1:(\d+));/);
+    expect((await run(['serve', `--port=${port}`, `--ring=${ring}`])).code).toBe(1);
+    expect((await fetch(`http://${address}/stats`)).status).toBe(200);
+  });
+
+  test('refuses to be reached from elsewhere without keys, and says what to set', async () => {
+    const { code, stderr } = await run(['serve', '--host=0.0.0.0', '--port=0', `--ring=${ring}`]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^openalgo-shm: ERR_AUTH_REQUIRED: .*set auth.*\n$/);
+  });
+
+  test('asks for the keys of a file, for the figures too', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
+    const keys = join(directory, 'keys.txt');
+    writeFileSync(keys, 'letmein trader\n');
+    const [, url] = await serve(`--keys-file=${keys}`).says(/→ (ws:\S+);/);
+    const refused = await run(['stats', `--url=${url}`]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/ERR_UPSTREAM: .*OPENALGO_SHM_API_KEY/)]);
+    const told = await run(['stats', `--url=${url}`], { env: { OPENALGO_SHM_API_KEY: 'letmein' } });
+    expect([told.code, told.stdout]).toEqual([0, expect.stringContaining(ring)]);
+    rmSync(directory, { recursive: true });
+  });
+});

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
+
+const ring = `test-look-${process.pid}`;
+let publisher: SharedMemoryPublisher;
+
+beforeEach(() => {
+  publisher = new SharedMemoryPublisher({ name: ring, publisherName: 'mock' }).start();
+});
+afterEach(async () => {
+  await RunningCommand.endAll();
+  publisher.stop();
+  removeRings(ring);
+});
+
+function publishSome(): void {
+  const depth = { buy: [{ price: 99.5, quantity: 5, orders: 2 }], sell: [{ price: 100.5, quantity: 7 }] };
+  publisher.publishMarketData('RELIANCE', { ltp: 100, volume: 10 });
+  publisher.publishMarketData('NIFTY25NOVFUT', { exchange: 'NFO', ltp: 24_000, oi: 5 });
+  publisher.publishMarketData('RELIANCE', { ltp: 100.05, depth });
+}
+
+describe('watch', () => {
+  const watch = (...flags: string[]) => run(['watch', `--ring=${ring}`, '--from=oldest', ...flags]);
+
+  test('prints one line a tick in a pipe', async () => {
+    publishSome();
+    const { code, stdout } = await watch('--count=3', '--depth=1');
+    expect(code).toBe(0);
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/^NSE:RELIANCE ltp=100 volume=10 .*broker=mock$/),
+      expect.stringMatching(/^NFO:NIFTY25NOVFUT ltp=24000 .*oi=5 .*broker=mock$/),
+      expect.stringMatching(/^NSE:RELIANCE ltp=100\.05 .*buy=5@99\.5 sell=7@100\.5 broker=mock$/),
+      '',
+    ]);
+  });
+
+  test.each([
+    [
+      ['RELIANCE', '--count=2'],
+      ['NSE:RELIANCE', 'NSE:RELIANCE'],
+    ],
+    [['nfo:*', '--count=1'], ['NFO:NIFTY25NOVFUT']],
+    [['NIFTY*', 'TCS', '--count=1'], ['NFO:NIFTY25NOVFUT']],
+    [['--filter=fut', '--count=1'], ['NFO:NIFTY25NOVFUT']],
+  ])('shows only what was asked for: %j', async (flags, topics) => {
+    publishSome();
+    const { stdout } = await watch(...flags);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(topics);
+  });
+
+  test('prints JSON with the names of the wire', async () => {
+    publishSome();
+    const { stdout } = await watch('--json', '--count=3');
+    const ticks = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(ticks[2]).toMatchObject({
+      symbol: 'RELIANCE',
+      exchange: 'NSE',
+      mode: 3,
+      ltp: 100.05,
+      depth: { buy: [{ price: 99.5, quantity: 5, orders: 2 }] },
+      broker: 'mock',
+    });
+  });
+
+  test('follows a ring that is removed and made anew', async () => {
+    publishSome();
+    const command = new RunningCommand(['watch', `--ring=${ring}`, '--from=oldest']);
+    await command.says(/ltp=100\.05/);
+    publisher.cleanup();
+    publisher.start();
+    await until('ticks of the new ring', () => {
+      publisher.publishMarketData('AGAIN', { ltp: 1 });
+      return command.stdout.includes('NSE:AGAIN');
+    });
+    expect((await command.signal('SIGINT')).code).toBe(0);
+  });
+
+  test('does not make a ring, and says what to do without one', async () => {
+    const { code, stderr } = await run(['watch', '--ring=test-look-nobody-made']);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^openalgo-shm: ERR_SHM_NOT_FOUND: .+\n$/)]);
+    expect(ringExists('test-look-nobody-made')).toBe(false);
+  });
+});
+
+describe('stats', () => {
+  test('shows a ring with its publishers', async () => {
+    publishSome();
+    const { code, stdout } = await run(['stats', `--ring=${ring}`, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ring: { name: ring, depth_levels: 5, policy: 'overwrite' },
+      publishers: [{ name: 'mock', alive: true, messages_published: 3, pid: process.pid }],
+    });
+    expect((await run(['stats', `--ring=${ring}`])).stdout).toMatch(/mock +\d+ +3 /);
+  });
+
+  test('asks a proxy, and follows it line by line', async () => {
+    publishSome();
+    const proxy = new RunningCommand(['serve', '--port=0', `--ring=${ring}`, '--log-level=warn']);
+    const [, url] = await proxy.says(/→ (ws:\S+);/);
+    expect((await run(['stats', `--url=${url}`])).stdout).toMatch(/^proxy http:\/\/127\.0\.0\.1:\d+, up /);
+    const follow = new RunningCommand(['stats', `--url=${url}`, '--json', '--follow', '--interval=50']);
+    await until('three reports', () => follow.stdout.split('\n').length > 3);
+    const { code, stdout } = await follow.signal('SIGINT');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.split('\n')[0]!)).toMatchObject({ clients: { connected: 0 }, ring: { name: ring } });
+  });
+
+  test('says how to get a proxy where none answers', async () => {
+    const { code, stderr } = await run(['stats', '--url=http://127.0.0.1:9']);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_UPSTREAM: no proxy answers .*--ring NAME\n$/)]);
+  });
+});
+
+describe('cleanup', () => {
+  test('removes what nobody holds, and says what', async () => {
+    publisher.stop();
+    const { code, stdout } = await run(['cleanup', `--ring=${ring}`]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^removed ${ring} \\(.* MiB\\)\n$`))]);
+    expect(ringExists(ring)).toBe(false);
+  });
+
+  test('keeps what is held, and says by whom', async () => {
+    const { code, stdout, stderr } = await run(['cleanup', `--ring=${ring}`]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('ERR_SHM_BUSY')]);
+    expect(stdout).toContain(`kept ${ring}: held by mock (process ${process.pid})`);
+    expect(ringExists(ring)).toBe(true);
+  });
+
+  test('only lists with --dry-run', async () => {
+    publisher.stop();
+    const { stdout } = await run(['cleanup', `--ring=${ring}`, '--dry-run', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ removed: [{ name: ring }], held: [], dry_run: true });
+    expect(ringExists(ring)).toBe(true);
+  });
+
+  test('is content when there is nothing', async () => {
+    publisher.cleanup();
+    const { code, stdout } = await run(['cleanup', `--ring=${ring}`]);
+    expect([code, stdout]).toEqual([0, `there is no ring ${ring}\n`]);
+  });
+
+  test('leaves rings of other names alone', async () => {
+    const other = `${ring}x`;
+    new LockFreeRingBuffer({ name: other }).close();
+    publisher.stop();
+    await run(['cleanup', `--ring=${ring}`]);
+    expect([ringExists(ring), ringExists(other)]).toEqual([false, true]);
+    LockFreeRingBuffer.unlink(other);
+  });
+});
