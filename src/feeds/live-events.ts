@@ -2,7 +2,7 @@ import { OpenAlgoShmError } from '../errors.ts';
 import { EventPublisher, type RingEvent } from '../shm/events.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 
-/** How often a feed repeats that its source is away, so that a proxy that starts late knows, ms. */
+/** How often a feed repeats whether its source is there, so that a proxy that starts late knows, ms. */
 const REPEAT_MS = 1_000;
 
 /** What a feed counts of its events. */
@@ -20,6 +20,7 @@ export class LiveEvents {
   readonly #log: FeedLog;
   #feed: string;
   #trouble: string | undefined;
+  #told = false;
   readonly #timer: NodeJS.Timeout;
 
   /** @throws those of opening a ring */
@@ -29,7 +30,7 @@ export class LiveEvents {
     this.#counters = counters;
     this.#log = log;
     this.#timer = setInterval(() => {
-      if (this.#trouble !== undefined) this.#tell();
+      if (this.#told) this.#tell();
     }, REPEAT_MS).unref();
   }
 
@@ -61,6 +62,7 @@ export class LiveEvents {
   }
 
   #tell(): void {
+    this.#told = true;
     const trouble = this.#trouble?.slice(0, 500);
     this.#publish({
       type: 'feed_source',

@@ -1,6 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
+import { userOfKey } from '../user-of-key.ts';
 import { KeyCache } from './key-cache.ts';
-import { type KeyEntry, fileKeys, staticKeys, userOfKey } from './static-keys.ts';
+import { type KeyEntry, fileKeys, staticKeys } from './static-keys.ts';
 import { openAlgoKeys } from './openalgo-keys.ts';
 
 /** Who a key belongs to. */

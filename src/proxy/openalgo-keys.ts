@@ -1,7 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
+import { userOfKey } from '../user-of-key.ts';
 import type { Identity, KeyCheck } from './auth.ts';
 import { isObject } from './protocol.ts';
-import { userOfKey } from './static-keys.ts';
 
 /**
  * Asks an OpenAlgo server whether a key is valid: `POST /api/v1/ping`, which names the user's broker, and

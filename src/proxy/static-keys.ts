@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { OpenAlgoShmError } from '../errors.ts';
+import { userOfKey } from '../user-of-key.ts';
 import type { Identity, KeyCheck } from './auth.ts';
 
 /** A key, alone or with the name of its user. */
@@ -36,11 +37,6 @@ export function fileKeys(path: string, others: readonly KeyEntry[]): KeyCheck {
     }
     return find(known, key);
   };
-}
-
-/** A user's name made of a key that comes without one; nobody can get back to the key from it. */
-export function userOfKey(key: string): string {
-  return `key-${digestOf(key).toString('hex').slice(0, 12)}`;
 }
 
 /** The digest by which a key is compared and remembered. */
