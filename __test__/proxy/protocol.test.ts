@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, RunningProxy } from './running-proxy.ts';
+import { type Client, RunningProxy, until } from './running-proxy.ts';
 
 let running: RunningProxy;
 let client: Client;
@@ -7,6 +7,7 @@ let client: Client;
 beforeAll(async () => {
   running = await RunningProxy.start();
   running.publisher({ publisherName: 'mock' });
+  await until('the proxy sees it', () => running.proxy.getStats().publishers.length === 1);
   client = await running.client();
 });
 afterAll(() => running.stop());

@@ -7,7 +7,7 @@ import type { RingStats, TickSource } from './tick-source.ts';
 const ROUND_MS = 1_000;
 
 /** How long a look at the ring holds, ms. */
-const FRESH_MS = 100;
+const FRESH_MS = 5;
 
 interface Sample {
   takenAt: number;
@@ -64,7 +64,7 @@ export class Monitor {
     clearInterval(this.#timer);
   }
 
-  /** The ring's figures, at most 100 ms old; undefined when it cannot be looked at. */
+  /** The ring's figures, at most 5 ms old; undefined when it cannot be looked at. */
   ring(): RingStats | undefined {
     if (performance.now() - this.#looked.takenAt > FRESH_MS) this.#looked = this.#sample();
     return this.#looked.ring;

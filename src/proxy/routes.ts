@@ -90,7 +90,10 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
       response: { 200: TopicsSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema },
     },
     preValidation: guardFigures,
-    handler: ({ query: { query = '', limit = 50 } }) => {
+    attachValidation: true,
+    handler: (request) => {
+      requireValid(request);
+      const { query = '', limit = 50 } = request.query;
       const { found, total } = proxy.searchTopics(query, limit);
       return { topics: found, total };
     },
@@ -107,7 +110,9 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
       response: { 200: SnapshotSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema, 404: ErrorSchema },
     },
     preValidation: guardFigures,
+    attachValidation: true,
     handler: (request, reply) => {
+      requireValid(request);
       const { exchange, symbol, mode } = request.query;
       const tick = proxy.lastTick(exchange, symbol, mode === undefined ? undefined : modeOfQuery(mode));
       if (tick !== undefined) return tick;
@@ -121,6 +126,11 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
 
 function modeOfQuery(mode: string) {
   return readMode(/^\d+$/.test(mode) ? Number(mode) : mode);
+}
+
+// Not before the handler: a WebSocket that comes this way has no question that could be wrong.
+function requireValid({ validationError }: Pick<FastifyRequest, 'validationError'>): void {
+  if (validationError !== undefined && validationError !== null) throw validationError;
 }
 
 function answerBadQuery(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {

@@ -217,8 +217,9 @@ export class Session {
     this.connection.send(answers.subscribed(lines, broker, request.requestId));
     if (snapshots !== undefined) this.recipient.deliver(snapshots);
     if (!request.status) return;
+    const health = this.#services.monitor.health();
     this.#services.feedStatus.subscribe(this);
-    this.notify(feedStatus(this.#services.monitor.health()));
+    this.notify(feedStatus(health));
   }
 
   #unsubscribe(body: Body): void {

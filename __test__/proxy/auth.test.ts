@@ -1,0 +1,292 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
+import { type Client, RunningProxy, until } from './running-proxy.ts';
+
+let running: RunningProxy | undefined;
+afterEach(async () => {
+  await running?.stop();
+  running = undefined;
+});
+
+async function start(
+  auth: WebSocketProxyOptions['auth'],
+  more: WebSocketProxyOptions = { broker: 'mock' },
+): Promise<RunningProxy> {
+  running = await RunningProxy.start({ ...more, ...(auth !== undefined && { auth }) });
+  return running;
+}
+
+const authenticate = (client: Client, key: unknown) => client.ask({ action: 'authenticate', api_key: key });
+const accepted = { type: 'auth', status: 'success', message: 'Authentication successful' };
+const refused = (message: string) => ({ type: 'auth', status: 'error', code: 'AUTHENTICATION_ERROR', message });
+
+describe('a client that has not authenticated', () => {
+  beforeEach(() => start({ keys: ['secret'] }));
+
+  test.each([
+    'subscribe',
+    'unsubscribe',
+    'unsubscribe_all',
+    'subscribe_orders',
+    'unsubscribe_orders',
+    'get_broker_info',
+  ])('may not %s', async (action) => {
+    const client = await (running as RunningProxy).client();
+    expect(await client.ask({ action, symbol: 'SBIN', exchange: 'NSE', mode: 9, request_id: 1 })).toEqual({
+      type: 'error',
+      status: 'error',
+      code: 'NOT_AUTHENTICATED',
+      message: 'You must authenticate first',
+    });
+  });
+
+  test.each(['ping', 'get_supported_brokers'])('may %s', async (action) => {
+    const client = await (running as RunningProxy).client();
+    expect(await client.ask({ action })).toMatchObject({ status: 'success' });
+  });
+
+  test('is refused without a key and with a wrong one, stays connected, and may try again', async () => {
+    const client = await (running as RunningProxy).client();
+    expect(await client.ask({ action: 'authenticate' })).toEqual(refused('API key is required'));
+    expect(await authenticate(client, 'wrong')).toEqual(refused('Invalid API key'));
+    expect(await authenticate(client, 5)).toEqual(refused('Invalid API key'));
+    expect(await authenticate(client, 'secret')).toMatchObject({ ...accepted, broker: 'mock' });
+    expect((running as RunningProxy).proxy.getStats().refused.authentication).toBe(3);
+  });
+});
+
+test('who does not authenticate in time is closed with 4401', async () => {
+  const { proxy } = await start({ keys: ['secret'] }, { authTimeout: 50 });
+  const client = await (running as RunningProxy).client();
+  expect(await client.closed).toEqual({ code: 4401, reason: 'auth timeout' });
+  expect(proxy.getStats().refused.authentication_timeout).toBe(1);
+});
+
+test('who has authenticated is not closed by the deadline', async () => {
+  await start({ keys: ['secret'] }, { authTimeout: 200 });
+  const [client, late] = await Promise.all([(running as RunningProxy).client(), (running as RunningProxy).client()]);
+  await authenticate(client, 'secret');
+  await late.closed;
+  expect(await client.ask({ action: 'get_broker_info' })).toMatchObject({ status: 'success' });
+});
+
+describe('keys', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('come from a list, a file and the environment, with or without a user', async () => {
+    const file = join(folder, 'keys');
+    writeFileSync(file, '# keys\n\nof-file alice\nof-file-alone\n');
+    process.env['TEST_PROXY_KEYS'] = 'of-env, of-env-2';
+    await start({ keys: ['of-list', { key: 'of-bob', userId: 'bob' }], file, env: 'TEST_PROXY_KEYS' });
+    delete process.env['TEST_PROXY_KEYS'];
+    const client = await (running as RunningProxy).client();
+    expect(await authenticate(client, 'of-file')).toMatchObject({ user_id: 'alice' });
+    expect(await authenticate(client, 'of-bob')).toMatchObject({ user_id: 'bob' });
+    const users = new Set<unknown>();
+    for (const key of ['of-list', 'of-file-alone', 'of-env', 'of-env-2']) {
+      const answer = await authenticate(client, key);
+      expect(answer).toMatchObject(accepted);
+      expect(String(answer['user_id'])).not.toContain(key);
+      users.add(answer['user_id']);
+    }
+    expect(users.size).toBe(4);
+    expect(await authenticate(client, '# keys')).toEqual(refused('Invalid API key'));
+  });
+
+  test('a key taken out of the file ends the sessions that it opened, and no other', async () => {
+    const file = join(folder, 'keys');
+    writeFileSync(file, 'first alice\nsecond bob\n');
+    await start({ file });
+    const [first, second] = await Promise.all([(running as RunningProxy).client(), (running as RunningProxy).client()]);
+    await authenticate(first, 'first');
+    await authenticate(second, 'second');
+    writeFileSync(file, 'second bob\n');
+    expect(await first.closed).toEqual({ code: 4401, reason: 'key revoked' });
+    expect(await second.ask({ action: 'get_broker_info' })).toMatchObject({ user_id: 'bob' });
+    expect((running as RunningProxy).proxy.getStats().refused.revoked_key).toBe(1);
+  });
+
+  test.each<[string, WebSocketProxyOptions['auth'], string]>([
+    ['a file that is not there', { file: '/nowhere/keys' }, 'ERR_FILE'],
+    ['an environment variable that is not set', { env: 'TEST_PROXY_NO_KEYS' }, 'ERR_INVALID_OPTION'],
+    ['an empty list', { keys: [] }, 'ERR_INVALID_OPTION'],
+    ['an empty key', { keys: [''] }, 'ERR_INVALID_OPTION'],
+    ['a URL that is none', { openalgo: 'here' }, 'ERR_INVALID_OPTION'],
+  ])('%s is an error at the start', async (_what, auth, code) => {
+    await expect(
+      new WebSocketProxy({ port: 0, log: 'silent', ring: { name: 'never' }, auth: auth ?? 'none' }).start(),
+    ).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a function', () => {
+  test('says whose a key is, once a key', async () => {
+    const asked: string[] = [];
+    await start((key) => {
+      asked.push(key);
+      return key === 'good' ? { userId: 'carol', broker: 'dhan' } : false;
+    }, {});
+    const clients = await Promise.all([1, 2, 3].map(() => (running as RunningProxy).client()));
+    for (const client of clients)
+      expect(await authenticate(client, 'good')).toMatchObject({ user_id: 'carol', broker: 'dhan' });
+    expect(await authenticate(clients[0] as Client, 'bad')).toEqual(refused('Invalid API key'));
+    expect(asked).toEqual(['good', 'bad']);
+  });
+
+  test('that fails refuses the key and nothing else', async () => {
+    await start(() => {
+      throw new Error('no database');
+    });
+    const client = await (running as RunningProxy).client();
+    expect(await authenticate(client, 'any')).toEqual(refused('The API key could not be checked; try again'));
+    expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
+  });
+
+  test('that takes its time keeps the client’s messages in order', async () => {
+    let answer: (user: string) => void = () => undefined;
+    await start(() => new Promise((resolve) => (answer = resolve)));
+    const client = await (running as RunningProxy).client();
+    client.send({ action: 'authenticate', api_key: 'k' });
+    client.send({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', request_id: 1 });
+    client.send({ action: 'get_broker_info' });
+    await until('the key is being checked', () => (running as RunningProxy).proxy.getStats().messages.received >= 1);
+    answer('dave');
+    expect(await client.next()).toMatchObject({ ...accepted, user_id: 'dave' });
+    expect(await client.next()).toMatchObject({ type: 'subscribe', request_id: 1 });
+    expect(await client.next()).toMatchObject({ type: 'broker_info' });
+  });
+
+  test('that revokes a key ends its sessions within the cache time', async () => {
+    let valid = true;
+    await start({ verify: () => valid, cacheMs: 200 });
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'k');
+    valid = false;
+    expect(await client.closed).toEqual({ code: 4401, reason: 'key revoked' });
+  });
+});
+
+describe('OpenAlgo', () => {
+  let server: Server;
+  let asked: { url: string | undefined; method: string | undefined; body: unknown }[];
+  let answer: (response: ServerResponse, key: unknown) => void;
+
+  beforeEach(async () => {
+    asked = [];
+    answer = (response, key) => {
+      response.setHeader('content-type', 'application/json');
+      response.statusCode = key === 'good' ? 200 : 403;
+      response.end(
+        key === 'good'
+          ? '{"status":"success","data":{"message":"pong","broker":"upstox"}}'
+          : '{"status":"error","message":"Invalid openalgo apikey"}',
+      );
+    };
+    server = createServer((request: IncomingMessage, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const body = JSON.parse(Buffer.concat(chunks).toString()) as { apikey?: unknown };
+        asked.push({ url: request.url, method: request.method, body });
+        answer(response, body.apikey);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterEach(() => server.close());
+
+  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+
+  test('is asked once per key, with the key as it wants it', async () => {
+    await start({ openalgo: url() }, {});
+    const clients = await Promise.all([1, 2, 3, 4].map(() => (running as RunningProxy).client()));
+    const answers = await Promise.all(clients.map((client) => authenticate(client, 'good')));
+    for (const got of answers) expect(got).toMatchObject({ ...accepted, broker: 'upstox' });
+    expect(asked).toEqual([{ url: '/api/v1/ping', method: 'POST', body: { apikey: 'good' } }]);
+    expect(await authenticate(clients[0] as Client, 'bad')).toEqual(refused('Invalid API key'));
+  });
+
+  test('that revokes a key ends its sessions; that is away does not', async () => {
+    await start({ openalgo: url(), cacheMs: 150 });
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'good');
+    answer = (response) => {
+      response.statusCode = 500;
+      response.end('<html>');
+    };
+    const before = asked.length;
+    await until('it was asked again, twice', () => asked.length >= before + 2);
+    expect(await client.ask({ action: 'get_broker_info' })).toMatchObject({ status: 'success' });
+    answer = (response) => {
+      response.statusCode = 403;
+      response.end('{"status":"error","message":"Invalid openalgo apikey"}');
+    };
+    expect(await client.closed).toEqual({ code: 4401, reason: 'key revoked' });
+  });
+
+  test('that cannot be reached, or gives no answer, refuses a new key', async () => {
+    answer = () => undefined;
+    await start({ openalgo: url(), timeoutMs: 50 });
+    const client = await (running as RunningProxy).client();
+    expect(await authenticate(client, 'good')).toEqual(refused('The API key could not be checked; try again'));
+    server.closeAllConnections();
+    server.close();
+    expect(await authenticate(client, 'other')).toEqual(refused('The API key could not be checked; try again'));
+  });
+});
+
+describe('figures and prices over HTTP', () => {
+  test.each(['/stats', '/snapshot?exchange=NSE&symbol=SBIN'])('%s needs a key where clients need one', async (path) => {
+    await start({ keys: ['secret'] });
+    const rejection = { status: 401, body: { status: 'error', code: 'AUTHENTICATION_ERROR' } };
+    expect(await (running as RunningProxy).get(path)).toMatchObject(rejection);
+    expect(await (running as RunningProxy).get(path, { 'x-api-key': 'wrong' })).toMatchObject(rejection);
+    expect((await (running as RunningProxy).get(path, { 'x-api-key': 'secret' })).status).not.toBe(401);
+  });
+
+  test('/health needs none', async () => {
+    await start({ keys: ['secret'] });
+    expect((await (running as RunningProxy).get('/health')).status).toBe(503);
+  });
+});
+
+test('a key is in no line of the log, at any level', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const key = 'very-secret-key-0123456789';
+  await start(
+    {
+      verify: (candidate) => {
+        if (candidate.endsWith('!')) throw new Error('down');
+        return candidate === key;
+      },
+    },
+    {
+      log: pino({ level: 'trace' }, stream) as never,
+    },
+  );
+  const client = await (running as RunningProxy).client(`/?apikey=x`);
+  for (const candidate of [key, `${key}!`, `${key}?`]) await authenticate(client, candidate);
+  client.send(`{"action":"authenticate","api_key":"${key}"`);
+  await client.settle();
+  await (running as RunningProxy).get('/stats', { 'x-api-key': key });
+  await (running as RunningProxy).stop();
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.join('')).not.toContain(key);
+});

@@ -1,0 +1,102 @@
+import { Value } from 'typebox/value';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { StatsSchema } from '../../src/proxy/schemas.ts';
+import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
+import { RunningProxy, until } from './running-proxy.ts';
+
+let running: RunningProxy;
+beforeEach(async () => {
+  running = await RunningProxy.start();
+});
+afterEach(() => running.stop());
+
+describe('GET /stats', () => {
+  test('has the form that its schema says', async () => {
+    const publisher = running.publisher({ publisherName: 'dhan' });
+    const client = await running.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN' });
+    for (let i = 0; i < 10; i++) publisher.publishMarketData('SBIN', { ltp: i });
+    await until('they came', () => client.ticks().length === 10);
+    const { status, body } = await running.get('/stats');
+    expect(status).toBe(200);
+    expect([...Value.Errors(StatsSchema, body)]).toEqual([]);
+    expect(body).toMatchObject({
+      ring: { name: running.ring, attached: true, lanes: 8, lanes_used: 1, depth_levels: 5, policy: 'overwrite' },
+      publishers: [
+        { name: 'dhan', lane: 0, pid: process.pid, alive: true, messages_published: 10, messages_rejected: 0 },
+      ],
+      subscribers: [{ name: 'proxy', pid: process.pid, messages_received: 10, messages_lost: 0, lag: 0 }],
+      clients: { connected: 1, connected_total: 1, conflated: 0, audiences: 1 },
+      subscriptions: { total: 3, topics: 1 },
+      messages: { sent: 10, conflated: 0, received: 1 },
+      refused: { total: 0 },
+    });
+    expect(body['publishers']).toMatchObject([{ rate: expect.any(Number), avg_latency_ns: expect.any(Number) }]);
+    expect(body['subscribers']).toMatchObject([{ latency_ns: { count: 10, p50: expect.any(Number) } }]);
+    expect((body['delivery_latency_ns'] as { p50: number }).p50).toBeGreaterThan(0);
+    expect((body['memory'] as { rss: number }).rss).toBeGreaterThan(0);
+  });
+
+  test('is what getStats() returns', async () => {
+    const { body } = await running.get('/stats');
+    expect(Object.keys(running.proxy.getStats())).toEqual(Object.keys(body));
+  });
+
+  test('tells the rate of a publisher', async () => {
+    const publisher = running.publisher();
+    await until('a second has shown it', () => {
+      publisher.publishMarketData('SBIN', { ltp: 1 });
+      return (running.proxy.getStats().publishers[0]?.rate ?? 0) > 0;
+    });
+  });
+
+  test('lists every other reader of the ring', async () => {
+    const other = new SharedMemorySubscriber({ name: running.ring, subscriberName: 'recorder' }).start();
+    await until('it is seen', () => running.proxy.getStats().subscribers.length === 2);
+    expect(running.proxy.getStats().subscribers.map((subscriber) => subscriber.name)).toEqual(['proxy', 'recorder']);
+    other.close();
+  });
+
+  test('counts what was lost, so that received and lost are what was published', async () => {
+    const small = await RunningProxy.start({ ring: { bufferSize: 16 * 1024 }, snapshot: false });
+    try {
+      const publisher = small.publisher({ bufferSize: 16 * 1024 });
+      const client = await small.client();
+      await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+      const published = 20_000;
+      for (let i = 0; i < published; i++) publisher.publishMarketData('SBIN', { ltp: i });
+      const reader = () => small.proxy.getStats().subscribers[0];
+      await until(
+        'it is at the end',
+        () => (reader()?.messages_received ?? 0) + (reader()?.messages_lost ?? 0) === published,
+      );
+      expect(reader()?.messages_lost).toBeGreaterThan(0);
+      await until('they came', () => client.ticks().length === reader()?.messages_received);
+    } finally {
+      await small.stop();
+    }
+  });
+});
+
+describe('GET /health', () => {
+  test('is 503 without a publisher and 200 with one', async () => {
+    expect(await running.get('/health')).toMatchObject({
+      status: 503,
+      body: { status: 'unavailable', reasons: [{ code: 'no_publisher' }], last_tick_age_ms: null },
+    });
+    const publisher = running.publisher();
+    expect(await running.get('/health')).toEqual({
+      status: 200,
+      body: { status: 'ok', reasons: [], last_tick_age_ms: null },
+    });
+    publisher.publishMarketData('SBIN', { ltp: 1 });
+    expect((await running.get('/health')).body['last_tick_age_ms']).toEqual(expect.any(Number));
+    publisher.stop();
+    expect(await running.get('/health')).toMatchObject({ status: 503, body: { reasons: [{ code: 'no_publisher' }] } });
+  });
+});
+
+test('other paths are not found', async () => {
+  expect((await running.get('/nowhere')).status).toBe(404);
+  expect((await running.get('/')).status).toBe(404);
+});
