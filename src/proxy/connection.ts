@@ -1,4 +1,6 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { Answer } from './answers.ts';
 
@@ -22,11 +24,14 @@ export class Connection {
   readonly webSocket: WebSocket;
   /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
   readonly socket: Duplex | undefined;
+  /** The same, if what is written to it goes to the network as it is. */
+  readonly #plain: Socket | undefined;
 
   constructor(webSocket: WebSocket, socket: Duplex | undefined) {
     this.webSocket = webSocket;
     // With an extension a frame's bytes are not what was given, so only the WebSocket may make them.
     this.socket = webSocket.extensions === '' ? socket : undefined;
+    this.#plain = this.socket instanceof Socket && !(this.socket instanceof TLSSocket) ? this.socket : undefined;
   }
 
   get isOpen(): boolean {
@@ -45,6 +50,17 @@ export class Connection {
   get idleSocket(): Duplex | undefined {
     const socket = this.socket;
     return socket !== undefined && this.webSocket.bufferedAmount === socket.writableLength ? socket : undefined;
+  }
+
+  /**
+   * The descriptor of the socket if nothing at all is queued before it, so that it may be written to
+   * without the stream. Descriptors are reused: never keep one.
+   */
+  get idleDescriptor(): number | undefined {
+    const socket = this.#plain;
+    if (socket === undefined || this.webSocket.bufferedAmount !== 0 || !this.isOpen) return undefined;
+    const descriptor = (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd;
+    return descriptor !== undefined && descriptor >= 0 ? descriptor : undefined;
   }
 
   /** Sends an answer or a notice. */

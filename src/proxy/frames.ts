@@ -10,9 +10,8 @@ export class Frames {
   readonly keys: number[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
-  /** Where runs of adjacent frames start and end in the buffer. */
-  readonly runStarts: number[] = [];
-  readonly runEnds: number[] = [];
+  /** Offset and length of each run of adjacent frames in the buffer. */
+  readonly runs: number[] = [];
   byteLength = 0;
   #buffer: Buffer;
   #joined: Buffer | undefined;
@@ -42,12 +41,12 @@ export class Frames {
     this.offsets.push(offset);
     this.lengths.push(length);
     this.byteLength += length;
-    const last = this.runEnds.length - 1;
-    if (last >= 0 && this.runEnds[last] === offset) {
-      this.runEnds[last] = offset + length;
+    const { runs } = this;
+    const last = runs.length - 2;
+    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === offset) {
+      runs[last + 1] = (runs[last + 1] as number) + length;
     } else {
-      this.runStarts.push(offset);
-      this.runEnds.push(offset + length);
+      runs.push(offset, length);
     }
   }
 
@@ -64,11 +63,12 @@ export class Frames {
   }
 
   #copy(): Buffer {
-    if (!this.#borrowed && this.runStarts.length === 1 && this.byteLength === this.#buffer.length) return this.#buffer;
+    if (!this.#borrowed && this.runs.length === 2 && this.byteLength === this.#buffer.length) return this.#buffer;
     const joined = Buffer.allocUnsafe(this.byteLength);
     let at = 0;
-    for (let run = 0; run < this.runStarts.length; run++) {
-      at += this.#buffer.copy(joined, at, this.runStarts[run], this.runEnds[run]);
+    for (let run = 0; run < this.runs.length; run += 2) {
+      const start = this.runs[run] as number;
+      at += this.#buffer.copy(joined, at, start, start + (this.runs[run + 1] as number));
     }
     return joined;
   }

@@ -294,9 +294,7 @@ impl Layout {
         if version != FORMAT_VERSION {
             return Err(Error::new(
                 ErrorCode::ShmVersion,
-                format!(
-                    "the segment has format version {version}, this library reads {FORMAT_VERSION}: stop the programs that use it and remove it with `openalgo-shm cleanup`, or run the same version everywhere"
-                ),
+                format!("the segment has format version {version}, this library reads {FORMAT_VERSION}"),
             ));
         }
         let hash = word(word_of!(Header, layout_hash));

@@ -201,9 +201,12 @@ impl LockFreeRingBuffer {
         let layout = config.layout()?;
         let _lock = NameLock::acquire(name)?;
         match Mapping::open(name) {
-            Ok(mapping) if !is_unfinished(&mapping) => return Self::attach(mapping, Some(layout.kind)),
-            // Its creator died before it wrote the magic word: nobody creates now, for we hold the lock.
-            Ok(_) => {
+            Ok(mapping) => {
+                let region = Region::Shared(mapping.into());
+                if !is_unfinished(&region) {
+                    return Self::attach(region, Some(layout.kind));
+                }
+                // Its creator died before it wrote the magic word: nobody creates now, for we hold the lock.
                 shm::unlink(name)?;
             }
             // It died before it gave the segment a size.
@@ -229,23 +232,13 @@ impl LockFreeRingBuffer {
     /// `ERR_SHM_NOT_FOUND`, `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_VERSION`, `ERR_SHM_BUSY`.
     pub fn open(name: &str) -> Result<Self> {
         let _lock = NameLock::acquire(name)?;
-        Self::attach(Mapping::open(name)?, None)
+        Self::attach(Region::Shared(Mapping::open(name)?.into()), None)
     }
 
-    fn attach(mapping: Mapping, kind: Option<Kind>) -> Result<Self> {
-        let bytes = mapping.bytes();
-        let name = mapping.name().to_owned();
-        let region = Region::Shared(mapping.into());
-        let layout = if bytes < size_of::<Header>() {
-            Err(Error::new(
-                ErrorCode::ShmLayout,
-                format!("it has {bytes} bytes, a header alone has {}", size_of::<Header>()),
-            ))
-        } else {
-            // Acquire, pairs with the Release store of the magic word in `write_header`.
-            Layout::from_header(|word| region[word].load(Ordering::Acquire), bytes)
-        }
-        .map_err(|error| Error::new(error.code(), format!("'{name}': {}", error.message())))?;
+    fn attach(region: Region, kind: Option<Kind>) -> Result<Self> {
+        let name = region.mapping().map_or("(heap)", |mapping| mapping.name()).to_owned();
+        let layout = read_header(&region)
+            .map_err(|error| Error::new(error.code(), format!("'{name}': {}", error.message())))?;
         if kind.is_some_and(|kind| kind != layout.kind) {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
@@ -362,20 +355,14 @@ impl LockFreeRingBuffer {
 
 /// True of a segment whose creator died before the magic word, never of somebody else's file: words of
 /// the header are ours or not yet written.
-#[cfg(not(loom))]
-fn is_unfinished(mapping: &Mapping) -> bool {
-    let word = |index: usize| mapping.words()[index].load(Ordering::Relaxed);
-    let unwritten_or = |index, ours| [0, ours].contains(&word(index));
-    mapping.bytes() >= size_of::<Header>()
-        && word(word_of!(Header, magic)) == 0
+fn is_unfinished(region: &Region) -> bool {
+    let bytes = region.bytes() as u64;
+    let unwritten_or = |index: usize, ours| [0, ours].contains(&region[index].load(Ordering::Relaxed));
+    bytes >= size_of::<Header>() as u64
+        && unwritten_or(word_of!(Header, magic), 0)
         && unwritten_or(word_of!(Header, version), FORMAT_VERSION)
         && unwritten_or(word_of!(Header, layout_hash), layout_hash())
-        && unwritten_or(word_of!(Header, total_bytes), mapping.bytes() as u64)
-}
-
-#[cfg(loom)]
-fn is_unfinished(_: &Mapping) -> bool {
-    false
+        && unwritten_or(word_of!(Header, total_bytes), bytes)
 }
 
 /// Takes memory for all but the slots, and for the first slot of every lane: consumers may look at it
@@ -385,11 +372,23 @@ fn reserve(mapping: &Mapping, layout: &Layout) -> Result<()> {
     (0..layout.lanes).try_for_each(|lane| mapping.reserve(layout.lane_slots_word(lane) * 8, layout.stride))
 }
 
-fn write_header(region: &Region, layout: &Layout) {
+pub(crate) fn write_header(region: &Region, layout: &Layout) {
     for (word, value) in layout.header_words(clock::wall_ns()) {
-        // Release, pairs with the Acquire loads in `attach`: the magic word comes last.
+        // Release, pairs with the Acquire loads in `read_header`: the magic word comes last.
         region[word].store(value, Ordering::Release);
     }
+}
+
+pub(crate) fn read_header(region: &Region) -> Result<Layout> {
+    let bytes = region.bytes();
+    if bytes < size_of::<Header>() {
+        return Err(Error::new(
+            ErrorCode::ShmLayout,
+            format!("it has {bytes} bytes, a header alone has {}", size_of::<Header>()),
+        ));
+    }
+    // Acquire, pairs with the Release store of the magic word in `write_header`.
+    Layout::from_header(|word| region[word].load(Ordering::Acquire), bytes)
 }
 
 fn describe(layout: &Layout) -> String {
