@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 
 /** Runs a command in the repository with its output shown; resolves with its exit code, 128 if a signal ended it. */
-export function run(command, args, { onOutput } = {}) {
+export function run(command, args, { onOutput, env } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'inherit'];
-    const child = spawn(command, args, { cwd: new URL('..', import.meta.url), stdio });
+    const child = spawn(command, args, { cwd: new URL('..', import.meta.url), stdio, env });
     child.stdout?.setEncoding('utf8').on('data', (text) => {
       process.stdout.write(text);
       onOutput(text);
@@ -15,7 +15,7 @@ export function run(command, args, { onOutput } = {}) {
 }
 
 /** As {@link run}, and ends this process with the command's exit code if it failed. */
-export async function runOrExit(command, args) {
-  const code = await run(command, args);
+export async function runOrExit(command, args, options) {
+  const code = await run(command, args, options);
   if (code !== 0) process.exit(code);
 }
