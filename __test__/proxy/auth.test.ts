@@ -52,7 +52,7 @@ describe('a client that has not authenticated', () => {
     expect(await client.ask({ action })).toMatchObject({ status: 'success' });
   });
 
-  test('is refused without a key and with a wrong one, stays connected, and may try again', async () => {
+  test('is refused without a key and with a wrong one, and may try again', async () => {
     const client = await (running as RunningProxy).client();
     expect(await client.ask({ action: 'authenticate' })).toEqual(refused('API key is required'));
     expect(await authenticate(client, 'wrong')).toEqual(refused('Invalid API key'));
@@ -60,6 +60,13 @@ describe('a client that has not authenticated', () => {
     expect(await authenticate(client, 'secret')).toMatchObject({ ...accepted, broker: 'mock' });
     expect((running as RunningProxy).proxy.getStats().refused.authentication).toBe(3);
   });
+});
+
+test('who has no other key than the refused one is closed with 4401, and need not wait for an answer', async () => {
+  await start({ keys: ['good'] });
+  const client = await (running as RunningProxy).client();
+  expect(await authenticate(client, 'bad')).toEqual(refused('Invalid API key'));
+  expect(await client.closed).toEqual({ code: 4401, reason: 'Invalid API key' });
 });
 
 test('who does not authenticate in time is closed with 4401', async () => {

@@ -37,6 +37,9 @@ export interface ClientName {
 /** One client in `GET /stats`. */
 export type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
+/** Time that a client whose key was refused has for another one, ms. */
+const SECOND_CHANCE_MS = 1_000;
+
 /** One client: who it is, what it asked for, and the answers to its messages. */
 export class Session {
   readonly connection: Connection;
@@ -44,7 +47,7 @@ export class Session {
   readonly #services: Services;
   readonly #log: FastifyBaseLogger;
   readonly #rate: MessageRate;
-  readonly #authDeadline: NodeJS.Timeout | undefined;
+  #authDeadline: NodeJS.Timeout | undefined;
   readonly #name: ClientName;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
@@ -247,6 +250,10 @@ export class Session {
   #refuseKey(message: string): void {
     this.#services.counters.refuse('authentication');
     this.connection.send(answers.authenticationFailed(message));
+    if (this.#identity !== undefined || this.#ended) return;
+    // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
+    clearTimeout(this.#authDeadline);
+    this.#authDeadline = setTimeout(() => this.#missDeadline(message), SECOND_CHANCE_MS).unref();
   }
 
   #revoke(): void {
@@ -256,10 +263,10 @@ export class Session {
     this.end();
   }
 
-  #missDeadline(): void {
+  #missDeadline(reason = 'auth timeout'): void {
     if (this.#identity !== undefined) return;
     this.#services.counters.refuse('authentication_timeout');
-    this.connection.close(CLOSE.UNAUTHORIZED, 'auth timeout');
+    this.connection.close(CLOSE.UNAUTHORIZED, reason);
     this.end();
   }
 
