@@ -49,7 +49,7 @@ describe('serve', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
-    const { code, stderr } = await run(['serve', `--port=${port}`, `--ring=${ring}`]);
+    const { code, stderr } = await serve(`--port=${port}`).ended;
     server.close();
     expect(code).toBe(1);
     expect(stderr).toBe(

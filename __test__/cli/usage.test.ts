@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ROLE_COMMAND } from '../../src/cli/bench/role-command.ts';
 import { createProgram, everyCommand } from '../../src/cli/program.ts';
 import { ringExists, run } from './running-command.ts';
 
@@ -10,11 +11,13 @@ const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const pathsOf = () =>
-  everyCommand(createProgram()).map((command) => {
-    const path = [];
-    for (let at = command; at.parent !== null; at = at.parent) path.unshift(at.name());
-    return path;
-  });
+  everyCommand(createProgram())
+    .filter((command) => command.name() !== ROLE_COMMAND)
+    .map((command) => {
+      const path = [];
+      for (let at = command; at.parent !== null; at = at.parent) path.unshift(at.name());
+      return path;
+    });
 
 describe('help', () => {
   test.each(pathsOf())('of "%s %s" teaches with examples', async (...path) => {

@@ -31,13 +31,11 @@ export class ChildCommand {
     return this.#process.pid;
   }
 
-  /** Calls back with everything that the command says after it was ready. */
-  onMessage(callback: (message: Record<string, unknown>) => void): void {
-    this.#process.on('message', callback);
-  }
-
-  send(message: object): void {
-    if (this.#process.connected) this.#process.send(message);
+  /** Sends it a message and resolves with what it says next; rejects if it ends instead. */
+  async ask(question: object): Promise<Record<string, unknown>> {
+    const answer = once(this.#process, 'message').then(([said]) => said as Record<string, unknown>);
+    this.#process.send(question);
+    return Promise.race([answer, this.#failure()]);
   }
 
   /** Asks it to end, and ends it if it does not within ten seconds. */
@@ -54,10 +52,11 @@ export class ChildCommand {
         if (said.ready !== undefined) resolve(said.ready);
       });
     });
-    const failure = this.ended.then((code) => {
-      throw new ChildFailure(this.name, code);
-    });
-    return Promise.race([message, failure]);
+    return Promise.race([message, this.#failure()]);
+  }
+
+  async #failure(): Promise<never> {
+    throw new ChildFailure(this.name, await this.ended);
   }
 }
 

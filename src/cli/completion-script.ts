@@ -17,8 +17,9 @@ export function completionScript(shell: Shell, program: Command): string {
 
 function placesWithin(command: Command, path: readonly string[], inherited: readonly Option[]): Place[] {
   const options = [...command.options, ...inherited];
-  const commands = command.commands.map((inner) => ({ name: inner.name(), description: inner.description() }));
-  const inner = command.commands.flatMap((child) => placesWithin(child, [...path, child.name()], options));
+  const visible = command.createHelp().visibleCommands(command);
+  const commands = visible.map((inner) => ({ name: inner.name(), description: inner.description() }));
+  const inner = visible.flatMap((child) => placesWithin(child, [...path, child.name()], options));
   return [{ words: path.join(' '), commands, options }, ...inner];
 }
 

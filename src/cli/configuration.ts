@@ -92,7 +92,7 @@ function asParsed(command: Command, option: Option): Setting {
 }
 
 function parse(option: Option, text: string, from: string): unknown {
-  if (option.isBoolean()) return truth(text, from);
+  if (option.isBoolean() || option.negate) return truth(text, from);
   if (option.optional && /^(true|false)$/i.test(text)) return truth(text, from);
   try {
     return option.parseArg === undefined ? text : option.parseArg(text, undefined);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { benchCommand } from './commands/bench.ts';
+import { ROLE_COMMAND } from './bench/role-command.ts';
+import { benchCommand, benchRoleCommand } from './commands/bench.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { completionCommand } from './commands/completion.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     .addCommand(doctorCommand())
     .addCommand(benchCommand())
     .addCommand(completionCommand())
+    .addCommand(benchRoleCommand(ROLE_COMMAND), { hidden: true })
     .addHelpText('after', `\nBegin with: openalgo-shm start\n\n${CONFIGURATION_HELP}\n\n${EXIT_CODES_HELP}`);
   for (const command of everyCommand(program)) standardise(command);
   program.hook('preAction', (_, action) => {
