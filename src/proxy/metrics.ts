@@ -64,24 +64,24 @@ export class Metrics {
 
   #add({ kind, name, help, labels = [], samples }: MetricDefinition): void {
     const sight = (): Sight => this.#sight;
-    const configuration = { name: `openalgo_shm_${name}`, help, labelNames: labels, registers: [this.#registry] };
-    if (kind === 'gauge') {
-      new Gauge({
-        ...configuration,
-        collect() {
-          this.reset();
-          for (const [value, labels = {}] of samples(sight())) this.set(labels, value);
-        },
-      });
-    } else {
-      new Counter({
-        ...configuration,
-        collect() {
-          this.reset();
-          for (const [value, labels = {}] of samples(sight())) this.inc(labels, value);
-        },
-      });
-    }
+    const configuration = { name: `openalgo_shm_${name}`, help, labelNames: labels, registers: [] };
+    const metric =
+      kind === 'gauge'
+        ? new Gauge({
+            ...configuration,
+            collect() {
+              this.reset();
+              for (const [value, labels = {}] of samples(sight())) this.set(labels, value);
+            },
+          })
+        : new Counter({
+            ...configuration,
+            collect() {
+              this.reset();
+              for (const [value, labels = {}] of samples(sight())) this.inc(labels, value);
+            },
+          });
+    this.#registry.registerMetric(metric);
   }
 }
 

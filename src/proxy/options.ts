@@ -93,7 +93,7 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = ['source', 'origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath'];
+const OPTIONAL = ['source', 'origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath', 'dashboard'];
 const TIMES = ['slowClientTimeout', 'authTimeout', 'pingInterval', 'closeTimeout', 'staleAfter'] as const;
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(['pingInterval', 'staleAfter', 'closeTimeout']);
 /** Longest time that a timer of Node.js can wait for. */

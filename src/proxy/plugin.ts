@@ -18,6 +18,8 @@ export interface OpenAlgoShmPluginOptions extends ProxyOptions {
   prefix?: string;
   /** Whether a WebSocket is taken at every path that has no route of its own, as OpenAlgo does. Default false. */
   anyPath?: boolean;
+  /** Whether the page at the prefix is the dashboard. Default false. */
+  dashboard?: boolean;
 }
 
 declare module 'fastify' {
@@ -34,7 +36,8 @@ const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, opt
   fastify.addHook('preClose', () => proxy.close());
   try {
     await acceptWebSockets(fastify, proxy);
-    await fastify.register(routes, { proxy, prefix: options.prefix ?? '', anyPath: options.anyPath ?? false });
+    const { prefix = '', anyPath = false, dashboard = false } = options;
+    await fastify.register(routes, { proxy, prefix, anyPath, dashboard });
     proxy.start();
   } catch (error) {
     await proxy.close();

@@ -1,6 +1,7 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
+import { dashboard } from './dashboard.ts';
 import { figuresGuard, webSocketGuard } from './guards.ts';
 import { Metrics } from './metrics.ts';
 import { readMode } from './modes.ts';
@@ -19,10 +20,13 @@ import {
 export interface RoutesOptions {
   proxy: Proxy;
   anyPath: boolean;
+  /** Whether the page at the root is the dashboard. */
+  dashboard: boolean;
 }
 
 /** The WebSocket route and the HTTP routes beside it. */
-export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { proxy, anyPath }) => {
+export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, options) => {
+  const { proxy, anyPath } = options;
   const fastify = instance.withTypeProvider<TypeBoxTypeProvider>();
   const wsHandler = (webSocket: WebSocket, request: FastifyRequest): void => proxy.admit(webSocket, request);
   // Where every path takes a WebSocket, those with an HTTP route do too.
@@ -32,7 +36,8 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, { prox
   const guardFigures = figuresGuard(proxy);
   const notFound = (_request: FastifyRequest, reply: FastifyReply): void => void reply.callNotFound();
 
-  for (const url of anyPath ? ['/*'] : ['/', '/ws']) {
+  if (options.dashboard) await fastify.register(dashboard, { page: { preValidation: guard, wsHandler } as object });
+  for (const url of anyPath ? ['/*'] : options.dashboard ? ['/ws'] : ['/', '/ws']) {
     fastify.route({
       method: 'GET',
       url,

@@ -19,6 +19,8 @@ export interface WebSocketProxyOptions extends ProxyOptions {
   host?: string;
   /** Port to listen on; 0 for any free one. Default 8765. */
   port?: number;
+  /** Whether the page at `/` is the dashboard. Default true. */
+  dashboard?: boolean;
   /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
   log?: LevelWithSilent | NonNullable<FastifyServerOptions['loggerInstance']>;
   /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
@@ -46,6 +48,7 @@ export class WebSocketProxy {
   readonly #options: ProxyOptions;
   readonly #host: string;
   readonly #port: number;
+  readonly #dashboard: boolean;
   readonly #log: WebSocketProxyOptions['log'];
   readonly #serverOptions: WebSocketProxyOptions['server'];
   #server: FastifyInstance | undefined;
@@ -56,6 +59,7 @@ export class WebSocketProxy {
     host = DEFAULT_HOST,
     port = DEFAULT_PORT,
     log = 'info',
+    dashboard = true,
     server,
     ...options
   }: WebSocketProxyOptions = {}) {
@@ -78,6 +82,7 @@ export class WebSocketProxy {
     this.#options = options;
     this.#host = host;
     this.#port = port;
+    this.#dashboard = dashboard;
     this.#log = log;
     this.#serverOptions = server;
   }
@@ -147,7 +152,7 @@ export class WebSocketProxy {
     const options = { logController, ...this.#serverOptions, loggerInstance: loggerOf(this.#log) };
     const server = Fastify(options) as unknown as FastifyInstance;
     try {
-      await server.register(openalgoShm, { ...this.#options, anyPath: true });
+      await server.register(openalgoShm, { ...this.#options, anyPath: true, dashboard: this.#dashboard });
       await server.listen({ host: this.#host, port: this.#port });
     } catch (error) {
       await server.close();
