@@ -1,0 +1,72 @@
+"""A strategy as users of OpenAlgo write it, with the official client, unchanged: `strategy.py WS_URL KEY`.
+
+Commands come as lines on stdin, what happens goes to stdout as lines.
+"""
+
+import json
+import sys
+
+from openalgo import api
+
+INSTRUMENTS = {
+    "ltp": [{"exchange": "NSE", "symbol": "RELIANCE"}, {"exchange": "NSE_INDEX", "symbol": "NIFTY"}],
+    "quote": [{"exchange": "NFO", "symbol": "NIFTY28APR2425000CE"}],
+    "depth": [{"exchange": "NSE", "symbol": "SBIN"}],
+}
+
+received = {"ltp": 0, "quote": 0, "depth": 0}
+
+
+def say(what: str, details: object = None) -> None:
+    print(f"{what} {json.dumps(details)}", flush=True)
+
+
+def callback(kind: str):
+    def on_data(data: dict) -> None:
+        received[kind] += 1
+        if received[kind] == 1:
+            say(f"first {kind}", data)
+
+    return on_data
+
+
+def main() -> None:
+    client = api(api_key=sys.argv[2], host="http://127.0.0.1:5000", ws_url=sys.argv[1], verbose=1)
+    connected = client.connect()
+    say("connected", {"ok": connected})
+    if not connected:
+        client.disconnect()
+        return
+    for line in sys.stdin:
+        command = line.strip()
+        if command == "subscribe":
+            client.subscribe_ltp(INSTRUMENTS["ltp"], on_data_received=callback("ltp"))
+            client.subscribe_quote(INSTRUMENTS["quote"], on_data_received=callback("quote"))
+            client.subscribe_depth(INSTRUMENTS["depth"], on_data_received=callback("depth"))
+            say("subscribed")
+        elif command == "orders":
+            client.subscribe_orders(on_order_update=lambda update: say("order", update))
+        elif command == "get":
+            say("ltp", client.get_ltp())
+            say("quotes", client.get_quotes())
+            say("depth", client.get_depth())
+        elif command == "unsubscribe":
+            client.unsubscribe_ltp(INSTRUMENTS["ltp"])
+            client.unsubscribe_quote(INSTRUMENTS["quote"])
+            client.unsubscribe_depth(INSTRUMENTS["depth"])
+            say("unsubscribed")
+        elif command == "reset":
+            received.update({"ltp": 0, "quote": 0, "depth": 0})
+            say("reset")
+        elif command == "count":
+            say("count", received)
+        elif command == "reconnects":
+            # Old clients do not connect again by themselves: their users do.
+            say("reconnects", hasattr(client, "auto_reconnect"))
+        elif command == "end":
+            client.disconnect()
+            say("ended")
+            return
+
+
+main()
