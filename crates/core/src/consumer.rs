@@ -326,8 +326,7 @@ impl Consumer {
 
     fn tail(&self, lane: usize) -> u64 {
         let tail = self.ring.region[self.ring.layout.lane_word(lane) + word_of!(LaneRecord, tail)]
-            // Acquire, pairs with the Release in `Producer::flush`.
-            .load(Ordering::Acquire);
+            .load(Ordering::Relaxed);
         tail.min(SEQUENCE_LIMIT)
     }
 

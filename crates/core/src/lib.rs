@@ -13,6 +13,8 @@ pub mod extent;
 pub mod interest;
 pub mod layout;
 pub mod message;
+#[cfg(all(loom, test))]
+mod models;
 pub mod monitor;
 mod ownership;
 mod producer;

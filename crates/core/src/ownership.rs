@@ -98,8 +98,8 @@ mod heap {
     }
 
     pub(super) fn is_owned(region: &Region, word: usize) -> bool {
-        // Relaxed: it answers a question and lets nobody in.
-        region[word].load(Ordering::Relaxed) == 1
+        // Acquire, pairs with the Release in `release`: who finds a place free finds its owner's work done.
+        region[word].load(Ordering::Acquire) == 1
     }
 
     pub(super) fn release(region: &Region, word: usize) {

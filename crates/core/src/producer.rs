@@ -176,8 +176,8 @@ impl Producer {
     /// Shows the lane's progress to monitors and wakes sleeping consumers.
     #[inline]
     pub fn flush(&mut self) {
-        // Release, pairs with the Acquire in `Consumer::tail`: who sees the tail sees the stamps below it.
-        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Release);
+        // Relaxed: the tail tells monitors and joining consumers how far; the stamps carry the messages.
+        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Relaxed);
         wait::wake(&self.ring.region, self.ring.layout.futex_word());
     }
 
@@ -209,8 +209,7 @@ impl Producer {
     /// Looks how far the slowest registered consumer has read. True if the next slot is free.
     #[cold]
     fn find_room(&mut self) -> bool {
-        // Release as in `flush`.
-        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Release);
+        self.counter(word_of!(LaneRecord, tail)).store(self.next, Ordering::Relaxed);
         // SeqCst fence, pairs with the one in `Consumer::register`: either a joining consumer is seen
         // here, or it sees this tail and starts behind nothing that we overwrite.
         fence(Ordering::SeqCst);

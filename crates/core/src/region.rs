@@ -19,6 +19,13 @@ impl Region {
         Self::Heap((0..words).map(|_| AtomicU64::new(0)).collect())
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Heap(words) => words.len() * crate::layout::WORD,
+            Self::Shared(mapping) => mapping.bytes(),
+        }
+    }
+
     pub(crate) fn mapping(&self) -> Option<&Arc<Mapping>> {
         match self {
             Self::Heap(_) => None,

@@ -1,0 +1,29 @@
+use loom::thread;
+
+use super::explore;
+use crate::layout::NAME_BYTES;
+use crate::record::{self, WhoWords, name_words};
+use crate::region::Region;
+
+#[test]
+fn a_monitor_never_mixes_two_owners() {
+    explore(3, || {
+        let region = Region::heap(32);
+        let at = WhoWords::lane(0);
+        let owners = thread::spawn({
+            let region = region.clone();
+            move || {
+                for owner in ["a", "b"] {
+                    let name = name_words("publisher name", &owner.repeat(NAME_BYTES)).expect("it fits");
+                    record::write(&region, at, &name);
+                }
+            }
+        });
+        if let Some(who) = record::read(&region, at) {
+            let owner = if who.generation == 1 { "a" } else { "b" };
+            assert_eq!(who.name, owner.repeat(NAME_BYTES));
+            assert_eq!(who.pid, std::process::id());
+        }
+        owners.join().expect("the owners ended");
+    });
+}
