@@ -2,7 +2,7 @@
 import { run, runOrExit } from './run.mjs';
 
 await runOrExit('npm', ['run', '--silent', 'build:native']);
-const generated = ['src/native/binding.js', 'src/native/binding.d.ts'];
+const generated = ['src/native/binding.cjs', 'src/native/binding.d.ts'];
 if ((await run('git', ['diff', '--exit-code', '--', ...generated])) !== 0) {
   console.error('the generated binding differs from what is committed: commit the files above');
   process.exitCode = 1;

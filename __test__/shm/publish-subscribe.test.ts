@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { fieldNames } from '#native';
+import { fieldNames } from '../../src/shm/native-binding.ts';
 import { FIELDS, type MarketData, type Tick } from '../../src/message.ts';
 import { SharedMemoryPublisher, type PublisherOptions } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
@@ -100,7 +100,9 @@ describe('a wrong tick is refused and nothing is published', () => {
   ])('%s', (_, data, code) => {
     const reader = subscriber();
     const writer = publisher();
-    expect(() => writer.publishMarketData('TCS', data as unknown as MarketData)).toThrow(expect.objectContaining({ code }));
+    expect(() => writer.publishMarketData('TCS', data as unknown as MarketData)).toThrow(
+      expect.objectContaining({ code }),
+    );
     expect(reader.poll().length).toBe(0);
     expect(writer.getStats().messagesPublished).toBe(0);
   });
@@ -108,7 +110,9 @@ describe('a wrong tick is refused and nothing is published', () => {
   test('an empty symbol, a missing one, one with control characters', () => {
     const writer = publisher();
     for (const symbol of ['', undefined, 'A\nB'] as string[]) {
-      expect(() => writer.publishMarketData(symbol, { ltp: 1 })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_SYMBOL' }));
+      expect(() => writer.publishMarketData(symbol, { ltp: 1 })).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_SYMBOL' }),
+      );
     }
   });
 
@@ -120,13 +124,19 @@ describe('a wrong tick is refused and nothing is published', () => {
 });
 
 describe('batches', () => {
-  const ticks = Array.from({ length: 1000 }, (_, i): Tick => ({ symbol: `S${i % 7}`, exchange: 'NSE', type: 1, ltp: i }));
+  const ticks = Array.from({ length: 1000 }, (_, i): Tick => ({
+    symbol: `S${i % 7}`,
+    exchange: 'NSE',
+    type: 1,
+    ltp: i,
+  }));
 
   test('arrive whole and in order', () => {
     const reader = subscriber();
     expect(publisher().publishBatch(ticks)).toBe(1000);
     const seen: Tick[] = [];
-    for (let batch = reader.poll(); batch.length > 0; batch = reader.poll()) for (const tick of batch) seen.push(tick.toTick());
+    for (let batch = reader.poll(); batch.length > 0; batch = reader.poll())
+      for (const tick of batch) seen.push(tick.toTick());
     expect(seen).toEqual(ticks);
   });
 
@@ -254,7 +264,10 @@ describe('life of the handles', () => {
   test('a ninth publisher is told who has the lanes', () => {
     for (let i = 0; i < 8; i++) publisher({ publisherName: `broker${i}` });
     expect(() => publisher()).toThrow(
-      expect.objectContaining({ code: 'ERR_NO_FREE_LANE', message: expect.stringContaining(`broker7 (pid ${process.pid})`) }),
+      expect.objectContaining({
+        code: 'ERR_NO_FREE_LANE',
+        message: expect.stringContaining(`broker7 (pid ${process.pid})`),
+      }),
     );
   });
 });

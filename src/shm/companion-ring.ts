@@ -1,4 +1,4 @@
-import { NativePublisher, NativeRing, NativeSubscriber } from '#native';
+import { NativePublisher, NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import { native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';

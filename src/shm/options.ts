@@ -1,6 +1,6 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { MAX_DEPTH_LEVELS } from '../message.ts';
-import type { NativeRingOptions } from '#native';
+import type { NativeRingOptions } from './native-binding.ts';
 
 /** What a full lane does: overwrite its oldest message, or refuse the new one while a registered subscriber still needs the slot. */
 export type Policy = 'overwrite' | 'lossless';
@@ -41,7 +41,10 @@ const PRESETS = {
 } as const;
 
 /** The options with their defaults, checked. `kind` says which messages the ring carries. */
-export function nativeOptions(options: RingOptions, kind: 'ticks' | 'interest' | 'events' = 'ticks'): NativeRingOptions {
+export function nativeOptions(
+  options: RingOptions,
+  kind: 'ticks' | 'interest' | 'events' = 'ticks',
+): NativeRingOptions {
   const preset = oneOf('preset', options.preset ?? 'mpmc', ['mpmc', 'spsc']);
   oneOf('wait', options.wait ?? 'adaptive', ['spin', 'adaptive', 'sleep']);
   const defaults = PRESETS[preset];

@@ -1,4 +1,4 @@
-import { NativePublisher, NativeRing } from '#native';
+import { NativePublisher, NativeRing } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { MarketData, Tick } from '../message.ts';
 import { native } from './native.ts';

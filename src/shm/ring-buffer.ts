@@ -1,4 +1,4 @@
-import { NativeRing, findSegments, removeIfUnused, unlinkRing, type NativeRingStats } from '#native';
+import { NativeRing, findSegments, removeIfUnused, unlinkRing, type NativeRingStats } from './native-binding.ts';
 import { native } from './native.ts';
 import { nativeOptions, type Policy, type RingOptions } from './options.ts';
 
@@ -100,7 +100,10 @@ export class LockFreeRingBuffer {
    * @throws `ERR_SHM_NOT_FOUND` and those of the constructor.
    */
   static open(name: string): LockFreeRingBuffer {
-    return new LockFreeRingBuffer({}, native(() => NativeRing.open(name)));
+    return new LockFreeRingBuffer(
+      {},
+      native(() => NativeRing.open(name)),
+    );
   }
 
   /** All rings on this machine that this user may open. */

@@ -1,4 +1,4 @@
-import { NativeRing, NativeSubscriber } from '#native';
+import { NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import { native } from './native.ts';
@@ -78,7 +78,13 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
       topics: new TopicNames(),
       publisherOf: (lane: number) => subscriber.publisherOf(lane),
     };
-    this.#joined = { ring, info, subscriber, pollInto: subscriber.pollInto(), batch: new TickBatch(messages, slotWords) };
+    this.#joined = {
+      ring,
+      info,
+      subscriber,
+      pollInto: subscriber.pollInto(),
+      batch: new TickBatch(messages, slotWords),
+    };
     return this;
   }
 

@@ -1,4 +1,4 @@
-import { NativeRing, NativeTickEncoder } from '#native';
+import { NativeRing, NativeTickEncoder } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import { native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';

@@ -1,4 +1,4 @@
-import { canWriteVectored, writeVectored } from '#native';
+import { canWriteVectored, writeVectored } from './native-binding.ts';
 
 export { canWriteVectored };
 
