@@ -56,38 +56,102 @@ export class TickView {
     return mode === 2 || mode === 3 ? mode : 1;
   }
 
-  get ltp(): number | undefined { return this.#field(0, 4); }
-  get volume(): number | undefined { return this.#field(1, 5); }
-  get ltt(): number | undefined { return this.#field(2, 6); }
-  get timestamp(): number | undefined { return this.#field(3, 7); }
-  get open(): number | undefined { return this.#field(4, 16); }
-  get high(): number | undefined { return this.#field(5, 17); }
-  get low(): number | undefined { return this.#field(6, 18); }
-  get close(): number | undefined { return this.#field(7, 19); }
-  get prevClose(): number | undefined { return this.#field(8, 20); }
-  get averagePrice(): number | undefined { return this.#field(9, 21); }
-  get lastQuantity(): number | undefined { return this.#field(10, 22); }
-  get oi(): number | undefined { return this.#field(11, 23); }
-  get bid(): number | undefined { return this.#field(12, 24); }
-  get ask(): number | undefined { return this.#field(13, 25); }
-  get bidQty(): number | undefined { return this.#field(14, 26); }
-  get askQty(): number | undefined { return this.#field(15, 27); }
-  get totalBuyQuantity(): number | undefined { return this.#field(16, 28); }
-  get totalSellQuantity(): number | undefined { return this.#field(17, 29); }
-  get change(): number | undefined { return this.#field(18, 30); }
-  get changePercent(): number | undefined { return this.#field(19, 31); }
-  get upperCircuit(): number | undefined { return this.#field(20, 32); }
-  get lowerCircuit(): number | undefined { return this.#field(21, 33); }
-  get week52High(): number | undefined { return this.#field(22, 34); }
-  get week52Low(): number | undefined { return this.#field(23, 35); }
-  get oiDayHigh(): number | undefined { return this.#field(24, 36); }
-  get oiDayLow(): number | undefined { return this.#field(25, 37); }
-  get oiChange(): number | undefined { return this.#field(26, 38); }
-  get seq(): number | undefined { return this.#field(27, 39); }
-  get turnover(): number | undefined { return this.#field(28, 40); }
-  get instrumentToken(): number | undefined { return this.#field(29, 41); }
-  get tradable(): number | undefined { return this.#field(30, 42); }
-  get exchangeTimestamp(): number | undefined { return this.#field(31, 43); }
+  get ltp(): number | undefined {
+    return this.#field(0, 4);
+  }
+  get volume(): number | undefined {
+    return this.#field(1, 5);
+  }
+  get ltt(): number | undefined {
+    return this.#field(2, 6);
+  }
+  get timestamp(): number | undefined {
+    return this.#field(3, 7);
+  }
+  get open(): number | undefined {
+    return this.#field(4, 16);
+  }
+  get high(): number | undefined {
+    return this.#field(5, 17);
+  }
+  get low(): number | undefined {
+    return this.#field(6, 18);
+  }
+  get close(): number | undefined {
+    return this.#field(7, 19);
+  }
+  get prevClose(): number | undefined {
+    return this.#field(8, 20);
+  }
+  get averagePrice(): number | undefined {
+    return this.#field(9, 21);
+  }
+  get lastQuantity(): number | undefined {
+    return this.#field(10, 22);
+  }
+  get oi(): number | undefined {
+    return this.#field(11, 23);
+  }
+  get bid(): number | undefined {
+    return this.#field(12, 24);
+  }
+  get ask(): number | undefined {
+    return this.#field(13, 25);
+  }
+  get bidQty(): number | undefined {
+    return this.#field(14, 26);
+  }
+  get askQty(): number | undefined {
+    return this.#field(15, 27);
+  }
+  get totalBuyQuantity(): number | undefined {
+    return this.#field(16, 28);
+  }
+  get totalSellQuantity(): number | undefined {
+    return this.#field(17, 29);
+  }
+  get change(): number | undefined {
+    return this.#field(18, 30);
+  }
+  get changePercent(): number | undefined {
+    return this.#field(19, 31);
+  }
+  get upperCircuit(): number | undefined {
+    return this.#field(20, 32);
+  }
+  get lowerCircuit(): number | undefined {
+    return this.#field(21, 33);
+  }
+  get week52High(): number | undefined {
+    return this.#field(22, 34);
+  }
+  get week52Low(): number | undefined {
+    return this.#field(23, 35);
+  }
+  get oiDayHigh(): number | undefined {
+    return this.#field(24, 36);
+  }
+  get oiDayLow(): number | undefined {
+    return this.#field(25, 37);
+  }
+  get oiChange(): number | undefined {
+    return this.#field(26, 38);
+  }
+  get seq(): number | undefined {
+    return this.#field(27, 39);
+  }
+  get turnover(): number | undefined {
+    return this.#field(28, 40);
+  }
+  get instrumentToken(): number | undefined {
+    return this.#field(29, 41);
+  }
+  get tradable(): number | undefined {
+    return this.#field(30, 42);
+  }
+  get exchangeTimestamp(): number | undefined {
+    return this.#field(31, 43);
+  }
 
   /** The order book; absent if the tick has none. */
   get depth(): MarketDepth | undefined {

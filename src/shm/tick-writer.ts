@@ -41,7 +41,8 @@ export class TickWriter {
     const { depth } = data;
     let sides = 0;
     if (depth !== undefined) sides = this.#writeDepth(at + WORD.levels, depth);
-    const mode = data.type ?? (depth !== undefined ? MODE.DEPTH : (present & ~LTP_FIELDS) !== 0 ? MODE.QUOTE : MODE.LTP);
+    const mode =
+      data.type ?? (depth !== undefined ? MODE.DEPTH : (present & ~LTP_FIELDS) !== 0 ? MODE.QUOTE : MODE.LTP);
     if (mode !== 1 && mode !== 2 && mode !== 3) throw invalid('type', mode, '1 (LTP), 2 (quote) or 3 (depth)');
     i32[2 * (at + WORD.summary)] = present;
     i32[2 * (at + WORD.summary) + 1] = (mode << SUMMARY.modeShift) | sides;
@@ -108,7 +109,8 @@ export class TickWriter {
     const f64 = this.#f64;
     for (let i = 0; i < levels.length; i++, at += LEVEL_WORDS) {
       const level = levels[i]!;
-      if (typeof level !== 'object' || level === null) throw invalid(`depth.${side}[${i}]`, level, '{ price, quantity, orders }');
+      if (typeof level !== 'object' || level === null)
+        throw invalid(`depth.${side}[${i}]`, level, '{ price, quantity, orders }');
       f64[at] = number('depth price', level.price, this.#strict);
       f64[at + 1] = number('depth quantity', level.quantity, this.#strict);
       f64[at + 2] = level.orders === undefined ? 0 : number('depth orders', level.orders, this.#strict);
@@ -123,6 +125,10 @@ function number(name: string, value: unknown, strict: boolean): number {
 }
 
 function invalid(name: string, value: unknown, expected: string): OpenAlgoShmError {
-  const found = typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? JSON.stringify(value) : String(value);
-  return new OpenAlgoShmError('ERR_INVALID_FIELD', `${name} is ${found}, expected ${expected}; leave out what is not known`);
+  const found =
+    typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return new OpenAlgoShmError(
+    'ERR_INVALID_FIELD',
+    `${name} is ${found}, expected ${expected}; leave out what is not known`,
+  );
 }

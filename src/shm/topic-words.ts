@@ -79,7 +79,10 @@ export class TopicNames {
       this.#count = 1;
     }
     const bytes = new Uint8Array(words.buffer);
-    const name = { exchange: decode(bytes.subarray(0, MAX_EXCHANGE_BYTES)), symbol: decode(bytes.subarray(MAX_EXCHANGE_BYTES)) };
+    const name = {
+      exchange: decode(bytes.subarray(0, MAX_EXCHANGE_BYTES)),
+      symbol: decode(bytes.subarray(MAX_EXCHANGE_BYTES)),
+    };
     const candidates = this.#topics.get(hash);
     if (candidates === undefined) this.#topics.set(hash, [{ words, name }]);
     else candidates.push({ words, name });
