@@ -3,6 +3,8 @@ import { count, percent, price, short } from './format.js';
 import { drawSoon } from './frame.js';
 import { Instrument, keyOf } from './market.js';
 
+/** Where the chart is below the list, out of sight. */
+const PHONE = matchMedia('(max-width: 720px)');
 const STORED = 'openalgo-shm.watchlist';
 
 /** The watched instruments, one of which is chosen, as a table that is worked with keys and pointer alike. */
@@ -116,7 +118,10 @@ export class Watchlist {
       cells.rate,
       element('td', {}, remove),
     );
-    row.addEventListener('click', () => this.choose(instrument));
+    row.addEventListener('click', () => {
+      this.choose(instrument);
+      if (PHONE.matches) byId('chosen-symbol').scrollIntoView({ behavior: 'smooth' });
+    });
     byId('watchlist-rows').append(row);
     return { row, cells, moves: 0 };
   }
