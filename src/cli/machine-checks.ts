@@ -91,9 +91,12 @@ function clock(): Finding {
   );
 }
 
-/** Bytes that the lanes of a ring can take at most, with room for header and companions. */
+/** Bytes that the rings for interest and events take beside that of ticks, with a few feeds and proxies. */
+const COMPANION_BYTES = 8 * 1024 * 1024;
+
+/** Bytes that the lanes of a ring can take at most, with what stands beside it. */
 function mostBytes({ bufferSize, lanes = DEFAULT_LANES }: Intention): number {
-  return bufferSize * lanes + 4 * 1024 * 1024;
+  return bufferSize * lanes + COMPANION_BYTES;
 }
 
 function sharedMemory(intention: Intention): Finding {

@@ -39,7 +39,9 @@ const STYLE = { 'padding-left': 0, 'padding-right': 0, head: [], border: [] };
 export function screenOf(rows: readonly TickRow[], context: ScreenContext): string {
   const room = Math.max(1, context.lines - 4);
   const linesOfBook = context.depth + 2;
-  const books = context.depth > 0 ? rows.filter(hasBook).slice(0, Math.max(1, Math.floor(room / 2 / linesOfBook))) : [];
+  const roomForBooks = Math.max(room / 2, room - rows.length);
+  const books =
+    context.depth > 0 ? rows.filter(hasBook).slice(0, Math.max(1, Math.floor(roomForBooks / linesOfBook))) : [];
   const shown = rows.slice(0, Math.max(1, room - books.length * linesOfBook));
   const parts = [pc.bold(context.title), quoteTable(shown, context)];
   for (const row of books) parts.push(bookTable(row, context.depth));
