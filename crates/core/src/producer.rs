@@ -142,6 +142,9 @@ impl Producer {
         self.flush();
         if count > 0 {
             self.counter(word_of!(LaneRecord, last_publish_ns)).store(start, Ordering::Relaxed);
+        }
+        let first = self.next - count as u64;
+        if first.div_ceil(SAMPLE_EVERY) != self.next.div_ceil(SAMPLE_EVERY) {
             self.sampled += count as u64;
             self.sampled_ns += clock::monotonic_ns().saturating_sub(start);
             self.store_samples();

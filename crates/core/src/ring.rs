@@ -158,9 +158,29 @@ impl RingConfig {
 pub struct LockFreeRingBuffer {
     pub(crate) region: Region,
     pub(crate) layout: Layout,
+    slots: Slots,
+}
+
+/// Where the slots lie, worked out once: it is needed for every message.
+#[derive(Clone, Copy)]
+struct Slots {
+    first_word: usize,
+    lane_words: usize,
+    slot_words: usize,
+    index_mask: usize,
 }
 
 impl LockFreeRingBuffer {
+    fn new(region: Region, layout: Layout) -> Self {
+        let slots = Slots {
+            first_word: layout.lane_slots_word(0),
+            lane_words: layout.capacity * layout.slot_words(),
+            slot_words: layout.slot_words(),
+            index_mask: layout.capacity - 1,
+        };
+        Self { region, layout, slots }
+    }
+
     /// A ring in this process's own memory, for tests and models.
     ///
     /// # Errors
@@ -169,7 +189,7 @@ impl LockFreeRingBuffer {
         let layout = config.layout()?;
         let region = Region::heap(layout.total_bytes() / 8);
         write_header(&region, &layout);
-        Ok(Self { region, layout })
+        Ok(Self::new(region, layout))
     }
 
     /// Creates the ring, or attaches to one of the same layout.
@@ -223,7 +243,7 @@ impl LockFreeRingBuffer {
         }
         let region = Region::Shared(mapping.into());
         write_header(&region, &layout);
-        Ok(Self { region, layout })
+        Ok(Self::new(region, layout))
     }
 
     /// Attaches to an existing ring.
@@ -245,7 +265,7 @@ impl LockFreeRingBuffer {
                 format!("ring '{name}' carries {:?}, asked for was {kind:?}: use another name", layout.kind),
             ));
         }
-        Ok(Self { region, layout })
+        Ok(Self::new(region, layout))
     }
 
     /// Removes a name; who has the segment mapped keeps it. True if there was one.
@@ -346,10 +366,9 @@ impl LockFreeRingBuffer {
 
     #[inline]
     pub(crate) fn slot(&self, lane: usize, sequence: u64) -> &[AtomicU64] {
-        let words = self.layout.slot_words();
-        let index = sequence as usize & (self.layout.capacity - 1);
-        let start = self.layout.lane_slots_word(lane) + index * words;
-        &self.region[start..start + words]
+        let Slots { first_word, lane_words, slot_words, index_mask } = self.slots;
+        let start = first_word + lane * lane_words + (sequence as usize & index_mask) * slot_words;
+        &self.region[start..start + slot_words]
     }
 }
 
