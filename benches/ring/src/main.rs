@@ -76,6 +76,7 @@ fn main() {
 }
 
 fn add_latency<L: Link>(figures: &mut Figures, by: By, name: &str, link: &L, rounds: u64) {
+    eprintln!("  latency of {name}");
     let Latency { p50, p99, p999 } = latency(link, rounds);
     figures.add(by, format!("one-way p50, {name}"), "ns", p50);
     figures.add(by, format!("one-way p99, {name}"), "ns", p99);
@@ -108,6 +109,7 @@ fn add_throughput<S: Stream>(
     total: u64,
     batch: usize,
 ) {
+    eprintln!("  throughput of {name}");
     let throughput = throughput(stream, total, batch);
     figures.add(by, format!("1 to 1, {name}"), "M/s", throughput.received);
     if by == By::Own && throughput.lost > 0.0 {

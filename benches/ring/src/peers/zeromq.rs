@@ -79,28 +79,26 @@ impl Side {
                 break;
             }
         }
-        self.out.send(bytes(HELLO), 0).expect("it is sent");
         self.r#in.set_rcvtimeo(-1).expect("no time limit");
     }
 }
 
 impl Duplex for Side {
     fn send(&mut self, number: u64) {
-        if !self.linked {
+        if self.first && !self.linked {
             self.link();
         }
         self.out.send(bytes(number), 0).expect("it is sent");
     }
 
     fn receive(&mut self) -> u64 {
-        if !self.linked && !self.first {
-            self.link();
-        }
         loop {
-            let message = self.r#in.recv_msg(0).expect("a message");
-            let number = number(&message);
+            let number = number(&self.r#in.recv_msg(0).expect("a message"));
             if number != HELLO {
                 return number;
+            }
+            if !self.first {
+                self.out.send(bytes(HELLO), 0).expect("it is sent");
             }
         }
     }
