@@ -73,7 +73,7 @@ export class Clients {
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     webSocket.on('message', (data: RawData) => this.#receive(session, data));
     webSocket.on('pong', () => this.#unanswered.delete(session));
-    webSocket.once('close', () => this.#forget(session, address));
+    webSocket.once('close', () => this.#farewell(session, address));
     this.#log.debug({ address, clients: this.#sessions.size }, 'a client has connected');
   }
 
@@ -138,8 +138,17 @@ export class Clients {
     }
   }
 
+  #farewell(session: Session, address: string): void {
+    try {
+      session.end();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the end of a session has failed');
+    } finally {
+      this.#forget(session, address);
+    }
+  }
+
   #forget(session: Session, address: string): void {
-    session.end();
     this.#sessions.delete(session);
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);

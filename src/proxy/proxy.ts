@@ -5,7 +5,7 @@ import { TickEncoder } from '../shm/tick-encoder.ts';
 import { isLoopback, isOriginAllowed } from './addresses.ts';
 import type { Answer } from './answers.ts';
 import { Audiences } from './audiences.ts';
-import { type Authenticator, authenticator } from './auth.ts';
+import { type Authenticator, type Identity, authenticator } from './auth.ts';
 import { Brokers } from './brokers.ts';
 import { Clients } from './clients.ts';
 import { Counters } from './counters.ts';
@@ -32,7 +32,7 @@ const READER_NAME = 'proxy';
 
 /** What a request may not do, in the form of an HTTP answer. */
 export interface Rejection {
-  statusCode: 401 | 403;
+  statusCode: 401 | 403 | 503;
   code: 'AUTHENTICATION_ERROR' | 'ORIGIN_NOT_ALLOWED' | 'NOT_LOCAL';
   message: string;
 }
@@ -144,7 +144,14 @@ export class Proxy {
   async httpRejectionOf(request: FastifyRequest): Promise<Rejection | undefined> {
     if (this.#authenticator.open) return this.rejectionOf(request);
     const key = keyOf(request);
-    const identity = key === undefined ? undefined : await this.#authenticator.verify(key);
+    let identity: Identity | undefined;
+    try {
+      identity = key === undefined ? undefined : await this.#authenticator.verify(key);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'a key could not be checked');
+      const message = 'The API key could not be checked; try again';
+      return { statusCode: 503, code: 'AUTHENTICATION_ERROR', message };
+    }
     if (identity !== undefined) return undefined;
     this.#counters.refuse('authentication');
     return {
@@ -193,7 +200,13 @@ export class Proxy {
 
   /** Calls back whenever what all clients together want changes. */
   onInterest(listener: InterestListener): void {
-    this.#subscriptions.onInterest(listener);
+    this.#subscriptions.onInterest((interest) => {
+      try {
+        listener(interest);
+      } catch (error) {
+        this.#log.error({ err: error }, 'a listener of what clients want has failed');
+      }
+    });
   }
 
   /** What all clients together want now. */

@@ -89,8 +89,15 @@ export class Recipient {
     }
   }
 
+  // Nobody above this callback would catch what is thrown in it.
   #awaitFlush(): void {
-    this.connection.whenFlushed(() => this.#catchUp());
+    this.connection.whenFlushed(() => {
+      try {
+        this.#catchUp();
+      } catch {
+        this.connection.terminate();
+      }
+    });
   }
 
   #catchUp(): void {

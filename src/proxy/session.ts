@@ -48,6 +48,8 @@ export class Session {
   readonly #log: FastifyBaseLogger;
   readonly #rate: MessageRate;
   #authDeadline: NodeJS.Timeout | undefined;
+  /** Whether the deadline is that of a refused key: more refused keys do not move it. */
+  #hasSecondChance = false;
   readonly #name: ClientName;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
@@ -250,7 +252,8 @@ export class Session {
   #refuseKey(message: string): void {
     this.#services.counters.refuse('authentication');
     this.connection.send(answers.authenticationFailed(message));
-    if (this.#identity !== undefined || this.#ended) return;
+    if (this.#identity !== undefined || this.#ended || this.#hasSecondChance) return;
+    this.#hasSecondChance = true;
     // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
     clearTimeout(this.#authDeadline);
     this.#authDeadline = setTimeout(() => this.#missDeadline(message), SECOND_CHANCE_MS).unref();
