@@ -1,9 +1,9 @@
 import { NativePublisher, NativeRing } from './native-binding.ts';
-import { OpenAlgoShmError } from '../errors.ts';
+import { hasCode, OpenAlgoShmError } from '../errors.ts';
 import type { MarketData, Tick } from '../message.ts';
 import { native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
-import { ringStats, type RingInfo } from './ring-buffer.ts';
+import { LockFreeRingBuffer, removeCompanions, ringStats, type RingInfo } from './ring-buffer.ts';
 import { TickWriter } from './tick-writer.ts';
 
 /** Options of a publisher. */
@@ -153,20 +153,23 @@ export class SharedMemoryPublisher {
     lane.ring.close();
   }
 
-  /** Stops, and removes the ring's name; who has it mapped keeps it. True if there was one. */
+  /**
+   * Stops, and removes the ring's name; who has it mapped keeps it. The small rings beside it go too, unless
+   * somebody living holds them. True if there was one.
+   */
   cleanup(): boolean {
     this.stop();
-    return native(() => {
-      try {
-        const ring = NativeRing.open(nativeOptions(this.#options).name);
-        const removed = ring.unlink();
-        ring.close();
-        return removed;
-      } catch (error) {
-        if (error instanceof Error && (error as { code?: unknown }).code === 'ERR_SHM_NOT_FOUND') return false;
-        throw error;
-      }
-    });
+    const { name } = nativeOptions(this.#options);
+    try {
+      const ring = LockFreeRingBuffer.open(name);
+      const removed = ring.unlink();
+      ring.close();
+      return removed;
+    } catch (error) {
+      if (!hasCode(error, 'ERR_SHM_NOT_FOUND')) throw error;
+      removeCompanions(name);
+      return false;
+    }
   }
 
   [Symbol.dispose](): void {

@@ -116,9 +116,14 @@ export class LockFreeRingBuffer {
     return native(() => removeIfUnused(name));
   }
 
-  /** Removes a name, whoever uses the segment; they keep their memory. True if there was one. */
+  /**
+   * Removes a name, whoever uses the segment; they keep their memory. The small rings beside it go too, unless
+   * somebody living holds them. True if there was one.
+   */
   static unlink(name: string): boolean {
-    return native(() => unlinkRing(name));
+    const removed = native(() => unlinkRing(name));
+    removeCompanions(name);
+    return removed;
   }
 
   get name(): string {
@@ -140,9 +145,15 @@ export class LockFreeRingBuffer {
     return native(() => this.#ring.isCurrent());
   }
 
-  /** Removes the name if it still leads to this segment; who has it mapped keeps it. */
+  /**
+   * Removes the name if it still leads to this segment; who has it mapped keeps it. The small rings beside it go
+   * too, unless somebody living holds them.
+   */
   unlink(): boolean {
-    return native(() => this.#ring.unlink());
+    const { name } = this;
+    const removed = native(() => this.#ring.unlink());
+    if (removed) removeCompanions(name);
+    return removed;
   }
 
   /** Unmaps the segment. Idempotent; everything after it throws `ERR_CLOSED`. */
@@ -154,4 +165,9 @@ export class LockFreeRingBuffer {
 /** The native form as the public one. */
 export function ringStats({ info, lanes, consumers, ...rest }: NativeRingStats): RingStats {
   return { ...(info as RingInfo), ...rest, publishers: lanes, subscribers: consumers };
+}
+
+/** Removes the rings of interest and events beside a ring of ticks, unless somebody living holds them. */
+export function removeCompanions(name: string): void {
+  for (const kind of ['interest', 'events']) native(() => removeIfUnused(`${name}.${kind}`));
 }
