@@ -69,6 +69,19 @@ test('who has no other key than the refused one is closed with 4401, and need no
   expect(await client.closed).toEqual({ code: 4401, reason: 'Invalid API key' });
 });
 
+test('more refused keys do not put off the end of the connection', async () => {
+  await start({ keys: ['good'] });
+  const client = await (running as RunningProxy).client();
+  let ended = false;
+  void client.closed.then(() => (ended = true));
+  await until('it was closed, however many keys it tried', async () => {
+    if (!ended) client.send({ action: 'authenticate', api_key: 'bad' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return ended;
+  });
+  expect(await client.closed).toEqual({ code: 4401, reason: 'Invalid API key' });
+});
+
 test('who does not authenticate in time is closed with 4401', async () => {
   const { proxy } = await start({ keys: ['secret'] }, { authTimeout: 50 });
   const client = await (running as RunningProxy).client();
@@ -260,6 +273,14 @@ describe('figures and prices over HTTP', () => {
     expect(await (running as RunningProxy).get(path)).toMatchObject(rejection);
     expect(await (running as RunningProxy).get(path, { 'x-api-key': 'wrong' })).toMatchObject(rejection);
     expect((await (running as RunningProxy).get(path, { 'x-api-key': 'secret' })).status).not.toBe(401);
+  });
+
+  test('say so when the key cannot be checked now', async () => {
+    await start(() => {
+      throw new Error('no database');
+    });
+    const answer = await (running as RunningProxy).get('/stats', { 'x-api-key': 'any' });
+    expect(answer).toMatchObject({ status: 503, body: { status: 'error', code: 'AUTHENTICATION_ERROR' } });
   });
 
   test('/health needs none', async () => {
