@@ -1,4 +1,4 @@
-import { type Interests, intervalOf, modesMaskOf } from './interests.ts';
+import { type Interests, intervalOf, variantsOf } from './interests.ts';
 import { Pacing } from './pacing.ts';
 import type { Recipient } from './recipient.ts';
 
@@ -32,10 +32,10 @@ export class Audience {
     this.#describe();
   }
 
-  /** The modes wanted of a topic, by name and by the wildcards that match it. */
-  modesMask(topic: number, wildcards: readonly number[]): number {
-    let mask = modesMaskOf(this.interests.get(topic) ?? 0);
-    for (const key of wildcards) mask |= modesMaskOf(this.interests.get(key) ?? 0);
+  /** The variants wanted of a topic, by name and by the wildcards that match it. */
+  variants(topic: number, wildcards: readonly number[]): number {
+    let mask = variantsOf(this.interests.get(topic) ?? 0);
+    for (const key of wildcards) mask |= variantsOf(this.interests.get(key) ?? 0);
     return mask;
   }
 

@@ -1,8 +1,10 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { Packr } from 'msgpackr';
 import { WebSocket } from 'ws';
 import type { Answer } from './answers.ts';
+import { type Format, MESSAGE_PACK_PROTOCOL } from './variants.ts';
 
 /** Close codes that clients see. */
 export const CLOSE = {
@@ -19,16 +21,21 @@ export type CloseCode = (typeof CLOSE)[keyof typeof CLOSE];
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** Plain MessagePack, without the library's own extensions. */
+const packr = new Packr({ useRecords: false });
+
 /** A client's WebSocket together with the socket below it. */
 export class Connection {
   readonly webSocket: WebSocket;
   /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
   readonly socket: Duplex | undefined;
+  readonly format: Format;
   /** The same, if what is written to it goes to the network as it is. */
   readonly #plain: Socket | undefined;
 
   constructor(webSocket: WebSocket, socket: Duplex | undefined) {
     this.webSocket = webSocket;
+    this.format = webSocket.protocol === MESSAGE_PACK_PROTOCOL ? 'msgpack' : 'json';
     // With an extension a frame's bytes are not what was given, so only the WebSocket may make them.
     this.socket = webSocket.extensions === '' ? socket : undefined;
     this.#plain = this.socket instanceof Socket && !(this.socket instanceof TLSSocket) ? this.socket : undefined;
@@ -65,7 +72,9 @@ export class Connection {
 
   /** Sends an answer or a notice. */
   send(answer: Answer): void {
-    if (this.isOpen) this.webSocket.send(JSON.stringify(answer));
+    if (!this.isOpen) return;
+    if (this.format === 'json') this.webSocket.send(JSON.stringify(answer));
+    else this.webSocket.send(packr.pack(answer));
   }
 
   /** Calls back once everything handed over so far has been taken by the operating system, or the socket has failed. */
@@ -75,14 +84,18 @@ export class Connection {
   }
 
   /**
-   * A number that changes whenever the peer takes bytes, or undefined while there is nothing to take.
-   * One large write is one entry in the stream's queue until all of it is gone, so the handle is asked.
+   * How far the peer has got with what it was given: changes whenever it takes bytes. Undefined while there
+   * is nothing to take. One large write is one entry in the stream's queue until all of it is gone, so the
+   * handle is asked too.
    */
-  get untaken(): number | undefined {
+  get progress(): string | undefined {
     const backlog = this.backlog;
     if (backlog === 0) return undefined;
-    const handle = (this.socket as { _handle?: { writeQueueSize?: number } } | undefined)?._handle;
-    return handle?.writeQueueSize || backlog;
+    const socket = this.socket as
+      | (Duplex & { bytesWritten?: number; _handle?: { writeQueueSize?: number } })
+      | undefined;
+    if (socket?.bytesWritten === undefined) return String(backlog);
+    return `${socket.bytesWritten - socket.writableLength}:${socket._handle?.writeQueueSize ?? 0}`;
   }
 
   /** Starts the closing handshake after what is queued. */

@@ -2,8 +2,8 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Audience } from './audience.ts';
 import type { Audiences } from './audiences.ts';
 import type { Counters } from './counters.ts';
-import { Frames, type KeyedFrame, frameKey, modeOfKey, topicOfKey } from './frames.ts';
-import { EVERYTHING, type WildcardKeys, intervalOf, modesMaskOf } from './interests.ts';
+import { Frames, type KeyedFrame, frameKey, topicOfKey, variantOfKey } from './frames.ts';
+import { EVERYTHING, type WildcardKeys, intervalOf, variantsOf } from './interests.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import type { Recipient } from './recipient.ts';
 import { ENTRY_INTS, type TickSource } from './tick-source.ts';
@@ -23,6 +23,9 @@ export class FanOut {
   readonly #writer: Writer;
   readonly #log: FastifyBaseLogger;
   readonly #batches = new Map<Audience, Frames>();
+  /** The wildcards that match each topic, as long as there are no others. */
+  readonly #matching: (readonly number[])[] = [];
+  #wildcardCount = 0;
   #entries: Int32Array;
   #now = 0;
   #running = false;
@@ -62,7 +65,7 @@ export class FanOut {
     const audience = recipient.audience;
     if (audience === undefined) return false;
     const topic = topicOfKey(key);
-    return ((audience.modesMask(topic, this.#wildcardsOf(topic)) >> modeOfKey(key)) & 1) === 1;
+    return ((audience.variants(topic, this.#wildcardsOf(topic)) >> variantOfKey(key)) & 1) === 1;
   }
 
   // Batches grow while JavaScript is busy: each round takes all that has gathered, then lets the sockets have their turn.
@@ -95,7 +98,8 @@ export class FanOut {
     while (first < count) {
       const topic = entries[first * ENTRY_INTS] as number;
       let end = first + 1;
-      while (end < count && entries[end * ENTRY_INTS] === topic && this.#mode(end) < this.#mode(end - 1)) end += 1;
+      while (end < count && entries[end * ENTRY_INTS] === topic && this.#variant(end) < this.#variant(end - 1))
+        end += 1;
       this.#route(topic, first, end);
       first = end;
     }
@@ -105,13 +109,13 @@ export class FanOut {
     const named = this.#audiences.of(topic);
     if (named !== undefined) {
       for (const [audience, value] of named) {
-        if (!audience.wild) this.#offer(audience, topic, modesMaskOf(value), intervalOf(value), first, end);
+        if (!audience.wild) this.#offer(audience, topic, variantsOf(value), intervalOf(value), first, end);
       }
     }
     if (this.#audiences.wild.size === 0) return;
     const wildcards = this.#wildcardsOf(topic);
     for (const audience of this.#audiences.wild) {
-      const mask = audience.modesMask(topic, wildcards);
+      const mask = audience.variants(topic, wildcards);
       if (mask !== 0) this.#offer(audience, topic, mask, audience.interval(topic, wildcards), first, end);
     }
   }
@@ -119,9 +123,9 @@ export class FanOut {
   // A client gets a tick once, in the highest of its modes.
   #offer(audience: Audience, topic: number, mask: number, intervalMs: number, first: number, end: number): void {
     for (let entry = first; entry < end; entry++) {
-      const mode = this.#mode(entry);
-      if (((mask >> mode) & 1) === 0) continue;
-      const key = frameKey(topic, mode);
+      const variant = this.#variant(entry);
+      if (((mask >> variant) & 1) === 0) continue;
+      const key = frameKey(topic, variant);
       const offset = this.#entries[entry * ENTRY_INTS + 2] as number;
       const length = this.#entries[entry * ENTRY_INTS + 3] as number;
       const pacing = intervalMs > 0 ? audience.pacing : undefined;
@@ -159,11 +163,19 @@ export class FanOut {
     if (due >= this.#timerDue) return;
     clearTimeout(this.#timer);
     this.#timerDue = due;
-    this.#timer = setTimeout(() => this.#sendHeld(), Math.max(0, Math.ceil(due - performance.now())));
+    this.#timer = setTimeout(() => this.#wakeUp(), Math.max(0, Math.ceil(due - performance.now())));
+  }
+
+  #wakeUp(): void {
+    this.#timerDue = Infinity;
+    try {
+      this.#sendHeld();
+    } catch (error) {
+      this.#log.error({ err: error }, 'ticks that were held back could not be delivered');
+    }
   }
 
   #sendHeld(): void {
-    this.#timerDue = Infinity;
     const now = performance.now();
     let next = Infinity;
     for (const audience of this.#audiences.paced) {
@@ -176,16 +188,23 @@ export class FanOut {
 
   #stillWanted(audience: Audience, [key]: KeyedFrame): boolean {
     const topic = topicOfKey(key);
-    return ((audience.modesMask(topic, this.#wildcardsOf(topic)) >> modeOfKey(key)) & 1) === 1;
+    return ((audience.variants(topic, this.#wildcardsOf(topic)) >> variantOfKey(key)) & 1) === 1;
   }
 
   #wildcardsOf(topic: number): readonly number[] {
-    const exchange = this.#source.topicName(topic)?.exchange;
-    const key = exchange === undefined ? undefined : this.#wildcards.find(exchange);
-    return key === undefined ? [EVERYTHING] : [EVERYTHING, key];
+    if (this.#wildcardCount !== this.#wildcards.size) {
+      this.#wildcardCount = this.#wildcards.size;
+      this.#matching.length = 0;
+    }
+    const known = this.#matching[topic];
+    if (known !== undefined) return known;
+    const key = this.#wildcards.find(this.#source.topicName(topic)?.exchange ?? '');
+    const matching = key === undefined ? [EVERYTHING] : [EVERYTHING, key];
+    this.#matching[topic] = matching;
+    return matching;
   }
 
-  #mode(entry: number): number {
+  #variant(entry: number): number {
     return this.#entries[entry * ENTRY_INTS + 1] as number;
   }
 

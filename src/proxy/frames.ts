@@ -1,3 +1,6 @@
+/** First byte of a whole binary message. */
+const BINARY_FRAME = 0x82;
+
 /** A frame kept for later, as a string of latin1, with what it is the newest of. */
 export type KeyedFrame = readonly [key: number, frame: string];
 
@@ -6,7 +9,7 @@ export type KeyedFrame = readonly [key: number, frame: string];
  * one another. The bytes are joined at most once, however many clients get them.
  */
 export class Frames {
-  /** For each frame what it is the newest of: topic and mode in one number. */
+  /** For each frame what it is the newest of: topic and variant in one number. */
   readonly keys: number[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
@@ -99,29 +102,35 @@ export class Frames {
 }
 
 /** What a kept frame is the newest of. */
-export function frameKey(topic: number, mode: number): number {
-  return topic * 4 + mode;
+export function frameKey(topic: number, variant: number): number {
+  return topic * 8 + variant;
 }
 
 /** The topic of a frame's key. */
 export function topicOfKey(key: number): number {
-  return Math.floor(key / 4);
+  return Math.floor(key / 8);
 }
 
-/** The mode of a frame's key. */
-export function modeOfKey(key: number): number {
-  return key % 4;
+/** The variant of a frame's key. */
+export function variantOfKey(key: number): number {
+  return key % 8;
+}
+
+/** What a frame carries. */
+export interface Payload {
+  bytes: Buffer;
+  binary: boolean;
 }
 
 /** The payload of each frame of a buffer that holds complete, unmasked frames. */
-export function* payloads(frames: Buffer): Generator<Buffer> {
+export function* payloads(frames: Buffer): Generator<Payload> {
   let at = 0;
   while (at < frames.length) {
     const short = (frames[at + 1] as number) & 0x7f;
     const header = short < 126 ? 2 : short === 126 ? 4 : 10;
     const length =
       short < 126 ? short : short === 126 ? frames.readUInt16BE(at + 2) : Number(frames.readBigUInt64BE(at + 2));
-    yield frames.subarray(at + header, at + header + length);
+    yield { bytes: frames.subarray(at + header, at + header + length), binary: frames[at] === BINARY_FRAME };
     at += header + length;
   }
 }

@@ -2,7 +2,7 @@ import { OpenAlgoShmError } from '../errors.ts';
 import { WILDCARD } from './requests.ts';
 
 /**
- * A set of subscriptions in one number each: the modes' mask in the low four bits, the interval in ms
+ * A set of subscriptions in one number each: the variants' mask in the low eight bits, the interval in ms
  * above. The key is a topic's number, or a wildcard's, which is negative.
  */
 export type Interests = ReadonlyMap<number, number>;
@@ -10,27 +10,33 @@ export type Interests = ReadonlyMap<number, number>;
 /** Most exchanges with a wildcard; there are about 14 in the world of OpenAlgo. */
 const MAX_WILDCARDS = 1024;
 
-const MODE_BITS = 4;
-const MODE_MASK = (1 << MODE_BITS) - 1;
+const VARIANT_BITS = 8;
+const VARIANT_MASK = (1 << VARIANT_BITS) - 1;
 
-/** Several modes of one key at one pace. */
-export function interest(modesMask: number, intervalMs: number): number {
-  return modesMask === 0 ? 0 : (intervalMs << MODE_BITS) | modesMask;
+/** Several variants of one key at one pace. */
+export function interest(variants: number, intervalMs: number): number {
+  return variants === 0 ? 0 : (intervalMs << VARIANT_BITS) | variants;
 }
 
-export function modesMaskOf(value: number): number {
-  return value & MODE_MASK;
+/** The mask of the variants. */
+export function variantsOf(value: number): number {
+  return value & VARIANT_MASK;
 }
 
 /** Shortest time between two ticks of the topic, ms; 0 for every tick. */
 export function intervalOf(value: number): number {
-  return value >>> MODE_BITS;
+  return value >>> VARIANT_BITS;
 }
 
 /** Numbers of exchanges' wildcards: negative, so that they never meet a topic's. */
 export class WildcardKeys {
   readonly #keys = new Map<string, number>([[WILDCARD, -1]]);
   readonly #exchanges: string[] = [WILDCARD];
+
+  /** Number of wildcards, the one for everything included. */
+  get size(): number {
+    return this.#exchanges.length;
+  }
 
   /**
    * The key of all symbols of an exchange, or of everything for `*`.

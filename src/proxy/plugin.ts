@@ -4,6 +4,7 @@ import fp from 'fastify-plugin';
 import { type ProxyOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
 import { routes } from './routes.ts';
+import { MESSAGE_PACK_PROTOCOL } from './variants.ts';
 
 export type { AuthOption, Identity, KeyVerdict } from './auth.ts';
 export type { KeyEntry } from './static-keys.ts';
@@ -50,7 +51,7 @@ async function acceptWebSockets(fastify: FastifyInstance, proxy: Proxy): Promise
   if (fastify.hasDecorator('websocketServer')) return;
   const { limits, perMessageDeflate } = proxy.settings;
   await fastify.register(websocket, {
-    options: { maxPayload: Math.max(limits.messageBytes, limits.bulkMessageBytes), perMessageDeflate },
+    options: { maxPayload: Math.max(limits.messageBytes, limits.bulkMessageBytes), perMessageDeflate, handleProtocols },
     // A broken frame is the client's affair: ws has answered it with the right close code already.
     errorHandler: (error) => proxy.noteBrokenFrame(error),
   });
@@ -67,3 +68,8 @@ async function acceptWebSockets(fastify: FastifyInstance, proxy: Proxy): Promise
 export const openalgoShm = fp(plugin, { fastify: '5.x', name: 'openalgo-shm' });
 
 export default openalgoShm;
+
+// OpenAlgo's clients offer no subprotocol; one that is not known here is not agreed to.
+function handleProtocols(offered: Set<string>): string | false {
+  return offered.has(MESSAGE_PACK_PROTOCOL) ? MESSAGE_PACK_PROTOCOL : false;
+}

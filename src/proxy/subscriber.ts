@@ -1,13 +1,13 @@
-import type { Mode } from '../message.ts';
 import { type LeaveLine, type SubscriptionLine, failedLine, leftLine, subscribedLine } from './answers.ts';
 import type { Counters } from './counters.ts';
 import { Frames, frameKey } from './frames.ts';
-import { interest, intervalOf, modesMaskOf } from './interests.ts';
-import { modeBit, modesOf } from './modes.ts';
+import { interest, intervalOf, variantsOf } from './interests.ts';
+import { modesOf } from './modes.ts';
 import type { Recipient } from './recipient.ts';
 import { type RequestedInstrument, type SubscribeRequest, type UnsubscribeRequest, WILDCARD } from './requests.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { TickSource } from './tick-source.ts';
+import { modesOfVariants, variantOf, variantsOfModes } from './variants.ts';
 
 /** Most topics whose last ticks a wildcard's subscriber gets at once. */
 const MAX_WILDCARD_SNAPSHOTS = 10_000;
@@ -43,7 +43,8 @@ export class Subscriber {
   ): { lines: SubscriptionLine[]; snapshots: Frames | undefined } {
     const lines: SubscriptionLine[] = [];
     const changes = new Map<number, number>();
-    const wanted: [key: number, mode: Mode, instrument: RequestedInstrument][] = [];
+    const wanted: [key: number, variant: number, instrument: RequestedInstrument][] = [];
+    const { format } = recipient.connection;
     let room = this.#options.maxSubscriptions - recipient.subscriptionCount;
     for (const instrument of request.instruments) {
       const key = this.#keyOf(instrument);
@@ -52,17 +53,18 @@ export class Subscriber {
           lines.push(failedLine(instrument, key, broker));
           continue;
         }
-        const mask = modesMaskOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
-        const isNew = (mask & modeBit(mode)) === 0;
+        const variant = variantOf(mode, format);
+        const variants = variantsOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
+        const isNew = ((variants >> variant) & 1) === 0;
         if (isNew && room === 0) {
           this.#counters.refuse('too_many_subscriptions');
           lines.push(failedLine(instrument, this.#capacityReached(), broker));
           continue;
         }
         if (isNew) room -= 1;
-        changes.set(key, interest(mask | modeBit(mode), request.intervalMs));
+        changes.set(key, interest(variants | (1 << variant), request.intervalMs));
         lines.push(subscribedLine(instrument, mode, depth, broker));
-        wanted.push([key, mode, instrument]);
+        wanted.push([key, variant, instrument]);
       }
     }
     this.#subscriptions.apply(recipient, changes, depth);
@@ -79,6 +81,7 @@ export class Subscriber {
     const successful: LeaveLine[] = [];
     const failures: LeaveLine[] = [];
     const changes = new Map<number, number>();
+    const { format } = recipient.connection;
     for (const leave of request.leaves) {
       const key = this.#keyOf(leave);
       if (typeof key === 'string') {
@@ -86,7 +89,7 @@ export class Subscriber {
         continue;
       }
       const value = changes.get(key) ?? recipient.interests.get(key) ?? 0;
-      changes.set(key, interest(modesMaskOf(value) & ~leave.modesMask, intervalOf(value)));
+      changes.set(key, interest(variantsOf(value) & ~variantsOfModes(leave.modesMask, format), intervalOf(value)));
       successful.push(leftLine(leave, broker));
     }
     this.#subscriptions.apply(recipient, changes);
@@ -102,7 +105,7 @@ export class Subscriber {
     const lines: LeaveLine[] = [];
     for (const [key, value] of recipient.interests) {
       const name = this.#subscriptions.nameOf(key);
-      for (const _mode of modesOf(modesMaskOf(value))) lines.push(leftLine(name, broker));
+      for (const _mode of modesOf(modesOfVariants(variantsOf(value)))) lines.push(leftLine(name, broker));
     }
     this.#subscriptions.release(recipient);
     return lines;
@@ -117,14 +120,14 @@ export class Subscriber {
     }
   }
 
-  #snapshots(wanted: readonly [number, Mode, RequestedInstrument][]): Frames | undefined {
+  #snapshots(wanted: readonly [number, number, RequestedInstrument][]): Frames | undefined {
     const keys: number[] = [];
     const buffers: Buffer[] = [];
-    for (const [key, mode, instrument] of wanted) {
+    for (const [key, variant, instrument] of wanted) {
       for (const topic of this.#topicsOf(key, instrument)) {
-        const frame = this.#source.snapshot(topic, mode);
+        const frame = this.#source.snapshot(topic, variant);
         if (frame === null) continue;
-        keys.push(frameKey(topic, mode));
+        keys.push(frameKey(topic, variant));
         buffers.push(frame);
       }
     }

@@ -1,10 +1,9 @@
-import type { Mode } from '../message.ts';
 import type { Audiences } from './audiences.ts';
-import { type Interests, type WildcardKeys, modesMaskOf } from './interests.ts';
-import { ALL_MODES, modeBit, modesOf } from './modes.ts';
+import { type Interests, type WildcardKeys, variantsOf } from './interests.ts';
 import type { Recipient } from './recipient.ts';
 import { WILDCARD } from './requests.ts';
 import type { TickSource, TopicName } from './tick-source.ts';
+import { modesOfVariants } from './variants.ts';
 
 /** What all clients together want of an instrument, or of an exchange with the symbol `*`. */
 export interface Interest extends TopicName {
@@ -18,8 +17,8 @@ export interface Interest extends TopicName {
 export type InterestListener = (interest: Interest) => void;
 
 interface Wish {
-  /** Clients per mode; index 0 is unused. */
-  clients: [number, number, number, number];
+  /** Clients per variant. */
+  clients: number[];
   depth: number;
 }
 
@@ -56,7 +55,7 @@ export class Subscriptions {
   /** All that is wanted now. */
   *interests(): Generator<Interest> {
     for (const [key, wish] of this.#wishes) {
-      yield { ...this.nameOf(key), modes: maskOf(wish), depth: wish.depth };
+      yield { ...this.nameOf(key), modes: modesOfVariants(maskOf(wish)), depth: wish.depth };
     }
   }
 
@@ -82,25 +81,29 @@ export class Subscriptions {
    */
   apply(recipient: Recipient, changes: Interests, depth = 0): void {
     const before = recipient.interests;
+    const changed: Interest[] = [];
     for (const [key, value] of changes) {
-      this.#recount(recipient, key, modesMaskOf(before.get(key) ?? 0), modesMaskOf(value), depth);
+      this.#recount(recipient, key, variantsOf(before.get(key) ?? 0), variantsOf(value), depth, changed);
     }
     this.#audiences.change(recipient, changes);
+    this.#tellListeners(changed);
   }
 
   /** Ends all that a client wants, and nothing of what others do. */
   release(recipient: Recipient): void {
-    for (const [key, value] of recipient.interests) this.#recount(recipient, key, modesMaskOf(value), 0, 0);
+    const changed: Interest[] = [];
+    for (const [key, value] of recipient.interests) this.#recount(recipient, key, variantsOf(value), 0, 0, changed);
     this.#audiences.remove(recipient);
+    this.#tellListeners(changed);
   }
 
-  #recount(recipient: Recipient, key: number, before: number, after: number, depth: number): void {
-    const wish = this.#wishes.get(key) ?? { clients: [0, 0, 0, 0], depth: 0 };
+  #recount(recipient: Recipient, key: number, before: number, after: number, depth: number, changed: Interest[]): void {
+    const wish = this.#wishes.get(key) ?? { clients: [], depth: 0 };
     const maskBefore = maskOf(wish);
     const depthBefore = wish.depth;
-    for (const mode of modesOf(before ^ after)) {
-      const step = (after & modeBit(mode)) === 0 ? -1 : 1;
-      wish.clients[mode] += step;
+    for (const variant of bitsOf(before ^ after)) {
+      const step = ((after >> variant) & 1) === 0 ? -1 : 1;
+      wish.clients[variant] = (wish.clients[variant] ?? 0) + step;
       recipient.subscriptionCount += step;
       this.#count += step;
     }
@@ -109,7 +112,10 @@ export class Subscriptions {
     if (mask === 0) this.#wishes.delete(key);
     else this.#wishes.set(key, wish);
     if (mask !== maskBefore) this.#tellSource(key, mask);
-    if (mask !== maskBefore || wish.depth !== depthBefore) this.#tellListeners(key, mask, wish.depth);
+    const isNews = mask !== maskBefore || (mask !== 0 && wish.depth !== depthBefore);
+    if (isNews && this.#listeners.length > 0) {
+      changed.push({ ...this.nameOf(key), modes: modesOfVariants(mask), depth: wish.depth });
+    }
   }
 
   #tellSource(key: number, mask: number): void {
@@ -117,13 +123,19 @@ export class Subscriptions {
     else this.#source.want(key, mask);
   }
 
-  #tellListeners(key: number, modes: number, depth: number): void {
-    if (this.#listeners.length === 0) return;
-    const interest = { ...this.nameOf(key), modes, depth };
-    for (const listener of this.#listeners) listener(interest);
+  #tellListeners(changed: readonly Interest[]): void {
+    for (const interest of changed) {
+      for (const listener of this.#listeners) listener(interest);
+    }
   }
 }
 
 function maskOf(wish: Wish): number {
-  return ALL_MODES.reduce<number>((mask, mode: Mode) => (wish.clients[mode] > 0 ? mask | modeBit(mode) : mask), 0);
+  return wish.clients.reduce((mask, clients, variant) => (clients > 0 ? mask | (1 << variant) : mask), 0);
+}
+
+function bitsOf(mask: number): number[] {
+  const bits: number[] = [];
+  for (let bit = 0; mask >> bit !== 0; bit++) if (((mask >> bit) & 1) === 1) bits.push(bit);
+  return bits;
 }

@@ -40,7 +40,7 @@ export function lastMessage(source: TickSource, topic: number, mode?: Mode): Sna
     const frame = source.snapshot(topic, candidate);
     if (frame === null) continue;
     const [payload] = payloads(frame);
-    return payload && (JSON.parse(payload.toString('utf8')) as SnapshotMessage);
+    return payload && (JSON.parse(payload.bytes.toString('utf8')) as SnapshotMessage);
   }
   return undefined;
 }

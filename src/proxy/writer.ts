@@ -27,7 +27,7 @@ export const streamWriter: Writer = {
 /** Each frame's payload goes through the WebSocket, which compresses it or queues it behind what it has. */
 export const messageWriter: Writer = {
   write(connection, frames) {
-    for (const payload of payloads(frames.join())) connection.webSocket.send(payload, { binary: false });
+    for (const { bytes, binary } of payloads(frames.join())) connection.webSocket.send(bytes, { binary });
     return true;
   },
 };
