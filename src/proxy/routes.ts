@@ -2,8 +2,9 @@ import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { dashboard } from './dashboard.ts';
+import { describe } from './descriptions.ts';
+import { OwnFigures } from './figures.ts';
 import { figuresGuard, webSocketGuard } from './guards.ts';
-import { Metrics } from './metrics.ts';
 import { readMode } from './modes.ts';
 import type { Proxy } from './proxy.ts';
 import {
@@ -15,6 +16,7 @@ import {
   TopicsQuery,
   TopicsSchema,
 } from './schemas.ts';
+import { SharedFigures } from './workers/shared-figures.ts';
 
 /** Options of the routes. */
 export interface RoutesOptions {
@@ -32,10 +34,13 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
   // Where every path takes a WebSocket, those with an HTTP route do too.
   const alsoWebSocket = anyPath ? { wsHandler } : {};
 
+  const { worker } = proxy.settings;
+  const figures = worker === undefined ? new OwnFigures(proxy) : new SharedFigures(proxy, worker);
   const guard = webSocketGuard(proxy);
   const guardFigures = figuresGuard(proxy);
   const notFound = (_request: FastifyRequest, reply: FastifyReply): void => void reply.callNotFound();
 
+  await describe(fastify, alsoWebSocket as object);
   if (options.dashboard) await fastify.register(dashboard, { page: { preValidation: guard, wsHandler } as object });
   for (const url of anyPath ? ['/*'] : options.dashboard ? ['/ws'] : ['/', '/ws']) {
     fastify.route({
@@ -56,17 +61,16 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
       response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema },
     },
     preValidation: guardFigures,
-    handler: () => proxy.stats(),
+    handler: () => figures.stats(),
     ...alsoWebSocket,
   });
 
-  const metrics = new Metrics(proxy);
   fastify.route({
     method: 'GET',
     url: '/metrics',
     schema: { summary: 'Figures for Prometheus', produces: ['text/plain'] } as object,
     preValidation: guardFigures,
-    handler: async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+    handler: async (_request, reply) => reply.type(Registry.PROMETHEUS_CONTENT_TYPE).send(await figures.metrics()),
     ...alsoWebSocket,
   });
 
@@ -78,8 +82,8 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
       response: { 200: HealthSchema, 503: HealthSchema },
     },
     preValidation: guard,
-    handler: (_request, reply) => {
-      const { status, reasons, lastTickAgeMs } = proxy.health();
+    handler: async (_request, reply) => {
+      const { status, reasons, lastTickAgeMs } = await figures.health();
       reply.code(status === 'ok' ? 200 : 503);
       return { status, reasons, last_tick_age_ms: lastTickAgeMs };
     },
