@@ -7,6 +7,7 @@
 import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compareVersions, glibcVersions } from './glibc-version.mjs';
 import { runOrExit } from './run.mjs';
 import { MACOS, TARGETS, addonName } from './targets.mjs';
 
@@ -59,7 +60,17 @@ async function build({ target, platform, glibc, rustflags }) {
   const path = join('npm', platform, addonName(platform));
   mkdirSync(join(root, 'npm', platform), { recursive: true });
   copyFileSync(join(targetDirectory, target, 'release', library), join(root, path));
+  if (target.includes('linux')) refuseNewerGlibc(path, glibc);
   return { path, bytes: statSync(join(root, path)).size };
+}
+
+function refuseNewerGlibc(path, oldest) {
+  const newer = glibcVersions(join(root, path)).filter(
+    (version) => oldest === undefined || compareVersions(version, oldest) > 0,
+  );
+  if (newer.length === 0) return;
+  console.error(`${path} asks for glibc ${newer.join(', ')}; expected ${oldest ?? 'none'}`);
+  process.exit(1);
 }
 
 async function check({ target }) {
