@@ -375,6 +375,12 @@ impl Consumer {
         self.registration.is_some()
     }
 
+    /// Loses its lock with its record as it is, as a process that is killed.
+    #[cfg(all(loom, test))]
+    pub(crate) fn die(mut self) {
+        self.registration = None;
+    }
+
     /// The ring it reads.
     pub const fn ring(&self) -> &LockFreeRingBuffer {
         &self.ring

@@ -112,7 +112,7 @@ pub(crate) struct ConsumerRecord {
     /// Wall clock, ns since 1970.
     pub started_ns: u64,
     /// The owner's generation while it attaches or is attached, else 0: a lossless producer looks at the
-    /// cursors only then, and takes a dead owner's generation away without ever touching its successor's.
+    /// cursors only then, and remembers the generations of the dead.
     pub gates: u64,
     pub name: [u64; NAME_BYTES / WORD],
     pub received: u64,

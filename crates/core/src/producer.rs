@@ -29,6 +29,9 @@ pub struct Producer {
     writable_until: u64,
     /// Lossless: when it was last asked whether the slowest consumer lives, ns.
     asked_ns: u64,
+    /// Lossless: generation of the consumer of each record that was found dead. Kept here: who dropped it
+    /// from the shared record could drop its successor.
+    dead: Box<[u64]>,
     rejected: u64,
     sampled: u64,
     sampled_ns: u64,
@@ -83,6 +86,7 @@ impl Producer {
             next: recover(ring, lane, tail),
             writable_until: 0,
             asked_ns: 0,
+            dead: vec![0; ring.layout.consumers].into(),
             rejected: counter(word_of!(LaneRecord, rejected)),
             // The average is this owner's own.
             sampled: 0,
@@ -237,15 +241,15 @@ impl Producer {
     }
 
     /// The smallest cursor of the consumers that gate. With `ask`, those that hold the producer back and
-    /// no longer hold their lock are dropped from the gate; asking costs a system call each.
-    fn slowest_cursor(&self, ask: bool) -> u64 {
+    /// no longer hold their lock are left out from then on; asking costs a system call each.
+    fn slowest_cursor(&mut self, ask: bool) -> u64 {
         let (ring, capacity) = (&self.ring, self.ring.layout.capacity as u64);
         let mut slowest = u64::MAX;
         for consumer in 0..ring.layout.consumers {
             let gates = &ring.region[ring.layout.consumer_word(consumer) + word_of!(ConsumerRecord, gates)];
             // Acquire, pairs with the Release in `Consumer::register`: the cursors are reset by then.
             let generation = gates.load(Ordering::Acquire);
-            if generation == 0 {
+            if generation == 0 || generation == self.dead[consumer] {
                 continue;
             }
             // Acquire, pairs with the Release store of the cursor: its copies are done before we overwrite.
@@ -255,10 +259,8 @@ impl Producer {
                 && self.next >= cursor.saturating_add(capacity)
                 && !ownership::is_owned(&ring.region, ring.heap_owner_word(place), place)
             {
-                // Relaxed: nothing is read through it. If it fails, the dead consumer's record has a new owner.
-                if gates.compare_exchange(generation, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                    continue;
-                }
+                self.dead[consumer] = generation;
+                continue;
             }
             slowest = slowest.min(cursor);
         }

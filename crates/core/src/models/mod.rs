@@ -14,12 +14,45 @@ use crate::extent::Extent;
 use crate::layout::{Kind, Policy};
 use crate::ring::{LockFreeRingBuffer, RingConfig};
 
-/// Explores every execution with at most this many preemptions.
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 50_000;
-    builder.check(model);
+/// Which of two racing threads loom runs first in its first execution.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    /// The first closure of [`race`].
+    Given,
+    /// The second.
+    Reversed,
+}
+
+/// Explores every execution with at most this many preemptions. Loom remembers one last access of every
+/// word, so a load that a thread makes before its store hides that store from another's earlier load.
+/// From the reversed order it finds those executions, too.
+fn explore(preemptions: usize, model: impl Fn(Order) + Sync + Send + Copy + 'static) {
+    for order in [Order::Given, Order::Reversed] {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.max_branches = 50_000;
+        builder.check(move || model(order));
+    }
+}
+
+/// Runs both at once; returns what they return.
+fn race<A: 'static, B: 'static>(
+    order: Order,
+    first: impl FnOnce() -> A + 'static,
+    second: impl FnOnce() -> B + 'static,
+) -> (A, B) {
+    match order {
+        Order::Given => {
+            let second = loom::thread::spawn(second);
+            let first = first();
+            (first, second.join().expect("it ended"))
+        }
+        Order::Reversed => {
+            let first = loom::thread::spawn(first);
+            let second = second();
+            (first.join().expect("it ended"), second)
+        }
+    }
 }
 
 /// One lane of two slots of 16 words, one consumer record.

@@ -1,16 +1,14 @@
-use loom::thread;
-
-use super::explore;
+use super::{explore, race};
 use crate::layout::NAME_BYTES;
 use crate::record::{self, WhoWords, name_words};
 use crate::region::Region;
 
 #[test]
 fn a_monitor_never_mixes_two_owners() {
-    explore(3, || {
+    explore(2, |order| {
         let region = Region::heap(32);
         let at = WhoWords::lane(0);
-        let owners = thread::spawn({
+        let own_twice = {
             let region = region.clone();
             move || {
                 for owner in ["a", "b"] {
@@ -18,12 +16,14 @@ fn a_monitor_never_mixes_two_owners() {
                     record::write(&region, at, &name);
                 }
             }
-        });
-        if let Some(who) = record::read(&region, at) {
-            let owner = if who.generation == 1 { "a" } else { "b" };
-            assert_eq!(who.name, owner.repeat(NAME_BYTES));
-            assert_eq!(who.pid, std::process::id());
-        }
-        owners.join().expect("the owners ended");
+        };
+        let watch = move || {
+            if let Some(who) = record::read(&region, at) {
+                let owner = if who.generation == 1 { "a" } else { "b" };
+                assert_eq!(who.name, owner.repeat(NAME_BYTES));
+                assert_eq!(who.pid, std::process::id());
+            }
+        };
+        race(order, own_twice, watch);
     });
 }

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use loom::thread;
-
-use super::explore;
+use super::{explore, race};
 use crate::region::Region;
 use crate::sync::Ordering;
 use crate::wait;
@@ -25,27 +23,26 @@ fn publish(region: &Region, messages: u64) {
 
 #[test]
 fn no_wake_up_is_lost_by_either_of_two_sleepers() {
-    explore(3, || {
+    explore(3, |order| {
         let region = Region::heap(2);
-        let sleepers = [(); 2].map(|()| {
-            let region = region.clone();
-            thread::spawn(move || sleep_until(&region, 1))
-        });
-        publish(&region, 1);
-        sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("it was woken"));
+        let [one, other] = [region.clone(), region.clone()];
+        let other = loom::thread::spawn(move || sleep_until(&other, 1));
+        race(order, move || publish(&region, 1), move || sleep_until(&one, 1));
+        other.join().expect("it was woken");
     });
 }
 
 #[test]
 fn who_sleeps_again_is_woken_again() {
-    explore(3, || {
+    explore(2, |order| {
         let region = Region::heap(2);
-        let sleepers = [1, 2].map(|messages| {
-            let region = region.clone();
-            thread::spawn(move || sleep_until(&region, messages))
-        });
-        publish(&region, 1);
-        publish(&region, 2);
-        sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("it was woken"));
+        let [one, other] = [region.clone(), region.clone()];
+        let other = loom::thread::spawn(move || sleep_until(&other, 2));
+        let publish_twice = move || {
+            publish(&region, 1);
+            publish(&region, 2);
+        };
+        race(order, publish_twice, move || sleep_until(&one, 1));
+        other.join().expect("it was woken");
     });
 }
