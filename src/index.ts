@@ -42,8 +42,14 @@ export {
 } from './feeds/broker-adapter.ts';
 export type { RawTick } from './feeds/dialect.ts';
 export type { Feed, FeedCounters, FeedOptions } from './feeds/feed.ts';
+export type { BackoffOptions } from './feeds/backoff.ts';
+export type { FeedLog } from './feeds/feed-log.ts';
+export type { EventCounters } from './feeds/live-events.ts';
+export type { LiveCounters } from './feeds/live-ticks.ts';
+export { OpenAlgoFeed, type OpenAlgoCounters, type OpenAlgoFeedOptions } from './feeds/openalgo.ts';
 export { ReplayFeed, type ReplayCounters, type ReplayFeedOptions } from './feeds/replay.ts';
 export { SimulatedFeed, type SimulatedFeedOptions } from './feeds/simulated.ts';
+export { ZmqFeed, type ZmqCounters, type ZmqFeedOptions } from './feeds/zmq.ts';
 export type { MalformedLine, RecordingOptions, RecordingProgress } from './feeds/recording.ts';
 export { WebSocketProxy, type ProxyAddress, type WebSocketProxyOptions } from './proxy/websocket-proxy.ts';
 export type {
@@ -58,5 +64,6 @@ export type {
   StatsReport,
 } from './proxy/plugin.ts';
 export type { Health, HealthReason } from './proxy/health.ts';
+export { EventPublisher, EventReader, MAX_EVENT_BYTES, type EventOptions, type RingEvent } from './shm/events.ts';
 export { InterestPublisher, InterestReader, type InterestOptions } from './shm/interest.ts';
 export type { InterestChange, InterestListener } from './shm/interest-union.ts';

@@ -34,6 +34,9 @@ SAMPLES = {
         ("NFO_NIFTY28APR2425000CE_QUOTE", {"ltp": 101.5, "ltt": 1748426445000, "volume": 75, "open": 100.0, "high": 103.0, "low": 99.0, "close": 100.5, "last_trade_quantity": 75, "average_price": 101.1, "total_buy_quantity": 10.0, "total_sell_quantity": 20.0, "symbol": "NIFTY28APR2425000CE", "exchange": "NFO", "mode": 2, "timestamp": 1748426445123}),
         ("NSE_SBIN_DEPTH", {"ltp": 625.5, "ltt": 1748426445000, "volume": 10, "open": 1, "high": 2, "low": 1, "close": 1, "last_quantity": 5, "oi": 7, "upper_circuit": 700.0, "lower_circuit": 500.0, "depth": BOOK, "symbol": "SBIN", "exchange": "NSE", "mode": 3, "timestamp": 1748426445123}),
     ],
+    "reliance": [
+        ("NSE_RELIANCE_LTP", {"symbol": "RELIANCE", "exchange": "NSE", "mode": "ltp", "ltp": 1402.5, "timestamp": 1748426445123}),
+    ],
     "dhan": [
         ("NSE_TCS_DEPTH", {"symbol": "TCS", "exchange": "NSE", "mode": 3, "timestamp": 1748426445123, "depth": BOOK_20, "depth_level": 20}),
     ],

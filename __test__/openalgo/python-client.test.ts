@@ -177,9 +177,6 @@ describe.skipIf(python === undefined)("OpenAlgo's own client for Python", () => 
     await client.connected();
     client.tell('subscribe');
     await receivesAll(client);
-    client.tell('reconnects');
-    await client.process.says('reconnects ');
-    if (client.process.output.includes('reconnects false')) return;
     const { port } = new URL(url);
     await proxy.signal('SIGKILL');
     await client.process.says('Disconnected from');
@@ -188,11 +185,10 @@ describe.skipIf(python === undefined)("OpenAlgo's own client for Python", () => 
     await receivesAll(client);
   });
 
-  test("receives its user's order updates", async () => {
+  test("receives its user's order updates", async ({ skip }) => {
     const client = await strategy();
     await client.connected();
-    client.tell('orders');
-    await client.process.says('subscribe_orders | Status: success');
+    if (!(await client.subscribeOrders())) skip('this version of the client knows no order updates');
     const events = new EventPublisher({ name: ring });
     const update = { user_id: 'alice', mode: 'live', orderid: '240', order_status: 'complete', symbol: 'SBIN' };
     events.publish({ type: 'order_update', owners: ['alice'], update });

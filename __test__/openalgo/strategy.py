@@ -5,6 +5,8 @@ Commands come as lines on stdin, what happens goes to stdout as lines.
 
 import json
 import sys
+import threading
+import time
 
 from openalgo import api
 
@@ -19,6 +21,20 @@ received = {"ltp": 0, "quote": 0, "depth": 0}
 
 def say(what: str, details: object = None) -> None:
     print(f"{what} {json.dumps(details)}", flush=True)
+
+
+def keep_connected(client: api, is_subscribed: threading.Event) -> None:
+    """What users of old clients do themselves."""
+    while True:
+        time.sleep(0.2)
+        if not client.connected and client.connect() and is_subscribed.is_set():
+            subscribe(client)
+
+
+def subscribe(client: api) -> None:
+    client.subscribe_ltp(INSTRUMENTS["ltp"], on_data_received=callback("ltp"))
+    client.subscribe_quote(INSTRUMENTS["quote"], on_data_received=callback("quote"))
+    client.subscribe_depth(INSTRUMENTS["depth"], on_data_received=callback("depth"))
 
 
 def callback(kind: str):
@@ -37,15 +53,19 @@ def main() -> None:
     if not connected:
         client.disconnect()
         return
+    is_subscribed = threading.Event()
+    if not hasattr(client, "auto_reconnect"):
+        threading.Thread(target=keep_connected, args=(client, is_subscribed), daemon=True).start()
     for line in sys.stdin:
         command = line.strip()
         if command == "subscribe":
-            client.subscribe_ltp(INSTRUMENTS["ltp"], on_data_received=callback("ltp"))
-            client.subscribe_quote(INSTRUMENTS["quote"], on_data_received=callback("quote"))
-            client.subscribe_depth(INSTRUMENTS["depth"], on_data_received=callback("depth"))
+            subscribe(client)
+            is_subscribed.set()
             say("subscribed")
         elif command == "orders":
-            client.subscribe_orders(on_order_update=lambda update: say("order", update))
+            say("knows orders", hasattr(client, "subscribe_orders"))
+            if hasattr(client, "subscribe_orders"):
+                client.subscribe_orders(on_order_update=lambda update: say("order", update))
         elif command == "get":
             say("ltp", client.get_ltp())
             say("quotes", client.get_quotes())
@@ -60,9 +80,6 @@ def main() -> None:
             say("reset")
         elif command == "count":
             say("count", received)
-        elif command == "reconnects":
-            # Old clients do not connect again by themselves: their users do.
-            say("reconnects", hasattr(client, "auto_reconnect"))
         elif command == "end":
             client.disconnect()
             say("ended")

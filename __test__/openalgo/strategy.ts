@@ -48,6 +48,14 @@ export class Strategy {
     return JSON.parse(this.#counts().at(-1) as string) as Received;
   }
 
+  /** Asks for order updates; false where this client is too old to know any. */
+  async subscribeOrders(): Promise<boolean> {
+    this.tell('orders');
+    const isKnown = (await this.#details('knows orders')) as boolean;
+    if (isKnown) await this.process.says('subscribe_orders | Status: success');
+    return isKnown;
+  }
+
   async order(): Promise<unknown> {
     return this.#details('order');
   }
