@@ -1,7 +1,7 @@
 import type { Connection } from './connection.ts';
 
 interface Observation {
-  untaken: number;
+  progress: string;
   since: number;
 }
 
@@ -16,14 +16,14 @@ export class SlowClientWatch {
 
   /** Looks at a client again; true once nothing has moved for the timeout. */
   isStuck(connection: Connection, now: number): boolean {
-    const untaken = connection.isOpen ? connection.untaken : undefined;
-    if (untaken === undefined) {
+    const progress = connection.isOpen ? connection.progress : undefined;
+    if (progress === undefined) {
       this.#observations.delete(connection);
       return false;
     }
     const before = this.#observations.get(connection);
-    if (before?.untaken === untaken) return now - before.since >= this.#timeoutMs;
-    this.#observations.set(connection, { untaken, since: now });
+    if (before?.progress === progress) return now - before.since >= this.#timeoutMs;
+    this.#observations.set(connection, { progress, since: now });
     return false;
   }
 }
