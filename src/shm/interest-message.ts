@@ -1,3 +1,4 @@
+import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
 import type { Slots } from './companion-ring.ts';
 import { TOPIC_INTS, TopicNames, TopicWords } from './topic-words.ts';
 
@@ -29,7 +30,8 @@ export class WishWriter {
 
   /** @throws `ERR_INVALID_SYMBOL` */
   check(exchange: string, symbol: string): void {
-    this.#topics.of(exchange, symbol);
+    const isPlain = fitsPlainly(exchange, MAX_EXCHANGE_BYTES) && fitsPlainly(symbol, MAX_SYMBOL_BYTES);
+    if (!isPlain) this.#topics.of(exchange, symbol);
   }
 
   write({ words, u32 }: Slots, at: number, wish: Wish, round: Round): number {
@@ -42,6 +44,13 @@ export class WishWriter {
     begin(u32, at, words, 0, 0, round);
     return WORD.topic + TOPIC_WORDS;
   }
+}
+
+const PRINTABLE_ASCII = /^[ -~]+$/;
+
+/** True for what needs no encoding to be known to fit. */
+function fitsPlainly(text: string, most: number): boolean {
+  return typeof text === 'string' && text.length <= most && PRINTABLE_ASCII.test(text);
 }
 
 function begin(u32: Uint32Array, at: number, words: number, modes: number, depth: number, round: Round): void {

@@ -30,12 +30,13 @@ const SLICE = 1024;
 export class InterestPublisher {
   readonly #writer: CompanionWriter;
   readonly #wishes = new Map<string, Wish>();
+  /** Changed since they were published. */
+  readonly #changed = new Map<string, Wish>();
   readonly #message = new WishWriter();
   readonly #session = randomInt(1, 2 ** 32);
   readonly #timer: NodeJS.Timeout;
   #round = 0;
   #repeating = false;
-  #flushing = false;
   #closed = false;
 
   /** @throws `ERR_NO_FREE_LANE` and those of opening a ring */
@@ -66,8 +67,9 @@ export class InterestPublisher {
     if ((before?.modes ?? 0) === modes && (modes === 0 || before?.depth === depth)) return;
     if (modes === 0) this.#wishes.delete(key);
     else this.#wishes.set(key, wish);
-    this.#write(wish);
-    this.#flushSoon();
+    // Clients subscribe to thousands of topics in one message: their answer comes first, and these go out together.
+    if (this.#changed.size === 0) setImmediate(() => this.#publishChanges());
+    this.#changed.set(key, wish);
   }
 
   /** Says that nothing is wanted any more, and gives the lane back. Idempotent. */
@@ -75,6 +77,7 @@ export class InterestPublisher {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
+    this.#changed.clear();
     for (const { exchange, symbol } of this.#wishes.values()) this.#write({ exchange, symbol, modes: 0, depth: 0 });
     this.#wishes.clear();
     this.#endRound();
@@ -113,14 +116,11 @@ export class InterestPublisher {
     this.#writer.write((slots, at) => this.#message.write(slots, at, wish, this.#stamp()));
   }
 
-  /** Clients subscribe to thousands of topics in one message: these go out together. */
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      if (!this.#closed) this.#writer.flush();
-    });
+  #publishChanges(): void {
+    if (this.#closed) return;
+    for (const wish of this.#changed.values()) this.#write(wish);
+    this.#changed.clear();
+    this.#writer.flush();
   }
 
   #stamp(): Round {
