@@ -142,6 +142,16 @@ describe('any feed', () => {
     await simulated.done;
   });
 
+  test('goes over to the ring that has its name now', async () => {
+    const removed = listen();
+    const simulated = feed(removed).start();
+    await removed.until('one tick', ({ ticks }) => ticks.length > 0);
+    LockFreeRingBuffer.unlink(removed.ring.name);
+    const successor = listen();
+    await successor.until('one tick', ({ ticks }) => ticks.length > 0);
+    expect(simulated.running).toBe(true);
+  });
+
   test('says at its start that no lane is free, and may try again', async () => {
     const listener = listen({ lanes: 1 });
     const other = new SharedMemoryPublisher(listener.ring).start();

@@ -203,3 +203,9 @@ describe('a bus that is taken', () => {
     await expect(second.done).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
   });
 });
+
+test('a machine without the package zeromq is told how to get it', async () => {
+  const alone = LivingProcess.script(new URL('without-zeromq.mjs', import.meta.url), [listener.ring.name]);
+  await alone.says(/^ERR_NOT_INSTALLED .*npm install zeromq@6/m);
+  await alone.end();
+});

@@ -37,6 +37,8 @@ export interface FeedOptions extends RingOptions {
   publisherName?: string;
 }
 
+/** How often a feed looks whether its ring was created anew, ms. */
+const LOOK_MS = 1_000;
 const FIRST_STALL_MS = 1;
 const LONGEST_STALL_MS = 10;
 
@@ -50,12 +52,13 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
   readonly #ending = new AbortController();
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #state: 'new' | 'running' | 'ended' = 'new';
+  #looking: NodeJS.Timeout | undefined;
 
   protected constructor(options: FeedOptions & { publisherName: string; exchange?: string }, counters: Counters) {
     this.#options = options;
     this.#name = options.publisherName;
     this.counters = counters;
-    this.#publisher = new SharedMemoryPublisher({ ...options, nonFinite: 'pass' });
+    this.#publisher = this.#newPublisher();
     let settle = { resolve: () => {}, reject: (_reason: unknown) => {} };
     this.done = new Promise((resolve, reject) => {
       settle = { resolve, reject };
@@ -80,6 +83,7 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
     }
     const ring = this.#publisher.start().ringInfo as RingInfo;
     this.#state = 'running';
+    this.#looking = setInterval(() => this.#follow(), LOOK_MS).unref();
     this.run(ring, this.#ending.signal)
       .finally(() => this.#end())
       .then(this.#settle.resolve, this.#settle.reject);
@@ -124,11 +128,29 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
     if (publisherName === this.#name) return;
     this.#name = publisherName;
     this.#publisher.stop();
-    this.#publisher = new SharedMemoryPublisher({ ...this.#options, publisherName, nonFinite: 'pass' }).start();
+    this.#publisher = this.#newPublisher().start();
+  }
+
+  #newPublisher(): SharedMemoryPublisher {
+    return new SharedMemoryPublisher({ ...this.#options, publisherName: this.#name, nonFinite: 'pass' });
+  }
+
+  /** Goes over to the ring that has the name now, if that is another. */
+  #follow(): void {
+    if (this.#publisher.isCurrent()) return;
+    try {
+      const successor = this.#newPublisher().start();
+      this.#publisher.stop();
+      this.#publisher = successor;
+    } catch (error) {
+      // It cannot be joined yet; the next look tries again.
+      if (!(error instanceof OpenAlgoShmError)) throw error;
+    }
   }
 
   #end(): void {
     this.#state = 'ended';
+    clearInterval(this.#looking);
     this.#publisher.stop();
   }
 }

@@ -143,6 +143,12 @@ export class SharedMemoryPublisher {
     return this.#lane?.info;
   }
 
+  /** False while it publishes to a ring whose name was removed or leads to a newer one: time to stop, and start again. */
+  isCurrent(): boolean {
+    const lane = this.#lane;
+    return lane === undefined || native(() => lane.ring.isCurrent());
+  }
+
   /** Gives the lane back. The ring and what is in it stay. Idempotent; `start` works again. */
   stop(): void {
     const lane = this.#lane;
