@@ -5,7 +5,8 @@ import { CLOSE, type CloseCode, Connection } from './connection.ts';
 import type { Refusal } from './counters.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
 import { type Delivery, Recipient } from './recipient.ts';
-import { type ClientFigures, type Services, Session } from './session.ts';
+import type { Services } from './services.ts';
+import { type ClientFigures, Session } from './session.ts';
 import { SlowClientWatch } from './slow-client-watch.ts';
 
 /** All connected clients: lets them in, keeps an eye on them, sees them off. */

@@ -1,31 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify';
 import * as answers from './answers.ts';
-import { type Authenticator, type Identity, LOCAL_USER } from './auth.ts';
-import type { Brokers } from './brokers.ts';
+import { type Identity, LOCAL_USER } from './auth.ts';
 import { CLOSE, type Connection } from './connection.ts';
-import type { Counters } from './counters.ts';
-import type { OrderUpdates } from './events.ts';
-import { type FeedStatus, feedStatus } from './feed-status.ts';
+import { feedStatus } from './feed-status.ts';
 import { MessageRate } from './message-rate.ts';
-import type { Monitor } from './monitor.ts';
-import type { Settings } from './options.ts';
 import { type Body, type Message, ProtocolError, decode, needsAuthentication } from './protocol.ts';
 import type { Recipient } from './recipient.ts';
 import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
 import type { StatsReport } from './schemas.ts';
-import type { Subscriber } from './subscriber.ts';
-
-/** What every session needs of the proxy. */
-export interface Services {
-  readonly settings: Settings;
-  readonly authenticator: Authenticator;
-  readonly brokers: Brokers;
-  readonly counters: Counters;
-  readonly feedStatus: FeedStatus;
-  readonly monitor: Monitor;
-  readonly orders: OrderUpdates;
-  readonly subscriber: Subscriber;
-}
+import type { Services } from './services.ts';
 
 /** What tells clients apart. */
 export interface ClientName {
@@ -133,6 +116,7 @@ export class Session {
     if (message === undefined) {
       this.#services.counters.refuse('message_too_big');
       this.connection.close(CLOSE.TOO_BIG, 'message too big');
+      this.end();
     }
     return message;
   }
@@ -174,7 +158,10 @@ export class Session {
     this.connection.webSocket.pause();
     this.#checkKey(key)
       .catch((error: unknown) => this.#refuse(error))
-      .finally(() => this.#goOn());
+      .then(() => this.#goOn())
+      .catch((error: unknown) =>
+        this.#log.error({ err: error }, 'a session could not go on after its key was checked'),
+      );
   }
 
   async #checkKey(key: string): Promise<void> {

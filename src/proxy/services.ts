@@ -1,0 +1,20 @@
+import type { Authenticator } from './auth.ts';
+import type { Brokers } from './brokers.ts';
+import type { Counters } from './counters.ts';
+import type { OrderUpdates } from './events.ts';
+import type { FeedStatus } from './feed-status.ts';
+import type { Monitor } from './monitor.ts';
+import type { Settings } from './options.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** What every session needs of the proxy. */
+export interface Services {
+  readonly settings: Settings;
+  readonly authenticator: Authenticator;
+  readonly brokers: Brokers;
+  readonly counters: Counters;
+  readonly feedStatus: FeedStatus;
+  readonly monitor: Monitor;
+  readonly orders: OrderUpdates;
+  readonly subscriber: Subscriber;
+}
