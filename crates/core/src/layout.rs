@@ -406,12 +406,20 @@ impl Layout {
 }
 
 /// FNV-1a over everything that two builds must agree on: byte order, word size, the structs above and the
-/// fields of a tick. A machine of another byte order writes other bytes; one of another word size hashes
-/// other numbers.
+/// fields of a tick.
 pub const fn layout_hash() -> u64 {
+    layout_hash_on(u64::from_ne_bytes(BYTE_ORDER_MARK), size_of::<usize>())
+}
+
+/// Bytes that make another number on a machine of another byte order.
+pub const BYTE_ORDER_MARK: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+/// The [`layout_hash`] of this build on a machine that reads [`BYTE_ORDER_MARK`] as `byte_order` and whose
+/// addresses have `word_bytes` bytes.
+pub const fn layout_hash_on(byte_order: u64, word_bytes: usize) -> u64 {
     let numbers = [
-        u64::from_ne_bytes([1, 2, 3, 4, 5, 6, 7, 8]),
-        size_of::<usize>() as u64,
+        byte_order,
+        word_bytes as u64,
         size_of::<Header>() as u64,
         size_of::<LaneRecord>() as u64,
         size_of::<ConsumerRecord>() as u64,
@@ -423,21 +431,28 @@ pub const fn layout_hash() -> u64 {
         LEVELS_WORD as u64,
         LEVEL_WORDS as u64,
     ];
-    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut hash = FNV_START;
     let mut i = 0;
     while i < numbers.len() {
-        hash = fnv1a(hash, &numbers[i].to_le_bytes());
+        hash = fnv1a_on(hash, &numbers[i].to_le_bytes());
         i += 1;
     }
     let mut field = 0;
     while field < Field::NAMES.len() {
-        hash = fnv1a(fnv1a(hash, Field::NAMES[field].as_bytes()), &[Field::ALL[field].word() as u8]);
+        hash = fnv1a_on(fnv1a_on(hash, Field::NAMES[field].as_bytes()), &[Field::ALL[field].word() as u8]);
         field += 1;
     }
     hash
 }
 
-const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a of some bytes.
+pub(crate) const fn fnv1a(bytes: &[u8]) -> u64 {
+    fnv1a_on(FNV_START, bytes)
+}
+
+const fn fnv1a_on(mut hash: u64, bytes: &[u8]) -> u64 {
     let mut i = 0;
     while i < bytes.len() {
         hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);

@@ -12,8 +12,8 @@ use crate::sync::AtomicU64;
 #[cfg(all(windows, not(loom)))]
 use crate::sync::Ordering;
 
-/// Longest name of a segment in bytes: what every system leaves after its own prefix and suffixes.
-pub const MAX_NAME_BYTES: usize = if cfg!(target_os = "macos") { 29 } else { 200 };
+/// Longest name of a segment in bytes: leaves room for suffixes in a file's name.
+pub const MAX_NAME_BYTES: usize = 200;
 /// How long to wait for another process that creates, opens or unlinks the same name.
 const NAME_LOCK_WAIT: Duration = Duration::from_secs(3);
 
@@ -268,8 +268,16 @@ pub(crate) fn unlink(name: &str) -> Result<bool> {
     }
 }
 
+/// What the system calls the segment. macOS allows 31 bytes: a longer name stands there by its hash.
 fn os_id(name: &str) -> String {
-    if cfg!(windows) { name.to_owned() } else { format!("/{name}") }
+    const MACOS_LONGEST: usize = 30;
+    match () {
+        () if cfg!(windows) => name.to_owned(),
+        () if cfg!(target_os = "macos") && name.len() > MACOS_LONGEST => {
+            format!("/{:.12}~{:016x}", name, crate::layout::fnv1a(name.as_bytes()))
+        }
+        () => format!("/{name}"),
+    }
 }
 
 /// A locked file, until dropped. The kernel releases the lock when its holder dies; the file is removed by
