@@ -1,10 +1,9 @@
 import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
 import type { Slots } from './companion-ring.ts';
-import { TOPIC_INTS, TopicNames, TopicWords } from './topic-words.ts';
+import { TOPIC_WORDS, TopicNames, TopicWords } from './topic-words.ts';
 
 /** Words of an interest message; the core's `interest.rs` has the diagram. Words 3 to 6 are whole numbers. */
 const WORD = { modes: 3, depth: 4, round: 5, session: 6, topic: 8 } as const;
-const TOPIC_WORDS = TOPIC_INTS / 2;
 
 /** What one proxy wants of one topic. */
 export interface Wish {
@@ -36,7 +35,8 @@ export class WishWriter {
 
   write({ words, u32 }: Slots, at: number, wish: Wish, round: Round): number {
     begin(u32, at, words, wish.modes, wish.depth, round);
-    u32.set(this.#topics.of(wish.exchange, wish.symbol), (at + WORD.topic) * 2);
+    const topic = this.#topics.of(wish.exchange, wish.symbol);
+    u32.set(new Uint32Array(topic.buffer), (at + WORD.topic) * 2);
     return WORD.topic + TOPIC_WORDS;
   }
 

@@ -1,7 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { MODE, type DepthLevel, type MarketData, type MarketDepth } from '../message.ts';
 import { LEVEL_WORDS, SUMMARY, WORD } from './layout.ts';
-import { TOPIC_INTS, TopicWords } from './topic-words.ts';
+import { TOPIC_WORDS, TopicWords } from './topic-words.ts';
 
 /** Presence bits of the fields that an LTP tick has: ltp, volume, ltt, timestamp, seq. */
 const LTP_FIELDS = 0b1111 | (1 << 27);
@@ -35,8 +35,8 @@ export class TickWriter {
   write(index: number, exchange: string, symbol: string, data: MarketData): void {
     const at = index * this.#slotWords;
     const topic = this.#topics.of(exchange, symbol);
-    const i32 = this.#i32;
-    for (let i = 0, to = 2 * (at + WORD.topic); i < TOPIC_INTS; i++, to++) i32[to] = topic[i]!;
+    const f64 = this.#f64;
+    for (let i = 0, to = at + WORD.topic; i < TOPIC_WORDS; i++, to++) f64[to] = topic[i]!;
     const present = this.#writeFields(at, data);
     const { depth } = data;
     let sides = 0;
@@ -44,8 +44,8 @@ export class TickWriter {
     const mode =
       data.type ?? (depth !== undefined ? MODE.DEPTH : (present & ~LTP_FIELDS) !== 0 ? MODE.QUOTE : MODE.LTP);
     if (mode !== 1 && mode !== 2 && mode !== 3) throw invalid('type', mode, '1 (LTP), 2 (quote) or 3 (depth)');
-    i32[2 * (at + WORD.summary)] = present;
-    i32[2 * (at + WORD.summary) + 1] = (mode << SUMMARY.modeShift) | sides;
+    this.#i32[2 * (at + WORD.summary)] = present;
+    this.#i32[2 * (at + WORD.summary) + 1] = (mode << SUMMARY.modeShift) | sides;
   }
 
   /** Straight through all fields: loads by a constant name are an order of magnitude cheaper than by a variable one. */
