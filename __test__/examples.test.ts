@@ -3,12 +3,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { LockFreeRingBuffer } from '../src/shm/ring-buffer.ts';
-import './cli/running-command.ts';
+import { root } from './cli/running-command.ts';
 
 const examples = readdirSync('examples').filter((name) => name.endsWith('.mjs'));
 
 async function runExample(name: string): Promise<{ code: number | null; stdout: string; stderr: string; pid: number }> {
-  const child = spawn(process.execPath, [`examples/${name}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [`examples/${name}`], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));

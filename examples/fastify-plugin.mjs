@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import Fastify from 'fastify';
 import { SharedMemoryPublisher } from 'openalgo-shm';
 import { openalgoShm } from 'openalgo-shm/fastify';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 
 const ring = { name: `example-plugin-${process.pid}` };
 
@@ -25,7 +25,9 @@ const [tick] = await once(client, 'message');
 console.log('tick', JSON.parse(tick));
 
 const stats = await (await fetch(`http://127.0.0.1:${port}/market/stats`)).json();
-console.log(`${stats.clients.connected} client, ${stats.messages.sent} tick sent, ${app.openalgoShm.stats().publishers.length} publisher`);
+console.log(
+  `${stats.clients.connected} client, ${stats.messages.sent} tick sent, ${app.openalgoShm.stats().publishers.length} publisher`,
+);
 
 client.close();
 await app.close();

@@ -1,7 +1,7 @@
 // The whole path in one run: a proxy, a publisher that stands for a broker, and a WebSocket client that gets its ticks.
 import { once } from 'node:events';
 import { SharedMemoryBrokerAdapter, SharedMemoryPublisher, WebSocketProxy } from 'openalgo-shm';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 
 const ring = { name: `example-${process.pid}` };
 
@@ -17,7 +17,10 @@ const messages = [];
 client.on('message', (data) => messages.push(JSON.parse(data)));
 const received = async (type) => {
   while (!messages.some((message) => message.type === type)) await once(client, 'message');
-  return messages.splice(messages.findIndex((message) => message.type === type), 1)[0];
+  return messages.splice(
+    messages.findIndex((message) => message.type === type),
+    1,
+  )[0];
 };
 await once(client, 'open');
 client.send(JSON.stringify({ action: 'subscribe', symbol: 'RELIANCE' }));

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+/** The package itself, built. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 const bin = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const PATIENCE_MS = 30_000;
 

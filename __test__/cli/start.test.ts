@@ -33,6 +33,8 @@ describe('start', () => {
     const [, url] = await command.says(/new WebSocket\('(ws:[^']+)'\)/);
     expect(command.stdout).toMatch(/watch RELIANCE/);
     expect(command.stdout).toMatch(/ stats/);
+    const [, page] = await command.says(/(http:\/\/\S+)\s+the market and the proxy on a page/);
+    expect(await (await fetch(page!)).text()).toMatch(/<html/i);
     const client = new WebSocket(url!);
     await once(client, 'open');
     client.send('{"action":"subscribe","symbol":"RELIANCE"}');

@@ -125,7 +125,9 @@ function printWelcome(
   proxy  ${pc.bold(url)} (process ${proxy.pid})
 
 Try next
-  in a browser's console:
+  in a browser:
+    ${pc.cyan(`${url.replace('ws', 'http')}/`)}    the market and the proxy on a page
+  or in its console:
     ${pc.cyan(`const ws = new WebSocket('${url}');`)}
     ${pc.cyan(`ws.onopen = () => ws.send('{"action":"subscribe","symbol":"RELIANCE"}');`)}
     ${pc.cyan('ws.onmessage = (event) => console.log(event.data);')}
