@@ -209,6 +209,18 @@ describe('the feed of a running OpenAlgo', () => {
     await subscribed('NSE:TCS 1 5');
   });
 
+  test('notices a server that stands still, and comes back when it goes on', async () => {
+    const { counters } = feed({ pingIntervalMs: 50, answerTimeoutMs: 500 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    const before = counters.connections;
+    server.standStill();
+    await until('it has tried in vain to connect anew', () => counters.failedAttempts > 0);
+    server.goOn();
+    await until('it is back', () => counters.connections > before);
+    await subscribed('NSE:TCS 1 5');
+  });
+
   test('ends at once with the message of the server when the key is bad', async () => {
     const running = feed({ apiKey: 'bad-key' });
     await expect(running.done).rejects.toMatchObject({

@@ -53,6 +53,15 @@ export class StandInOpenAlgo {
     return (await this.report()).clients.flat().sort();
   }
 
+  /** Makes it stand still, with its connections open, until `goOn`. */
+  standStill(): void {
+    this.#process.child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process.child.kill('SIGCONT');
+  }
+
   /** Kills it. */
   async end(): Promise<void> {
     await this.#process.end();
