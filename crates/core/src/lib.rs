@@ -37,3 +37,8 @@ pub use ring::{
 };
 pub use shm::{MAX_NAME_BYTES, check_name};
 pub use wait::WaitStrategy;
+
+/// The guide for Rust is outside the crate; its snippets are tests all the same.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust-user.md")]
+pub struct Guide;
