@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
@@ -39,6 +40,7 @@ export async function checkMachine(intention: Intention): Promise<Finding[]> {
     kernel(),
     cores(),
     clock(),
+    timeOfDay(),
     ...(platform() === 'linux' ? [sharedMemory(intention), limits('files'), limits('locks')] : []),
     await port(intention),
     ring(intention),
@@ -75,7 +77,11 @@ function cores(): Finding {
   const usable = availableParallelism();
   const found = `${usable} usable, ${cpus()[0]?.model ?? 'unknown model'}`;
   if (usable >= 2) return good('cores', found);
-  return warning('cores', found, 'one core: publisher and proxy take turns; do not use --wait spin');
+  return warning(
+    'cores',
+    found,
+    'one core: publisher and proxy take turns, and each waits for the other; give it a second one',
+  );
 }
 
 function clock(): Finding {
@@ -89,6 +95,17 @@ function clock(): Finding {
     `${source}, which costs a system call a reading`,
     'if the machine has tsc: echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource',
   );
+}
+
+/** Ticks carry the time of day; latencies do not depend on it. */
+function timeOfDay(): Finding {
+  const { stdout, status } = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], {
+    encoding: 'utf8',
+    timeout: 2000,
+  });
+  if (status !== 0) return good('time of day', 'not known here whether it is set by the network');
+  if (stdout.trim() === 'yes') return good('time of day', 'set by the network');
+  return warning('time of day', 'not set by the network: ages of ticks will be off', 'sudo timedatectl set-ntp true');
 }
 
 /** Bytes that the rings for interest and events take beside that of ticks, with a few feeds and proxies. */

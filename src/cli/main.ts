@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { reportFailure } from './failure.ts';
-import { createProgram } from './program.ts';
 
 // Who reads our output may stop at any line, as head does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -9,6 +8,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  // Loaded here, so that a missing native addon is an error like any other.
+  const { createProgram } = await import('./program.ts');
   await createProgram().parseAsync();
 } catch (error) {
   process.exitCode = reportFailure(error);
