@@ -1,0 +1,36 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Figure } from './figures.ts';
+import { ROOT } from './processes.ts';
+
+/** What follows this line in `benches/README.md` is written by the bench. */
+const MARK = '<!-- written by npm run bench -->';
+
+/** Puts the figures of a run into `benches/README.md`, under the method. */
+export function writeReadme(figures: readonly Figure[], machine: string, quick: boolean): void {
+  const file = `${ROOT}benches/README.md`;
+  const [method = ''] = readFileSync(file, 'utf8').split(MARK);
+  const day = new Date().toISOString().slice(0, 10);
+  const head = `Machine: ${machine}. ${day}${quick ? ', a quick run: fewer and shorter measurements' : ''}. Medians; in parentheses the lowest and the highest run.`;
+  const parts = SECTIONS.map(([title, belongs]) => section(title, figures.filter(({ name }) => belongs(name))));
+  writeFileSync(file, `${method}${MARK}\n\n${head}\n\n${parts.filter((part) => part !== '').join('\n')}`);
+}
+
+const starts = (...words: string[]) => (name: string): boolean => words.some((word) => name.startsWith(word));
+
+const SECTIONS: readonly [string, (name: string) => boolean][] = [
+  ['Ratios to the limit and to peers of the same run', starts('ratio:')],
+  ['Ring: one-way latency', starts('one-way', 'wake')],
+  ['Ring: throughput', starts('1 to', '2 to', 'publish with nobody')],
+  ['JavaScript', starts('JavaScript', 'JSON.stringify', 'onBatch', 'CPU of')],
+  ['WebSocket deliveries', starts('deliveries')],
+  ['WebSocket latency', starts("publish to client's")],
+  ['WebSocket clients', starts('memory', '50 clients', '45 clients', 'subscribe storm')],
+];
+
+function section(title: string, figures: readonly Figure[]): string {
+  if (figures.length === 0) return '';
+  const rows = figures.map(({ name, value, unit, by, min, max }) => {
+    return `| ${name.replace(/^ratio: /, '')} | ${by} | ${value} | ${unit} | ${min === max ? '' : `${min} to ${max}`} |`;
+  });
+  return `### ${title}\n\n| what | by | median | unit | spread |\n|---|---|---:|---|---|\n${rows.join('\n')}\n`;
+}
