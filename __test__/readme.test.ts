@@ -15,6 +15,7 @@ const ring = `test-readme-${process.pid}`;
 const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-readme-'));
 
 beforeAll(() => {
+  writeFileSync(join(directory, 'package.json'), '{ "name": "users-own", "private": true }');
   mkdirSync(join(directory, 'node_modules'));
   symlinkSync(resolve('.'), join(directory, 'node_modules/openalgo-shm'));
   for (const name of ['fastify', 'ws'])
