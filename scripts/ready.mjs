@@ -2,14 +2,19 @@
 import { run } from './run.mjs';
 
 const STEPS = ['test', 'typecheck', 'lint', 'format:check', 'drift', 'examples'];
+const TESTS_LINE = /^\d+ passed, \d+ failed$/gm;
 const failed = [];
 let tests = '0 passed, 0 failed';
 
 for (const step of STEPS) {
   console.log(`\n== npm run ${step}`);
-  const onOutput =
-    step !== 'test' ? undefined : (text) => (tests = text.match(/^\d+ passed, \d+ failed$/m)?.[0] ?? tests);
-  if ((await run('npm', ['run', '--silent', step], { onOutput })) !== 0) failed.push(step);
+  let end = '';
+  const keepEnd = (text) => {
+    end = (end + text).slice(-1000);
+  };
+  const options = step === 'test' ? { onOutput: keepEnd } : {};
+  if ((await run('npm', ['run', '--silent', step], options)) !== 0) failed.push(step);
+  if (step === 'test') tests = end.match(TESTS_LINE)?.at(-1) ?? tests;
 }
 console.log(failed.length === 0 ? '\nall steps passed' : `\nfailed: ${failed.join(', ')}`);
 console.log(tests);

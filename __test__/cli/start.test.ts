@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
@@ -87,6 +90,18 @@ describe('start', () => {
     expect(ringExists(ring)).toBe(true);
     const response = await fetch(`http://127.0.0.1:${port}/health`);
     expect(await response.json()).toMatchObject({ status: 'ok' });
+  });
+
+  test('hands its configuration file on to feed and proxy', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
+    const config = join(directory, 'settings.json');
+    writeFileSync(config, JSON.stringify({ rate: 7, feed: { broker: 'paper' }, serve: { snapshot: false } }));
+    const command = start(`--config=${config}`);
+    await command.says(/7 ticks a second/);
+    await pidsOf(command);
+    const { stdout } = await run(['stats', `--ring=${ring}`, '--json']);
+    expect(JSON.parse(stdout).publishers).toMatchObject([{ name: 'paper' }]);
+    rmSync(directory, { recursive: true });
   });
 
   test('keeps a ring that was there before and is still held', async () => {

@@ -13,6 +13,7 @@ import { addRingOptions, ringArguments, type RingFlags } from '../ring-options.t
 interface StartFlags extends RingFlags, ListenFlags {
   rate: number | 'max';
   symbols?: number;
+  config?: string;
 }
 
 const HELP = `
@@ -39,7 +40,7 @@ export function startCommand(): Command {
       ),
     )
     .addHelpText('after', HELP)
-    .action((flags: StartFlags) => start(flags));
+    .action((_: StartFlags, command: Command) => start(command.optsWithGlobals()));
 }
 
 async function start(flags: StartFlags): Promise<void> {
@@ -47,7 +48,8 @@ async function start(flags: StartFlags): Promise<void> {
   const wasThere = LockFreeRingBuffer.list().some(({ name }) => name === flags.ring);
   const children: ChildCommand[] = [];
   const launch = async (name: string, args: string[]): Promise<Record<string, unknown>> => {
-    const child = new ChildCommand(name, args);
+    const config = flags.config === undefined ? [] : [`--config=${flags.config}`];
+    const child = new ChildCommand(name, [...args, ...config]);
     children.push(child);
     return child.ready;
   };
