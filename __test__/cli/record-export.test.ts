@@ -1,0 +1,81 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { removeRings, run, RunningCommand, until } from './running-command.ts';
+
+const ring = `test-record-${process.pid}`;
+const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-record-'));
+const recording = join(folder, 'day.ticks');
+
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(async () => {
+  await RunningCommand.endAll();
+  removeRings(ring);
+});
+
+/** Records three ticks with the command. */
+async function recordThree(...flags: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const recorder = new RunningCommand(['record', recording, `--ring=${ring}`, '--flush=20', ...flags]);
+  await recorder.says(/recording shared memory .* → .*day\.ticks; Ctrl-C ends it/);
+  const publisher = new SharedMemoryPublisher({ name: ring, publisherName: 'zerodha' }).start();
+  publisher.publishBatch(['TCS', 'SBIN', 'TCS'].map((symbol, price) => ({ symbol, ltp: price })));
+  const buffer = LockFreeRingBuffer.open(ring);
+  const read = (): number =>
+    buffer.stats().subscribers.reduce((sum, { messagesReceived }) => sum + messagesReceived, 0);
+  await until('the recorder has read them', () => read() === 3);
+  buffer.close();
+  publisher.stop();
+  return recorder.signal('SIGINT');
+}
+
+describe('record, then export and feed replay', () => {
+  test('gives the same ticks', async () => {
+    const recorded = await recordThree();
+    expect([recorded.code, recorded.stderr]).toEqual([0, '']);
+    expect(recorded.stdout).toMatch(/recorded 3 ticks, \d+ B\n$/);
+
+    const table = join(folder, 'day.csv');
+    const exported = await run(['export', recording, table, '--fields=ltp', '--depth=0', '--symbols=TCS']);
+    expect([exported.code, exported.stdout]).toEqual([0, `3 ticks read from ${recording}, written to ${table}\n`]);
+    expect(readFileSync(table, 'utf8').replaceAll(/^\d{4}-\S+Z/gm, 'TIME')).toBe(
+      'recorded_at,broker,exchange,symbol,mode,ltp\nTIME,zerodha,NSE,TCS,1,0\nTIME,zerodha,NSE,TCS,1,2\n',
+    );
+    expect((await run(['export', recording, join(folder, 'day.parquet')])).code).toBe(0);
+    expect(readFileSync(join(folder, 'day.parquet')).toString('latin1', 0, 4)).toBe('PAR1');
+
+    const replayed = await run(['feed', 'replay', recording, `--ring=${ring}`, '--speed=max']);
+    expect([replayed.code, replayed.stdout]).toEqual([0, expect.stringContaining('published 3 ticks')]);
+  });
+
+  test('says what was damaged', async () => {
+    const bytes = readFileSync(recording);
+    writeFileSync(recording, Buffer.concat([bytes, bytes.subarray(0, 40)]));
+    const { code, stderr } = await run(['export', recording, join(folder, 'damaged.csv')]);
+    expect([code, stderr]).toEqual([0, '1 damaged place passed over, 40 bytes in all\n']);
+  });
+});
+
+describe('export refuses', () => {
+  test.each([
+    ['a table of an unknown kind', ['export', recording, join(folder, 'day.xls')], 2, 'ERR_INVALID_OPTION'],
+    [
+      'a field that there is none of',
+      ['export', recording, join(folder, 'x.csv'), '--fields=price'],
+      2,
+      'ERR_INVALID_OPTION',
+    ],
+    ['a recording that is not there', ['export', join(folder, 'absent'), join(folder, 'x.csv')], 1, 'ERR_FILE'],
+  ])('%s, with an error of one line', async (_what, args, exitCode, error) => {
+    const { code, stderr } = await run(args);
+    expect([code, stderr]).toEqual([exitCode, expect.stringMatching(new RegExp(`^openalgo-shm: ${error}: .+\n$`))]);
+    expect(existsSync(join(folder, 'x.csv'))).toBe(false);
+  });
+});
+
+test('record refuses a file that cannot be written, and leaves no reader behind', async () => {
+  const { code, stderr } = await run(['record', folder, `--ring=${ring}`]);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^openalgo-shm: ERR_FILE: /)]);
+});
