@@ -33,7 +33,10 @@ async function compactClient(protocols: string[]): Promise<{ socket: WebSocket; 
 describe('a client that asks for MessagePack', () => {
   test('gets answers, snapshots and ticks in it, the same as others in JSON', async () => {
     publisher.publishMarketData('TCS', { ltp: 1, open: 2 });
-    await until('the proxy has it', async () => (await running.get('/snapshot?exchange=NSE&symbol=TCS')).status === 200);
+    await until(
+      'the proxy has it',
+      async () => (await running.get('/snapshot?exchange=NSE&symbol=TCS')).status === 200,
+    );
     const compact = await compactClient(['openalgo-shm.msgpack']);
     expect(compact.socket.protocol).toBe('openalgo-shm.msgpack');
     compact.socket.send(JSON.stringify({ action: 'subscribe', symbol: 'TCS', exchange: 'NSE', mode: 2 }));

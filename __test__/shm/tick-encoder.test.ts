@@ -57,7 +57,9 @@ describe('an encoder', () => {
     writer.publishMarketData('TCS', { ltp: 1 });
     writer.publishMarketData('TCS', { ltp: 2, open: 1 });
     writer.publishMarketData('TCS', { ltp: 3, depth: { buy: [], sell: [] } });
-    expect(drain(reader).map(({ mode, message }) => [mode, message['mode'], message.data['mode'], message.data['ltp']])).toEqual([
+    expect(
+      drain(reader).map(({ mode, message }) => [mode, message['mode'], message.data['mode'], message.data['ltp']]),
+    ).toEqual([
       [1, 1, 1, 1],
       [2, 2, 2, 2],
       [1, 1, 2, 2],
@@ -151,7 +153,8 @@ describe('an encoder', () => {
     const writer = publisher();
     writer.publishBatch(Array.from({ length: 1000 }, (_, i) => ({ symbol: 'TCS', ltp: i })));
     const seen: unknown[] = [];
-    for (let entries = drain(reader); entries.length > 0; entries = drain(reader)) seen.push(...entries.map(({ message }) => message.data['ltp']));
+    for (let entries = drain(reader); entries.length > 0; entries = drain(reader))
+      seen.push(...entries.map(({ message }) => message.data['ltp']));
     expect(seen).toEqual(Array.from({ length: 1000 }, (_, i) => i));
     expect(reader.latency().count).toBe(1000);
   });
@@ -184,8 +187,8 @@ describe('an encoder', () => {
     publisher({ publisherName: 'angel', depthLevels: 20 }).publishMarketData('TCS', { ltp: 2 });
     reader.reattach();
     expect(reader.isCurrent()).toBe(true);
-    expect(drain(reader).map(({ topic, message }) => [topic, message.seq, message.data['ltp'], message['broker']])).toEqual([
-      [topic, 2, 2, 'angel'],
-    ]);
+    expect(
+      drain(reader).map(({ topic, message }) => [topic, message.seq, message.data['ltp'], message['broker']]),
+    ).toEqual([[topic, 2, 2, 'angel']]);
   });
 });

@@ -79,7 +79,12 @@ describe.runIf(canWriteVectored())('a vectored write', () => {
 
   test('refuses slices outside the arena', async () => {
     const { fd } = await connection();
-    for (const slice of [[10, 7], [-1, 2], [0, -1], [2 ** 31 - 1, 1]]) {
+    for (const slice of [
+      [10, 7],
+      [-1, 2],
+      [0, -1],
+      [2 ** 31 - 1, 1],
+    ]) {
       const write = new VectoredWrite();
       write.group(slice, 1, [fd]);
       expect(() => write.send(arena)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
