@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -188,4 +189,32 @@ describe('doctor', () => {
     expect(code).toBe(1);
     expect(stdout).toMatch(/✗ \/dev\/shm .*\n +→ sudo mount -o remount,size=/);
   });
+
+  test.runIf(existsSync('/dev/shm'))(
+    'finds what is no ring under the name of one, and every command says so',
+    async () => {
+      const name = `test-foreign-${process.pid}`;
+      const path = join('/dev/shm', name);
+      writeFileSync(path, randomBytes(100_000), { mode: 0o600 });
+      try {
+        const { code, stdout } = await run(['doctor', '--port=0', `--ring=${name}`]);
+        expect([code, stdout]).toEqual([1, expect.stringMatching(/✗ ring .*\n.*rm \/dev\/shm\//)]);
+        for (const words of [
+          ['serve', '--port=0'],
+          ['watch'],
+          ['stats'],
+          ['feed', 'simulated'],
+          ['start', '--port=0'],
+        ]) {
+          const refused = await run([...words, `--ring=${name}`]);
+          expect([refused.code, refused.stdout]).toEqual([1, '']);
+          expect(refused.stderr).toMatch(/openalgo-shm: ERR_SHM_LAYOUT: .*not a segment of this library.*\n$/);
+        }
+        await run(['cleanup', `--ring=${name}`]);
+        expect(existsSync(path)).toBe(true);
+      } finally {
+        rmSync(path);
+      }
+    },
+  );
 });

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+import { hasCode } from '../errors.ts';
 import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
 import { bytes, count } from './figures.ts';
 
@@ -176,8 +177,6 @@ async function port({ host, port: wanted }: Intention): Promise<Finding> {
 }
 
 function ring({ ring: name, depthLevels }: Intention): Finding {
-  const found = LockFreeRingBuffer.list().find((segment) => segment.name === name);
-  if (found === undefined) return good('ring', `${name} is not there yet; who comes first creates it`);
   try {
     const buffer = LockFreeRingBuffer.open(name);
     const info = buffer.info();
@@ -187,12 +186,11 @@ function ring({ ring: name, depthLevels }: Intention): Finding {
     const remedy = `books deeper than ${info.depthLevels} do not fit: end its users, then openalgo-shm cleanup --ring ${name}`;
     return warning('ring', shape, remedy);
   } catch (error) {
+    if (hasCode(error, 'ERR_SHM_NOT_FOUND'))
+      return good('ring', `${name} is not there yet; who comes first creates it`);
     const reason = error instanceof Error ? error.message : String(error);
-    return bad(
-      'ring',
-      `${name} cannot be opened: ${reason}`,
-      `end its users, then openalgo-shm cleanup --ring ${name}`,
-    );
+    const remedy = `take another name, or if nothing else uses it: rm ${SHM}/${name}`;
+    return bad('ring', `${name} cannot be opened: ${reason}`, remedy);
   }
 }
 
