@@ -20,7 +20,9 @@ received = {"ltp": 0, "quote": 0, "depth": 0}
 
 
 def say(what: str, details: object = None) -> None:
-    print(f"{what} {json.dumps(details)}", flush=True)
+    # On a line of its own, in one piece: the client's own thread prints, too.
+    sys.stdout.write(f"\n{what} {json.dumps(details)}\n")
+    sys.stdout.flush()
 
 
 def keep_connected(client: api, is_subscribed: threading.Event) -> None:
