@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RunningCommand, removeRings, until } from '../cli/running-command.ts';
 import { StandInOpenAlgo } from '../feeds/stand-in.ts';
 import { pythonWith } from '../python.ts';
+import { OrderSession } from './order-session.ts';
 import { RawClient, type Wanted } from './raw-client.ts';
 import { Strategy } from './strategy.ts';
 
@@ -136,7 +137,7 @@ describe('from a running OpenAlgo, through its feed and two proxies, to fifty cl
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
     keysFile = join(folder, 'keys');
-    writeFileSync(keysFile, `${KEY} alice\n`);
+    writeFileSync(keysFile, `${KEY} bench_user\nkey-of-another another\n`);
     await startServer();
     startFeed();
     proxies = [await new Proxy().start(keysFile), await new Proxy().start(keysFile)];
@@ -207,6 +208,23 @@ describe('from a running OpenAlgo, through its feed and two proxies, to fifty cl
     await startServer(port);
     await everyClientGoesOn();
     expect(clients.map(({ connections }) => connections)).toEqual(before);
+  });
+
+  test("order updates reach their user's sessions at both proxies, and nobody else's", async () => {
+    const sessions = proxies.flatMap(({ url }) => [KEY, 'key-of-another'].map((key) => new OrderSession(url, key)));
+    await until('all to have asked', () => sessions.every(({ isAsking }) => isAsking));
+    const update = { user_id: 'bench_user', mode: 'live', broker: 'mock', orderid: '240', order_status: 'complete' };
+    server.tell('order', { update });
+    const [atOne, othersAtOne, atTwo, othersAtTwo] = sessions as [
+      OrderSession,
+      OrderSession,
+      OrderSession,
+      OrderSession,
+    ];
+    await until('both to have it', () => atOne.updates.length > 0 && atTwo.updates.length > 0);
+    for (const { updates } of [atOne, atTwo]) expect(updates).toEqual([{ type: 'order_update', ...update }]);
+    for (const session of [othersAtOne, othersAtTwo]) expect(await session.settled()).toEqual([]);
+    for (const session of sessions) session.end();
   });
 
   test('bursts and disconnects in between change nothing', async () => {
