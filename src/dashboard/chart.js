@@ -8,6 +8,8 @@ const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digi
 
 /** A young history is stretched, but not more than this. */
 const LEAST_SECONDS = 20;
+/** In less time a line of minutes does not move by a pixel, and its axes are the dearest thing on the page. */
+const LEAST_PAUSE_MS = 80;
 
 /** The price of the chosen instrument over the last minutes. */
 export class Chart {
@@ -16,6 +18,7 @@ export class Chart {
   #plot;
   #instrument;
   #seconds = 300;
+  #isDue = false;
   #colours;
   /** First and last second that are seen. */
   #seen = [Date.now() / 1000 - this.#seconds, Date.now() / 1000];
@@ -38,7 +41,12 @@ export class Chart {
 
   /** To be called when there is a new price, and now and then for the time to pass. */
   update() {
-    drawSoon(this.#draw);
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setTimeout(() => {
+      this.#isDue = false;
+      drawSoon(this.#draw);
+    }, LEAST_PAUSE_MS);
   }
 
   recolour() {

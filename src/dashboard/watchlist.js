@@ -14,6 +14,7 @@ export class Watchlist {
   chosen;
   #rows = new Map();
   #changed = new Set();
+  #seen = new IntersectionObserver((entries) => this.#see(entries));
   #onChange;
 
   /** @param onChange is called when an instrument comes, goes or is chosen */
@@ -40,7 +41,9 @@ export class Watchlist {
     const keys = [...this.instruments.keys()];
     const index = keys.indexOf(instrument.key);
     this.instruments.delete(instrument.key);
-    this.#rows.get(instrument.key)?.row.remove();
+    const { row } = this.#rows.get(instrument.key);
+    this.#seen.unobserve(row);
+    row.remove();
     this.#rows.delete(instrument.key);
     this.#store();
     const next = this.instruments.get(keys[index + 1] ?? keys[index - 1]);
@@ -59,10 +62,19 @@ export class Watchlist {
     this.#onChange();
   }
 
-  /** Has the row of an instrument drawn with the next frame. */
+  /** Has the row of an instrument drawn with the next frame, if somebody can see it. */
   show(instrument) {
     this.#changed.add(instrument);
     drawSoon(this.#draw);
+  }
+
+  #see(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const instrument = this.instruments.get(target.dataset.key);
+      if (instrument === undefined) continue;
+      this.#rows.get(instrument.key).isSeen = isIntersecting;
+      if (isIntersecting) this.show(instrument);
+    }
   }
 
   #draw = () => {
@@ -123,12 +135,13 @@ export class Watchlist {
       if (PHONE.matches) byId('chosen-symbol').scrollIntoView({ behavior: 'smooth' });
     });
     byId('watchlist-rows').append(row);
-    return { row, cells, moves: 0 };
+    this.#seen.observe(row);
+    return { row, cells, moves: 0, isSeen: false };
   }
 
   #drawRow(instrument) {
     const drawn = this.#rows.get(instrument.key);
-    if (drawn === undefined) return;
+    if (!drawn?.isSeen) return;
     const { cells } = drawn;
     const { data, changePercent } = instrument;
     setText(cells.last, price(data.ltp));
