@@ -243,6 +243,26 @@ describe('the feed of a running OpenAlgo', () => {
     await until('it is back', () => counters.connections === 2);
   });
 
+  test('goes by the mode beside the tick, whatever the adapter says inside', async () => {
+    const { counters } = feed();
+    clients.set('NSE', 'TCS', QUOTE, 0);
+    await subscribed('NSE:TCS 2 5');
+    const depth = { buy: [{ price: 99, quantity: 1, orders: 1 }], sell: [] };
+    server.tell('tick', {
+      exchange: 'NSE',
+      symbol: 'TCS',
+      mode: 3,
+      data: { ltp: 1, mode: 'full', symbol: 'tcs', depth },
+    });
+    server.tell('tick', { exchange: 'NSE', symbol: 'TCS', mode: 2, data: { ltp: 2, mode: 'ltpc' } });
+    await listener.until('both are there', ({ ticks }) => ticks.length === 2);
+    expect(listener.ticks).toEqual([
+      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 1, depth },
+      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 2 },
+    ]);
+    expect(counters.malformed).toBe(0);
+  });
+
   test('counts what it cannot understand, shows a sample, and goes on', async () => {
     const warnings: string[] = [];
     const { counters } = feed({ log: { info: () => {}, warn: (message) => warnings.push(message) } });

@@ -1,6 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import type { MarketDepth, Mode, Tick } from '../message.ts';
-import { TickNormaliser, type RawTick, type TickNormaliserOptions } from './dialect.ts';
+import { modeOf, type RawRecord } from './dialect-values.ts';
+import { TickNormaliser, type TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import type { FeedCounters } from './feed.ts';
 
@@ -62,22 +63,27 @@ export class LiveTicks {
   }
 
   /** Publishes one tick. What stands beside it wins over what stands inside. */
-  publish(raw: RawTick, { symbol, exchange, mode }: TickAddress): void {
+  publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress): void {
     try {
-      const tick: Tick = { ...this.#normaliser.normalise(raw), symbol, exchange, type: mode };
+      // Completed in place: copies of ticks cost the ring's writer dear.
+      const tick = this.#normaliser.normalise(withKnownMode(raw, mode)) as Tick;
+      tick.symbol = symbol;
+      tick.exchange = exchange;
+      tick.type = mode;
       if (tick.depth !== undefined) tick.depth = this.#fit(tick.depth, symbol);
       if (this.#offer(tick)) this.#counters.published++;
       else this.#drop();
     } catch (error) {
       if (!(error instanceof OpenAlgoShmError)) throw error;
-      this.malformed(error.message, JSON.stringify(raw));
+      this.malformed(error.message, raw);
     }
   }
 
   /** Counts a message that could not be understood, and shows a sample of them. */
-  malformed(reason: string, text: string): void {
+  malformed(reason: string, message: unknown): void {
     const count = ++this.#counters.malformed;
     if (!isSample(count)) return;
+    const text = typeof message === 'string' ? message : JSON.stringify(message);
     const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
     this.#log.warn(`${count} malformed so far; this one: ${reason}: ${shown}`);
   }
@@ -99,4 +105,9 @@ export class LiveTicks {
     }
     return { buy: depth.buy.slice(0, levels), sell: depth.sell.slice(0, levels) };
   }
+}
+
+/** Adapters have modes of their own; the one that stands beside the tick holds. */
+function withKnownMode(raw: RawRecord, mode: Mode): RawRecord {
+  return raw['mode'] === undefined || modeOf(raw['mode']) !== undefined ? raw : { ...raw, mode };
 }

@@ -181,7 +181,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     const { symbol, exchange, data } = message;
     const mode = modeOf(message['mode']);
     if (typeof symbol !== 'string' || typeof exchange !== 'string' || mode === undefined || !isRecord(data)) {
-      ticks.malformed('market_data without symbol, exchange, mode or data', JSON.stringify(message));
+      ticks.malformed('market_data without symbol, exchange, mode or data', message);
       return;
     }
     ticks.publish(data, { symbol, exchange, mode });
