@@ -36,7 +36,7 @@ beforeAll(() => {
   const modules = join(folder, 'node_modules');
   mkdirSync(join(modules, '.bin'), { recursive: true });
   symlinkSync(resolve('.'), join(modules, 'openalgo-shm'));
-  for (const name of ['fastify', 'ws']) symlinkSync(resolve('node_modules', name), join(modules, name));
+  for (const name of ['fastify', 'ws', 'msgpackr']) symlinkSync(resolve('node_modules', name), join(modules, name));
   const command = join(modules, '.bin', 'openalgo-shm');
   writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" "${resolve('dist/cli/main.js')}" "$@"\n`);
   chmodSync(command, 0o755);

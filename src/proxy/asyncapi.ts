@@ -1,7 +1,8 @@
 import { REQUESTS, RESPONSES, type Schema } from './asyncapi-schemas.ts';
 
 const DESCRIPTION = `Ticks from shared memory over a WebSocket, in OpenAlgo's protocol: JSON text frames, every message an object with
-\`action\` (or \`type\`) from the client and \`type\` from the server. Close codes: 1001 the server ends, 1008 a limit was
+\`action\` (or \`type\`) from the client and \`type\` from the server. Who offers the subprotocol \`openalgo-shm.msgpack\` gets
+the same in MessagePack, as binary frames. Close codes: 1001 the server ends, 1008 a limit was
 passed, 1009 a message was too big, 1013 too slow or too many clients, 4401 not authenticated in time or key revoked.`;
 
 /** Describes the WebSocket in AsyncAPI 3.0. @param address path of the WebSocket */
