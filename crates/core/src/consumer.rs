@@ -136,9 +136,9 @@ impl Consumer {
                 ring.region[ring.layout.cursor_word(index, lane)].store(0, Ordering::Relaxed);
             }
             let generation = record::generation(&ring.region, WhoWords::consumer(at));
-            // Release, pairs with the Acquire in `slowest_cursor`.
-            ring.region[at + word_of!(ConsumerRecord, gates)].store(generation, Ordering::Release);
-            // SeqCst, pairs with the fence in `find_room`: the producer sees this consumer, or we see its tail.
+            ring.region[at + word_of!(ConsumerRecord, gates)].store(generation, Ordering::Relaxed);
+            // SeqCst, pairs with the fence in `find_room`: the producer sees this consumer and its cursors,
+            // or we see its tail and start where it cannot pass us.
             fence(Ordering::SeqCst);
             self.join_at_tails();
             self.registration = Some(Registration { consumer: index, _owned: owned });

@@ -247,7 +247,7 @@ impl Producer {
         let mut slowest = u64::MAX;
         for consumer in 0..ring.layout.consumers {
             let gates = &ring.region[ring.layout.consumer_word(consumer) + word_of!(ConsumerRecord, gates)];
-            // Acquire, pairs with the Release in `Consumer::register`: the cursors are reset by then.
+            // Acquire, pairs with the Release in `Consumer::drop`: its last copies are done before we overwrite.
             let generation = gates.load(Ordering::Acquire);
             if generation == 0 || generation == self.dead[consumer] {
                 continue;

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Looks for data races in the core with ThreadSanitizer (nightly toolchain with rust-src).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$(rustc +nightly -vV | sed -n 's/^host: //p')
+export CARGO_TARGET_DIR=target/tsan
+export RUSTFLAGS="-Zsanitizer=thread"
+export RUSTDOCFLAGS="-Zsanitizer=thread"
+# Optimized as what ships, with the checks of a debug build.
+export CARGO_PROFILE_TEST_OPT_LEVEL=2
+exec cargo +nightly test --quiet -Zbuild-std --target "$target" --package openalgo-shm-core \
+  --lib --test places --test waiting --test threads --test model --test segment "$@"
