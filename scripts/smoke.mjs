@@ -46,7 +46,7 @@ async function smoke() {
 
     child.kill('SIGKILL');
     await once(child, 'exit');
-    await until(() => !ring.stats().lanes[0].alive);
+    await until(() => !ring.stats().publishers[0].alive);
     const successor = new SharedMemoryPublisher({ name, publisherName: 'child' }).start();
     assert.equal(successor.getStats().lane, 0);
     successor.stop();
