@@ -35,11 +35,13 @@ describe('GET /metrics', () => {
       [labels, [...labels, 'worker="0"']]
         .map((all) => values.get(`openalgo_shm_${name}${all.length === 0 ? '' : `{${all.join(',')}}`}`))
         .find((value) => value !== undefined);
-    expect(own('messages_published_total', 'lane="0",publisher="zerodha"')).toBe(10);
-    expect(own('publisher_alive', 'lane="0",publisher="zerodha"')).toBe(1);
-    expect(own('messages_received_total', 'consumer="0",name="proxy"')).toBe(10);
-    expect(own('messages_lost_total', 'consumer="0",name="proxy"')).toBe(0);
-    expect(own('consumer_lag_messages', 'consumer="0",name="proxy"')).toBe(0);
+    const common = (name: string, labels: string): number | undefined => values.get(`openalgo_shm_${name}{${labels}}`);
+    expect(common('messages_published_total', 'lane="0",publisher="zerodha"')).toBe(10);
+    expect(common('publisher_alive', 'lane="0",publisher="zerodha"')).toBe(1);
+    expect(common('messages_received_total', 'consumer="0",name="proxy"')).toBe(10);
+    expect(common('messages_lost_total', 'consumer="0",name="proxy"')).toBe(0);
+    expect(common('consumer_lag_messages', 'consumer="0",name="proxy"')).toBe(0);
+    expect(values.get('openalgo_shm_workers')).toBe(1);
     expect(own('ticks_sent_total')).toBe(10);
     expect(own('clients')).toBe(1);
     expect(own('subscriptions')).toBe(1);

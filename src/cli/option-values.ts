@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { InvalidArgumentError } from 'commander';
 
 /** Reads a whole number within bounds. */
@@ -7,6 +8,17 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+/** Most workers of a proxy: each needs a place in the ring of what clients want. */
+const MOST_WORKERS = 64;
+
+/** Reads a number of processes; `auto` is one for each core. */
+export function workerCount(text: string): number {
+  if (text === 'auto') return Math.min(MOST_WORKERS, availableParallelism());
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= 1 && value <= MOST_WORKERS) return value;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_WORKERS}, or auto.`);
 }
 
 /** Reads a number above 0, or `max`. */

@@ -12,6 +12,8 @@ import type { Interest } from './subscriptions.ts';
 export interface FeedLinkServices {
   /** Name of the ring of ticks; undefined for the default. */
   ringName: string | undefined;
+  /** Name of the proxy in the rings. */
+  name: string;
   /** True when all sessions are those of one local user. */
   isOpen: boolean;
   sources: FeedSources;
@@ -29,9 +31,10 @@ export class FeedLink {
 
   constructor(services: FeedLinkServices) {
     this.#services = services;
-    const name = services.ringName === undefined ? {} : { name: services.ringName };
-    this.#interest = this.#opened('feeds will not hear what clients want', () => new InterestPublisher(name));
-    this.#events = this.#opened('no order updates will come', () => new EventReader(name));
+    const { ringName, name: ownerName } = services;
+    const options = { ownerName, ...(ringName === undefined ? {} : { name: ringName }) };
+    this.#interest = this.#opened('feeds will not hear what clients want', () => new InterestPublisher(options));
+    this.#events = this.#opened('no order updates will come', () => new EventReader(options));
     this.#events?.onEvent((event) => this.#receive(event));
   }
 

@@ -1,6 +1,6 @@
-import cluster from 'node:cluster';
 import { Counter, Gauge, type Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { latencyMetric } from './latency-metric.ts';
+import { type MetricFigures, figuresOf, textOf } from './metric-figures.ts';
 import type { Proxy } from './proxy.ts';
 import type { StatsReport } from './schemas.ts';
 import type { RingStats } from './tick-source.ts';
@@ -9,7 +9,18 @@ import type { RingStats } from './tick-source.ts';
 interface Sight {
   report: StatsReport;
   ring: RingStats | undefined;
+  service: Service;
 }
+
+/** The workers that serve a port together. */
+export interface Service {
+  /** Those that the figures are of. */
+  workers: number;
+  missing: number;
+  replaced: number;
+}
+
+const ALONE: Service = { workers: 1, missing: 0, replaced: 0 };
 
 /** A value, and the labels that it has. */
 type Sample = [value: number, labels?: Record<string, string>];
@@ -27,22 +38,25 @@ const LANE = ['lane', 'publisher'] as const;
 const CONSUMER = ['consumer', 'name'] as const;
 
 /**
- * The figures of a proxy for Prometheus. Labels are bounded by the ring's lanes and consumers, and by the reasons for
- * refusals; a lane or consumer that is gone has no series any more.
+ * The figures of a proxy for Prometheus. Its own have its number as the label `worker`, 0 if it serves alone; what all
+ * proxies see in the ring has none. Labels are bounded by the workers, by the ring's lanes and consumers, and by the
+ * reasons for refusals; a lane or consumer that is gone has no series any more.
  */
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #own = new Registry();
+  readonly #common = new Registry();
   readonly #proxy: Proxy;
   #sight: Sight;
 
-  constructor(proxy: Proxy) {
+  constructor(proxy: Proxy, worker = 0) {
     this.#proxy = proxy;
-    this.#sight = { report: proxy.stats(), ring: proxy.ring() };
+    this.#sight = this.#look();
     // Workers that share a port are told apart by this: a scrape meets any of them.
-    this.#registry.setDefaultLabels({ worker: String(cluster.worker?.id ?? 0) });
-    collectDefaultMetrics({ register: this.#registry });
-    for (const definition of DEFINITIONS) this.#add(definition);
-    this.#registry.registerMetric(
+    this.#own.setDefaultLabels({ worker: String(worker) });
+    collectDefaultMetrics({ register: this.#own });
+    for (const definition of OWN) this.#add(definition, this.#own);
+    for (const definition of COMMON) this.#add(definition, this.#common);
+    this.#own.registerMetric(
       latencyMetric(
         'openalgo_shm_delivery_latency_seconds',
         'Time from the publishers’ stamps until written to the last client; sampled',
@@ -51,18 +65,29 @@ export class Metrics {
     );
   }
 
-  /** Type of the text. */
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
   /** The figures of now as Prometheus reads them. */
   text(): Promise<string> {
-    this.#sight = { report: this.#proxy.stats(), ring: this.#proxy.ring() };
-    return this.#registry.metrics();
+    return this.textWith([], ALONE);
   }
 
-  #add({ kind, name, help, labels = [], samples }: MetricDefinition): void {
+  /** The same, with those of the other workers. */
+  async textWith(others: readonly MetricFigures[][], service: Service): Promise<string> {
+    const own = await this.own();
+    this.#sight.service = service;
+    return textOf([await figuresOf(this.#common), own, ...others]);
+  }
+
+  /** The figures of this proxy alone, without those that all proxies see alike. */
+  own(): Promise<MetricFigures[]> {
+    this.#sight = this.#look();
+    return figuresOf(this.#own);
+  }
+
+  #look(): Sight {
+    return { report: this.#proxy.stats(), ring: this.#proxy.ring(), service: ALONE };
+  }
+
+  #add({ kind, name, help, labels = [], samples }: MetricDefinition, registry: Registry): void {
     const sight = (): Sight => this.#sight;
     const configuration = { name: `openalgo_shm_${name}`, help, labelNames: labels, registers: [] };
     const metric =
@@ -81,23 +106,29 @@ export class Metrics {
               for (const [value, labels = {}] of samples(sight())) this.inc(labels, value);
             },
           });
-    this.#registry.registerMetric(metric);
+    registry.registerMetric(metric);
   }
 }
 
-const DEFINITIONS: readonly MetricDefinition[] = [
+const COMMON: readonly MetricDefinition[] = [
+  gauge('workers', 'Proxies that serve the port and have answered', ({ service }) => service.workers),
+  gauge('workers_missing', 'Workers that have not answered in time', ({ service }) => service.missing),
+  counter('workers_replaced_total', 'Workers that died and were replaced', ({ service }) => service.replaced),
+  gauge('ring_size_bytes', 'Size of the segment', ({ report }) => report.ring?.bytes),
+  gauge('ring_lanes', 'Publishers that the ring has room for', ({ report }) => report.ring?.lanes),
+  gauge('ring_lanes_used', 'Publishers alive', ({ report }) => report.ring?.lanes_used),
+  gauge('ring_slots_per_lane', 'Messages that a lane holds', ({ report }) => report.ring?.capacity),
+  ...publisherMetrics(),
+  ...consumerMetrics(),
+];
+
+const OWN: readonly MetricDefinition[] = [
   gauge('uptime_seconds', 'Time since the proxy started', ({ report }) => report.uptime_seconds),
   gauge('ring_attached', '1 while the ring’s name leads to the segment that is read', ({ report }) =>
     Number(report.ring?.attached ?? false),
   ),
   counter('ring_reattached_total', 'Times that the ring was attached to anew', ({ report }) => report.ring?.reattached),
-  gauge('ring_size_bytes', 'Size of the segment', ({ report }) => report.ring?.bytes),
-  gauge('ring_lanes', 'Publishers that the ring has room for', ({ report }) => report.ring?.lanes),
-  gauge('ring_lanes_used', 'Publishers alive', ({ report }) => report.ring?.lanes_used),
-  gauge('ring_slots_per_lane', 'Messages that a lane holds', ({ report }) => report.ring?.capacity),
   counter('ring_reads_total', 'Reads of the ring that brought something', ({ report }) => report.messages.batches),
-  ...publisherMetrics(),
-  ...consumerMetrics(),
   {
     kind: 'gauge',
     name: 'read_latency_quantile_seconds',

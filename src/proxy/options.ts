@@ -2,6 +2,7 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { RingOptions } from '../shm/options.ts';
 import type { AuthOption } from './auth.ts';
 import type { TickSource } from './tick-source.ts';
+import type { WorkerPlace } from './workers/worker-place.ts';
 
 /** Bounds that keep one client from taking what belongs to all. */
 export interface Limits {
@@ -60,11 +61,15 @@ export interface ProxyOptions {
   perMessageDeflate?: boolean;
   /** Makes the reader of the ring. Default: a `TickEncoder` on `ring`. The proxy closes it. */
   source?: () => TickSource;
+  /** The place of this proxy among several that serve one port. Default: it serves alone. */
+  worker?: WorkerPlace;
 }
 
 /** The options with their defaults. */
-export type Settings = Required<Omit<ProxyOptions, 'source' | 'origins' | 'broker' | 'supportedBrokers' | 'limits'>> &
-  Pick<ProxyOptions, 'source' | 'origins' | 'broker' | 'supportedBrokers'> & {
+export type Settings = Required<
+  Omit<ProxyOptions, 'source' | 'worker' | 'origins' | 'broker' | 'supportedBrokers' | 'limits'>
+> &
+  Pick<ProxyOptions, 'source' | 'worker' | 'origins' | 'broker' | 'supportedBrokers'> & {
     limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
   };
 
@@ -93,7 +98,17 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = ['source', 'origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath', 'dashboard'];
+const OPTIONAL = [
+  'source',
+  'worker',
+  'origins',
+  'broker',
+  'supportedBrokers',
+  'limits',
+  'prefix',
+  'anyPath',
+  'dashboard',
+];
 const TIMES = ['slowClientTimeout', 'authTimeout', 'pingInterval', 'closeTimeout', 'staleAfter'] as const;
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(['pingInterval', 'staleAfter', 'closeTimeout']);
 /** Longest time that a timer of Node.js can wait for. */

@@ -16,6 +16,7 @@ import { FeedSources } from './feed-sources.ts';
 import { FeedStatus } from './feed-status.ts';
 import type { Health } from './health.ts';
 import { WildcardKeys } from './interests.ts';
+import type { RecordedLatencies } from './latency-histogram.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
@@ -27,8 +28,8 @@ import { type RingStats, type TickSource, type TopicName, lastMessage } from './
 import { KnownTopics } from './topics.ts';
 import { chain, messageWriter, streamWriter } from './writer.ts';
 
-/** Name of the proxy's reader in the ring. */
-const READER_NAME = 'proxy';
+/** Name of the proxy in the rings; workers of one port add their numbers. */
+const NAME = 'proxy';
 
 /** What a request may not do, in the form of an HTTP answer. */
 export interface Rejection {
@@ -40,6 +41,7 @@ export interface Rejection {
 /** The proxy without its server: one reader of the ring, and the clients that get its ticks. */
 export class Proxy {
   readonly settings: Settings;
+  readonly #name: string;
   readonly #source: TickSource;
   readonly #authenticator: Authenticator;
   readonly #counters = new Counters();
@@ -62,9 +64,10 @@ export class Proxy {
     const settings = settingsOf(options);
     this.settings = settings;
     this.#log = log;
+    this.#name = settings.worker === undefined ? NAME : `${NAME}-${settings.worker.number}`;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, onTrouble);
-    this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: READER_NAME });
+    this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: this.#name });
     this.#topics = new KnownTopics(this.#source);
     const wildcards = new WildcardKeys();
     const audiences = new Audiences();
@@ -113,7 +116,7 @@ export class Proxy {
       orders: this.#orders,
       counters: this.#counters,
       deliveryLatency: this.#fanOut.latency,
-      readerName: READER_NAME,
+      readerName: this.#name,
     });
   }
 
@@ -177,6 +180,11 @@ export class Proxy {
     return this.#stats.report();
   }
 
+  /** How long ticks took from publisher to client. */
+  deliveryLatencies(): RecordedLatencies {
+    return this.#fanOut.latency.recorded();
+  }
+
   /** Whether ticks can be expected. */
   health(): Health {
     return this.#monitor.health();
@@ -232,6 +240,7 @@ export class Proxy {
   #linkFeeds(): void {
     const feeds = new FeedLink({
       ringName: this.settings.ring.name,
+      name: this.#name,
       isOpen: this.#authenticator.open,
       sources: this.#sources,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),

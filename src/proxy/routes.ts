@@ -5,6 +5,7 @@ import { dashboard } from './dashboard.ts';
 import { describe } from './descriptions.ts';
 import { OwnFigures } from './figures.ts';
 import { figuresGuard, webSocketGuard } from './guards.ts';
+import { METRICS_TYPE } from './metric-figures.ts';
 import { readMode } from './modes.ts';
 import type { Proxy } from './proxy.ts';
 import {
@@ -70,7 +71,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     url: '/metrics',
     schema: { summary: 'Figures for Prometheus', produces: ['text/plain'] } as object,
     preValidation: guardFigures,
-    handler: async (_request, reply) => reply.type(Registry.PROMETHEUS_CONTENT_TYPE).send(await figures.metrics()),
+    handler: async (_request, reply) => reply.type(METRICS_TYPE).send(await figures.metrics()),
     ...alsoWebSocket,
   });
 

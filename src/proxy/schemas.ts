@@ -50,18 +50,25 @@ const Subscriber = object({
   messages_lost: count('overwritten before it read them'),
   messages_corrupt: count('skipped because they could not be one'),
   lag: count('published and not yet read'),
-  latency_ns: Type.Optional(Percentiles('from the publishers’ stamps to the read, ns; of this proxy only')),
+  latency_ns: Type.Optional(
+    Percentiles('from the publishers’ stamps to the read, ns; of this proxy and its workers only'),
+  ),
 });
 
-const Clients = object({
+const CLIENT_COUNTS = {
   connected: count('now'),
   connected_total: count('since the start'),
   conflated: count('behind, and given only the newest tick of each topic'),
-  audiences: count('different sets of subscriptions'),
+  audiences: count('different sets of subscriptions, counted in each worker'),
   order_updates: count('that asked for order updates'),
+};
+
+const Clients = object({
+  ...CLIENT_COUNTS,
   furthest_behind: Type.Array(
     object({
-      id: count('its number since the start'),
+      id: count('its number since the start of the proxy or worker'),
+      worker: Type.Optional(count('the worker that it is connected to, if there are several')),
       address: Type.String(),
       user: Type.Union([Type.String(), Type.Null()], { description: 'null until it has authenticated' }),
       connected_seconds: figure('since it came'),
@@ -75,24 +82,63 @@ const Clients = object({
   ),
 });
 
-/** Answer to `GET /stats`. */
+const Subscriptions = object({
+  total: count('(client, topic, mode)'),
+  topics: count('topics that somebody wants, wildcards included'),
+});
+
+const Messages = object({
+  sent: count('ticks handed to clients'),
+  conflated: count('ticks that newer ones took the place of, for slow clients'),
+  received: count('messages of clients'),
+  batches: count('reads of the ring that brought something'),
+});
+
+const DeliveryLatency = Percentiles('from the publishers’ stamps until written to the last client, ns; sampled');
+
+const EventLoopDelay = object(
+  { mean: figure('ms'), p50: figure('ms'), p99: figure('ms'), max: figure('ms') },
+  'of several workers each figure is that of the worst',
+);
+
+const Memory = object(
+  { rss: count('bytes'), heap_used: count('bytes'), external: count('bytes') },
+  'of several workers the sum; memory that they share is in each one’s rss',
+);
+
+const Worker = object({
+  number: count('from 1; who replaces it has it again'),
+  pid: count('its process'),
+  name: Type.String({ description: 'of its reader in the ring' }),
+  uptime_seconds: figure('since it started'),
+  messages_received: count('from the ring'),
+  messages_lost: count('overwritten before it read them'),
+  lag: count('published and not yet read'),
+  clients: object(CLIENT_COUNTS),
+  subscriptions: Subscriptions,
+  messages: Messages,
+  delivery_latency_ns: DeliveryLatency,
+  refused: count('refusals of any kind'),
+  event_loop_delay_ms: EventLoopDelay,
+  memory: Memory,
+});
+
+/**
+ * Answer to `GET /stats`. Of several workers the figures are those of all together: counts are summed, percentiles are
+ * those of all latencies.
+ */
 export const StatsSchema = object({
-  uptime_seconds: figure('since the proxy started'),
+  uptime_seconds: figure('since the proxy started, or the worker that has run longest'),
   ring: Type.Union([Ring, Type.Null()], { description: 'null while it cannot be looked at' }),
   publishers: Type.Array(Publisher),
   subscribers: Type.Array(Subscriber),
+  workers: Type.Array(Worker, { description: 'the processes that serve this port together; empty if it is one' }),
+  workers_missing: count('workers that have not answered in time; the figures are without theirs'),
+  workers_replaced: count('workers that died since the start; what they had counted went with them'),
   clients: Clients,
-  subscriptions: object({
-    total: count('(client, topic, mode)'),
-    topics: count('topics that somebody wants, wildcards included'),
-  }),
-  messages: object({
-    sent: count('ticks handed to clients'),
-    conflated: count('ticks that newer ones took the place of, for slow clients'),
-    received: count('messages of clients'),
-    batches: count('reads of the ring that brought something'),
-  }),
-  delivery_latency_ns: Percentiles('from the publishers’ stamps until written to the last client, ns; sampled'),
+  subscriptions: Subscriptions,
+  messages: Messages,
+  delivery_latency_ns: DeliveryLatency,
   delivery_latency_histogram: object(
     {
       bounds_ns: Type.Array(Type.Integer(), { description: 'upper bounds of the buckets but the last, ns' }),
@@ -111,8 +157,8 @@ export const StatsSchema = object({
     },
     'clients, requests and messages that were refused, by reason',
   ),
-  event_loop_delay_ms: object({ mean: figure('ms'), p50: figure('ms'), p99: figure('ms'), max: figure('ms') }),
-  memory: object({ rss: count('bytes'), heap_used: count('bytes'), external: count('bytes') }),
+  event_loop_delay_ms: EventLoopDelay,
+  memory: Memory,
 });
 
 /** Answer to `GET /stats`. */

@@ -11,7 +11,7 @@ import type { LaneStats, RingStats, TickSource } from './tick-source.ts';
 
 const EVENT_LOOP_RESOLUTION_MS = 20;
 /** Clients that the figures show one by one. */
-const SHOWN_CLIENTS = 20;
+export const SHOWN_CLIENTS = 20;
 
 /** Where the figures come from. */
 export interface StatsSources {
@@ -51,6 +51,9 @@ export class Stats {
       ring: ring === undefined ? null : this.#ring(ring),
       publishers: (ring?.publishers ?? []).map((publisher) => this.#publisher(publisher)),
       subscribers: ring === undefined ? [] : this.#subscribers(ring),
+      workers: [],
+      workers_missing: 0,
+      workers_replaced: 0,
       clients: {
         connected: clients.count,
         connected_total: counters.connected,

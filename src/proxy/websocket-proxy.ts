@@ -1,9 +1,9 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { type LevelWithSilent, pino } from 'pino';
 import { OpenAlgoShmError } from '../errors.ts';
 import { isLoopback } from './addresses.ts';
 import type { Answer } from './answers.ts';
 import type { Health } from './health.ts';
+import { type LogLevel, logger } from './logger.ts';
 import { type ProxyOptions, settingsOf } from './options.ts';
 import { openalgoShm } from './plugin.ts';
 import type { Proxy } from './proxy.ts';
@@ -22,7 +22,7 @@ export interface WebSocketProxyOptions extends ProxyOptions {
   /** Whether the page at `/` is the dashboard. Default true. */
   dashboard?: boolean;
   /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
-  log?: LevelWithSilent | NonNullable<FastifyServerOptions['loggerInstance']>;
+  log?: LogLevel | NonNullable<FastifyServerOptions['loggerInstance']>;
   /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
   server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'>;
 }
@@ -149,7 +149,8 @@ export class WebSocketProxy {
 
   async #start(): Promise<this> {
     const logController = new LogController({ disableRequestLogging: true });
-    const options = { logController, ...this.#serverOptions, loggerInstance: loggerOf(this.#log) };
+    const loggerInstance = typeof this.#log === 'object' ? this.#log : logger(this.#log);
+    const options = { logController, ...this.#serverOptions, loggerInstance };
     const server = Fastify(options) as unknown as FastifyInstance;
     try {
       await server.register(openalgoShm, { ...this.#options, anyPath: true, dashboard: this.#dashboard });
@@ -181,10 +182,4 @@ export class WebSocketProxy {
       throw new OpenAlgoShmError('ERR_CLOSED', 'the proxy does not run; call start() first');
     return this.#server.openalgoShm;
   }
-}
-
-function loggerOf(log: WebSocketProxyOptions['log']): NonNullable<FastifyServerOptions['loggerInstance']> {
-  if (typeof log === 'object') return log;
-  // Standard output belongs to the program that runs the proxy.
-  return pino({ level: log ?? 'info', redact: ['req.headers["x-api-key"]', 'api_key', 'apikey'] }, pino.destination(2));
 }

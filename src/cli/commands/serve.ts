@@ -1,8 +1,8 @@
 import { type Command, createCommand, Option } from 'commander';
-import type { AuthOption } from '../../proxy/auth.ts';
+import type { WorkerOptions } from '../../proxy/workers/messages.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
-import { byteSize, wholeNumber } from '../option-values.ts';
+import { byteSize, wholeNumber, workerCount } from '../option-values.ts';
 import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.ts';
 
 interface ServeFlags extends RingFlags, ListenFlags {
@@ -10,9 +10,11 @@ interface ServeFlags extends RingFlags, ListenFlags {
   openalgoUrl?: string;
   origins?: string;
   snapshot: boolean;
+  dashboard: boolean;
   highWaterMark?: number;
   maxClients?: number;
   staleAfter?: number;
+  workers: number;
   logLevel: (typeof LOG_LEVELS)[number];
 }
 
@@ -22,10 +24,12 @@ const HELP = `
 Examples:
   $ openalgo-shm serve                                     ws://127.0.0.1:8765, everybody on this machine
   $ openalgo-shm serve --ring demo --port 9000 --depth-levels 20
+  $ openalgo-shm serve --workers auto                      as many processes on the port as there are cores
   $ openalgo-shm serve --host 0.0.0.0 --keys-file keys.txt      others too, if they know a key
   $ openalgo-shm serve --openalgo-url http://127.0.0.1:5000     keys are those of OpenAlgo's users
 
-Also there: GET /stats, /health, /snapshot. It needs a feed: openalgo-shm feed simulated, or a broker's adapter.
+Also there: a dashboard at /; GET /stats, /health, /snapshot, /topics, /metrics, /openapi.json, /asyncapi.json.
+It needs a feed: openalgo-shm feed simulated, or a broker's adapter.
 Proxy and feed may start in any order. Listening elsewhere than on this machine needs keys.`;
 
 /** The proxy alone. */
@@ -38,6 +42,7 @@ export function serveCommand(): Command {
     .option('--openalgo-url <url>', 'clients need a key that this OpenAlgo server knows')
     .option('--origins <list>', 'origins whose pages may connect, separated by commas; * for all')
     .option('--no-snapshot', 'do not send the last tick at once when a client subscribes')
+    .option('--no-dashboard', 'leave out the page at /')
     .addOption(
       new Option(
         '--high-water-mark <bytes>',
@@ -53,36 +58,69 @@ export function serveCommand(): Command {
         'silence after which a feed counts as stale, 0 for never (default: 30000)',
       ).argParser(wholeNumber(0, 2 ** 31 - 1)),
     )
+    .addOption(
+      new Option('--workers <n>', 'processes that share the port, auto for one a core; limits hold for each')
+        .default(1)
+        .argParser(workerCount),
+    )
     .addOption(new Option('--log-level <level>', 'what goes to standard error').choices(LOG_LEVELS).default('info'))
     .addHelpText('after', HELP)
     .action((flags: ServeFlags) => serve(flags));
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
+  if (flags.workers > 1) await serveTogether(flags);
+  else await serveAlone(flags);
+}
+
+async function serveAlone(flags: ServeFlags): Promise<void> {
   const ending = endingSignal();
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
-  const { host, port, ring, origins, snapshot, highWaterMark, maxClients, staleAfter, logLevel } = flags;
-  const proxy = new WebSocketProxy({
+  const proxy = new WebSocketProxy(optionsOf(flags));
+  await proxy.start();
+  announce(flags, proxy.address()?.url);
+  await aborted(ending);
+  await proxy.stop();
+}
+
+async function serveTogether(flags: ServeFlags): Promise<void> {
+  const ending = endingSignal();
+  const { WorkerPool } = await import('../../proxy/workers/worker-pool.ts');
+  const pool = new WorkerPool(flags.workers, optionsOf(flags));
+  const address = await Promise.race([pool.start(), aborted(ending)]);
+  try {
+    if (address === undefined) return;
+    announce(flags, address.url);
+    await Promise.race([aborted(ending), pool.failed]);
+  } finally {
+    await pool.stop();
+  }
+}
+
+function announce({ ring, workers }: ServeFlags, url: string | undefined): void {
+  const together = workers > 1 ? ` ${workers} workers;` : '';
+  process.stdout.write(`shared memory ${ring} → ${url};${together} Ctrl-C ends it\n`);
+  reportReady({ url });
+}
+
+function optionsOf(flags: ServeFlags): WorkerOptions {
+  const { host, port, origins, snapshot, dashboard, highWaterMark, maxClients, staleAfter, logLevel } = flags;
+  return {
     host,
     port,
     ring: ringOptionsOf(flags),
     auth: authOf(flags),
     snapshot,
+    dashboard,
     log: logLevel,
     ...(origins === undefined ? {} : { origins: origins.split(',').map((origin) => origin.trim()) }),
     ...(highWaterMark === undefined ? {} : { highWaterMark }),
     ...(maxClients === undefined ? {} : { limits: { clients: maxClients } }),
     ...(staleAfter === undefined ? {} : { staleAfter }),
-  });
-  await proxy.start();
-  const url = proxy.address()?.url;
-  process.stdout.write(`shared memory ${ring} → ${url}; Ctrl-C ends it\n`);
-  reportReady({ url });
-  await aborted(ending);
-  await proxy.stop();
+  };
 }
 
-function authOf({ keysFile, openalgoUrl }: ServeFlags): AuthOption {
+function authOf({ keysFile, openalgoUrl }: ServeFlags): NonNullable<WorkerOptions['auth']> {
   if (keysFile !== undefined) return { file: keysFile };
   return openalgoUrl === undefined ? 'none' : { openalgo: openalgoUrl };
 }
