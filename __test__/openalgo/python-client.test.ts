@@ -28,8 +28,8 @@ async function serve(port = 0): Promise<void> {
   url = (await proxy.says(/(ws:\S+);/))[1] as string;
 }
 
-async function strategy(key = 'good-key-of-alice'): Promise<Strategy> {
-  const made = new Strategy(python as string, url, key);
+async function strategy(key = 'good-key-of-alice', ...args: string[]): Promise<Strategy> {
+  const made = new Strategy(python as string, url, key, ...args);
   strategies.push(made);
   return made;
 }
@@ -163,7 +163,7 @@ describe.skipIf(python === undefined)("OpenAlgo's own client for Python", () => 
   });
 
   test('with a bad key fails with the message, without the five seconds that it can wait', async () => {
-    const client = await strategy('a-key-that-nobody-knows');
+    const client = await strategy('a-key-that-nobody-knows', '--once');
     expect(await client.connected()).toEqual({ ok: false });
     const { output } = client.process;
     expect(output).toContain('Authentication failed: Invalid API key');

@@ -1,4 +1,4 @@
-"""A strategy as users of OpenAlgo write it, with the official client, unchanged: `strategy.py WS_URL KEY`.
+"""A strategy as users of OpenAlgo write it, with the official client, unchanged: `strategy.py WS_URL KEY [--once]`.
 
 Commands come as lines on stdin, what happens goes to stdout as lines.
 """
@@ -51,6 +51,12 @@ def callback(kind: str):
 def main() -> None:
     client = api(api_key=sys.argv[2], host="http://127.0.0.1:5000", ws_url=sys.argv[1], verbose=1)
     connected = client.connect()
+    # It gives up after five seconds, which a busy machine may need.
+    for _ in range(0 if "--once" in sys.argv else 5):
+        if connected:
+            break
+        client.disconnect()
+        connected = client.connect()
     say("connected", {"ok": connected})
     if not connected:
         client.disconnect()

@@ -11,9 +11,10 @@ export interface Received {
 export class Strategy {
   readonly process: LivingProcess;
 
-  constructor(python: string, webSocketUrl: string, key: string) {
+  /** @param args `--once` not to try again where it cannot connect */
+  constructor(python: string, webSocketUrl: string, key: string, ...args: string[]) {
     const script = new URL('strategy.py', import.meta.url).pathname;
-    this.process = new LivingProcess(python, [script, webSocketUrl, key]);
+    this.process = new LivingProcess(python, [script, webSocketUrl, key, ...args]);
   }
 
   /** Whether it could connect. */

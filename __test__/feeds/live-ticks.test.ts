@@ -1,0 +1,42 @@
+import { afterEach, expect, test } from 'vitest';
+import { isSample } from '../../src/feeds/feed-log.ts';
+import { LiveTicks, liveCounters } from '../../src/feeds/live-ticks.ts';
+import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
+
+const name = `test-live-ticks-${process.pid}`;
+const address = { exchange: 'NSE', symbol: 'TCS', mode: 1 } as const;
+const open: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of open.splice(0)) close();
+  LockFreeRingBuffer.unlink(name);
+});
+
+test('a full lossless ring costs ticks, which are counted, and holds nothing up', () => {
+  const ring = { name, preset: 'spsc', bufferSize: 16 * 1024 } as const;
+  const reader = new SharedMemorySubscriber(ring).start();
+  const publisher = new SharedMemoryPublisher(ring).start();
+  open.push(
+    () => reader.close(),
+    () => publisher.stop(),
+  );
+  const warnings: string[] = [];
+  const counters = liveCounters();
+  const offer = (tick: { symbol: string }): boolean => publisher.publishMarketData(tick.symbol, tick);
+  const ticks = new LiveTicks(counters, 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
+  for (let i = 0; i < 1_000; i++) ticks.publish({ ltp: i }, address);
+  expect(counters.published).toBeGreaterThan(0);
+  expect(counters.dropped).toBe(1_000 - counters.published);
+  expect(reader.poll().length).toBeGreaterThan(0);
+  const before = counters.published;
+  ticks.publish({ ltp: 1_000 }, address);
+  expect(counters.published).toBe(before + 1);
+  expect(warnings.length).toBeLessThan(5);
+});
+
+test('what happens often is shown the first, tenth, hundredth … time', () => {
+  const shown = Array.from({ length: 10_000 }, (_, i) => i + 1).filter(isSample);
+  expect(shown).toEqual([1, 10, 100, 1_000, 10_000]);
+});
