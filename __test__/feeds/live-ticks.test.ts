@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { isSample } from '../../src/feeds/feed-log.ts';
 import { LiveTicks, liveCounters } from '../../src/feeds/live-ticks.ts';
+import type { Tick } from '../../src/message.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
@@ -24,7 +25,7 @@ test('a full lossless ring costs ticks, which are counted, and holds nothing up'
   );
   const warnings: string[] = [];
   const counters = liveCounters();
-  const offer = (tick: { symbol: string }): boolean => publisher.publishMarketData(tick.symbol, tick);
+  const offer = (tick: Tick): boolean => publisher.publishMarketData(tick.symbol, tick);
   const ticks = new LiveTicks(counters, 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
   for (let i = 0; i < 1_000; i++) ticks.publish({ ltp: i }, address);
   expect(counters.published).toBeGreaterThan(0);
