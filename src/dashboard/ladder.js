@@ -3,7 +3,7 @@ import { count, price, short } from './format.js';
 
 const SHOWN = 10;
 
-const sells = element('div', { className: 'side' });
+const sells = element('div', { className: 'side above' });
 const buys = element('div', { className: 'side' });
 const balance = {
   buy: element('span', { className: 'up' }),

@@ -25,16 +25,19 @@ export function drawSystem(stats, before, seconds) {
   drawClients(stats, before, rate);
 }
 
+/** What the proxy has lost, all its workers together: theirs are the readers whose latencies are known. */
+function lostBy({ subscribers }) {
+  const own = subscribers.filter(({ latency_ns }) => latency_ns !== undefined);
+  return own.reduce((sum, { messages_lost }) => sum + messages_lost, 0);
+}
+
 function drawTiles(stats, before, rate) {
   const { publishers, clients, subscriptions, messages, memory, event_loop_delay_ms: delay } = stats;
   const incoming = publishers.reduce((sum, { rate }) => sum + rate, 0);
   const outgoing = rate(messages.sent, before?.messages.sent);
   const alive = publishers.filter(({ alive }) => alive).length;
-  const lost = stats.subscribers[0]?.messages_lost ?? 0;
-  const lostRate = rate(
-    lost + messages.conflated,
-    before && (before.subscribers[0]?.messages_lost ?? 0) + before.messages.conflated,
-  );
+  const lost = lostBy(stats);
+  const lostRate = rate(lost + messages.conflated, before && lostBy(before) + before.messages.conflated);
   const read = stats.subscribers[0]?.latency_ns;
   const { p50, p99 } = stats.delivery_latency_ns;
   const tiles = [
