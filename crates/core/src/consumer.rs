@@ -213,7 +213,7 @@ impl Consumer {
             let lane = if self.turn < lanes { self.turn } else { 0 };
             if self.read_lane(lane, copy) {
                 self.received += 1;
-                self.turn = if self.received % LANE_TURN as u64 == 0 { lane + 1 } else { lane };
+                self.turn = if self.received.is_multiple_of(LANE_TURN as u64) { lane + 1 } else { lane };
                 return true;
             }
             self.turn = lane + 1;

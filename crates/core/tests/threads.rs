@@ -11,7 +11,7 @@ use openalgo_shm_core::monitor::PublisherNames;
 use openalgo_shm_core::{ConsumerOptions, LockFreeRingBuffer, RingConfig, Start, TickEncoder, WaitStrategy};
 use scratch::{message, payload, plain};
 
-const MESSAGES: u64 = if cfg!(miri) { 20 } else { 50_000 };
+const MESSAGES: u64 = if cfg!(miri) { 20 } else { 10_000 };
 const OWNERS: u64 = if cfg!(miri) { 2 } else { 20 };
 
 fn ring(lanes: usize, policy: Policy, capacity: usize) -> LockFreeRingBuffer {
