@@ -1,5 +1,5 @@
 import { OpenAlgoShmError } from '../errors.ts';
-import { MODE, type DepthLevel, type MarketData, type MarketDepth } from '../message.ts';
+import { MODE, type DepthLevel, type FieldName, type MarketData, type MarketDepth } from '../message.ts';
 import { LEVEL_WORDS, SUMMARY, WORD } from './layout.ts';
 import { TOPIC_WORDS, TopicWords } from './topic-words.ts';
 
@@ -37,7 +37,7 @@ export class TickWriter {
     const topic = this.#topics.of(exchange, symbol);
     const f64 = this.#f64;
     for (let i = 0, to = at + WORD.topic; i < TOPIC_WORDS; i++, to++) f64[to] = topic[i]!;
-    const present = this.#writeFields(at, data);
+    const present = isPlain(data) ? this.#writeOwnFields(at, data) : this.#writeFields(at, data);
     const { depth } = data;
     let sides = 0;
     if (depth !== undefined) sides = this.#writeDepth(at + WORD.levels, depth);
@@ -48,7 +48,63 @@ export class TickWriter {
     this.#i32[2 * (at + WORD.summary) + 1] = (mode << SUMMARY.modeShift) | sides;
   }
 
-  /** Straight through all fields: loads by a constant name are an order of magnitude cheaper than by a variable one. */
+  /**
+   * Only what is there, found by a switch: as quick for ticks of a hundred different make-ups as for one.
+   * Objects that were made by spreading are all of different make-up to V8, and to look up 32 names in
+   * each of those takes 1,400 ns, this 30.
+   */
+  // oxfmt-ignore
+  #writeOwnFields(at: number, data: MarketData): number {
+    const f64 = this.#f64;
+    const strict = this.#strict;
+    let present = 0;
+    for (const name in data) {
+      let bit: number;
+      let word: number;
+      switch (name) {
+        case 'ltp': bit = 0; word = 4; break;
+        case 'volume': bit = 1; word = 5; break;
+        case 'ltt': bit = 2; word = 6; break;
+        case 'timestamp': bit = 3; word = 7; break;
+        case 'open': bit = 4; word = 16; break;
+        case 'high': bit = 5; word = 17; break;
+        case 'low': bit = 6; word = 18; break;
+        case 'close': bit = 7; word = 19; break;
+        case 'prevClose': bit = 8; word = 20; break;
+        case 'averagePrice': bit = 9; word = 21; break;
+        case 'lastQuantity': bit = 10; word = 22; break;
+        case 'oi': bit = 11; word = 23; break;
+        case 'bid': bit = 12; word = 24; break;
+        case 'ask': bit = 13; word = 25; break;
+        case 'bidQty': bit = 14; word = 26; break;
+        case 'askQty': bit = 15; word = 27; break;
+        case 'totalBuyQuantity': bit = 16; word = 28; break;
+        case 'totalSellQuantity': bit = 17; word = 29; break;
+        case 'change': bit = 18; word = 30; break;
+        case 'changePercent': bit = 19; word = 31; break;
+        case 'upperCircuit': bit = 20; word = 32; break;
+        case 'lowerCircuit': bit = 21; word = 33; break;
+        case 'week52High': bit = 22; word = 34; break;
+        case 'week52Low': bit = 23; word = 35; break;
+        case 'oiDayHigh': bit = 24; word = 36; break;
+        case 'oiDayLow': bit = 25; word = 37; break;
+        case 'oiChange': bit = 26; word = 38; break;
+        case 'seq': bit = 27; word = 39; break;
+        case 'turnover': bit = 28; word = 40; break;
+        case 'instrumentToken': bit = 29; word = 41; break;
+        case 'tradable': bit = 30; word = 42; break;
+        case 'exchangeTimestamp': bit = 31; word = 43; break;
+        default: continue;
+      }
+      const value = data[name as FieldName];
+      if (value === undefined) continue;
+      f64[at + word] = number(name, value, strict);
+      present |= 1 << bit;
+    }
+    return present;
+  }
+
+  /** For objects whose fields may be inherited getters, such as a subscriber's view of a tick. */
   // oxfmt-ignore
   #writeFields(at: number, data: MarketData): number {
     const f64 = this.#f64;
@@ -117,6 +173,11 @@ export class TickWriter {
     }
     return at;
   }
+}
+
+function isPlain(data: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(data);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function number(name: string, value: unknown, strict: boolean): number {
