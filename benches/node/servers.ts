@@ -91,8 +91,7 @@ export function natsServer(): Launch | undefined {
       file,
       `host: "127.0.0.1"\nport: ${feedPort}\nwebsocket { host: "127.0.0.1", port: ${port}, no_tls: true }\n`,
     );
-    const child = start(0, program, ['-c', file]);
-    child.stderr?.resume();
+    const child = start(0, program, ['-c', file, '-l', '/dev/null']);
     await untilOpen(port);
     const stopAll = async (): Promise<void> => {
       await stop(child);

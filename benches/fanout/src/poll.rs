@@ -34,8 +34,9 @@ impl Poll {
     pub fn wait(&mut self, timeout_ms: i32, ready: &mut Vec<u64>) {
         ready.clear();
         // SAFETY: the kernel writes at most as many events as there is room for.
-        let count =
-            unsafe { libc::epoll_wait(self.epoll, self.events.as_mut_ptr(), self.events.len() as i32, timeout_ms) };
+        let count = unsafe {
+            libc::epoll_wait(self.epoll, self.events.as_mut_ptr(), self.events.len() as i32, timeout_ms)
+        };
         ready.extend(self.events[..count.max(0) as usize].iter().map(|event| event.u64));
     }
 }

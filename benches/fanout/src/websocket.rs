@@ -7,11 +7,12 @@ use std::net::TcpStream;
 pub fn connect(port: u16, path: &str, headers: &str) -> std::io::Result<(TcpStream, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
-    write!(
-        stream,
+    // In one write: uWebSockets takes no request in pieces.
+    let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut buffer = [0; 2048];
     loop {
@@ -75,7 +76,8 @@ pub fn first_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 /// The tick that every server of the bench sends, in OpenAlgo's form. `stamp` is the time of its making, ns.
 pub fn tick(symbol: &str, mode: u8, stamp: u64, sequence: u64) -> String {
     let depth = if mode == 3 {
-        let level = |i: u32| format!(r#"{{"price":{}.05,"quantity":{},"orders":{}}}"#, 2870 - i, 100 + i, 3 + i);
+        let level =
+            |i: u32| format!(r#"{{"price":{}.05,"quantity":{},"orders":{}}}"#, 2870 - i, 100 + i, 3 + i);
         let side = (0..5).map(level).collect::<Vec<_>>().join(",");
         format!(r#","depth":{{"buy":[{side}],"sell":[{side}]}},"depth_level":5"#)
     } else {

@@ -35,7 +35,9 @@ fn main() {
     }
     let round = |stamp: u64, count: usize, from: usize| -> Vec<u8> {
         (from..from + count)
-            .flat_map(|number| server_frame(1, tick(&names[number % topics], mode, stamp, number as u64).as_bytes()))
+            .flat_map(|number| {
+                server_frame(1, tick(&names[number % topics], mode, stamp, number as u64).as_bytes())
+            })
             .collect()
     };
     if rate == 0 {
