@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { StatsReport } from '../../src/proxy/schemas.ts';
-import { removeRings, ringExists, run, RunningCommand } from './running-command.ts';
+import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
 
 const ring = `test-serve-${process.pid}`;
 const serve = (...flags: string[]) =>
@@ -22,6 +22,16 @@ describe('serve', () => {
     const [, address] = await serve('--depth-levels=20', '--lanes=3').says(/→ ws:\/\/(\S+);/);
     const stats = (await (await fetch(`http://${address}/stats`)).json()) as StatsReport;
     expect(stats.ring).toMatchObject({ name: ring, depth_levels: 20, lanes: 3, policy: 'overwrite' });
+  });
+
+  test.each(['spin', 'adaptive', 'sleep'])('gets ticks when it waits by %s', async (wait) => {
+    const [, address] = await serve(`--wait=${wait}`).says(/→ ws:\/\/(\S+);/);
+    const feed = new RunningCommand(['feed', 'simulated', `--ring=${ring}`, '--rate=1000']);
+    await until('ticks at the proxy', async () => {
+      const stats = (await (await fetch(`http://${address}/stats`)).json()) as StatsReport;
+      return (stats.subscribers[0]?.messages_received ?? 0) > 100;
+    });
+    expect((await feed.signal('SIGTERM')).code).toBe(0);
   });
 
   test('keeps to a ring that is there', async () => {

@@ -1,5 +1,6 @@
 import { type Command, createCommand, Option } from 'commander';
 import type { WorkerOptions } from '../../proxy/workers/messages.ts';
+import type { Wait } from '../../shm/options.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
 import { byteSize, wholeNumber, workerCount } from '../option-values.ts';
@@ -9,6 +10,7 @@ interface ServeFlags extends RingFlags, ListenFlags {
   keysFile?: string;
   openalgoUrl?: string;
   origins?: string;
+  wait?: Wait;
   snapshot: boolean;
   dashboard: boolean;
   highWaterMark?: number;
@@ -63,6 +65,12 @@ export function serveCommand(): Command {
         .default(1)
         .argParser(workerCount),
     )
+    .addOption(
+      new Option(
+        '--wait <how>',
+        'wait for ticks: spin takes a core for the lowest latency, sleep takes least power (default: adaptive)',
+      ).choices(['spin', 'adaptive', 'sleep']),
+    )
     .addOption(new Option('--log-level <level>', 'what goes to standard error').choices(LOG_LEVELS).default('info'))
     .addHelpText('after', HELP)
     .action((flags: ServeFlags) => serve(flags));
@@ -104,11 +112,11 @@ function announce({ ring, workers }: ServeFlags, url: string | undefined): void 
 }
 
 function optionsOf(flags: ServeFlags): WorkerOptions {
-  const { host, port, origins, snapshot, dashboard, highWaterMark, maxClients, staleAfter, logLevel } = flags;
+  const { host, port, origins, snapshot, dashboard, highWaterMark, maxClients, staleAfter, logLevel, wait } = flags;
   return {
     host,
     port,
-    ring: ringOptionsOf(flags),
+    ring: { ...ringOptionsOf(flags), ...(wait === undefined ? {} : { wait }) },
     auth: authOf(flags),
     snapshot,
     dashboard,
