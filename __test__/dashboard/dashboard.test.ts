@@ -122,7 +122,7 @@ describe.skipIf(CHROMIUM === undefined)(
       const { page, troubles } = await open();
       await watch(page, 'TCS', 'TCS');
       await until(page, '#publishers', (text) => text.includes('zerodha'));
-      await until(page, '#readers', (text) => text.includes('proxy (this one)'));
+      await until(page, '#readers', (text) => text.includes('proxy (this proxy)'));
       await until(page, '#clients', (text) => text.includes('127.0.0.1'));
       await until(page, '#latency-summary', (text) => text.startsWith('p50 ≤'));
       await moves(page, '#publishers td:nth-child(4)');

@@ -97,9 +97,10 @@ function makePublisher() {
 function drawReaders({ subscribers, ring }) {
   const lane = ring?.capacity ?? 1;
   setText(byId('ring-size'), ring === null ? 'not attached' : `${bytes(ring.bytes)} of shared memory`);
-  fillRows(byId('readers'), subscribers, makeReader, (row, reader, index) => {
+  fillRows(byId('readers'), subscribers, makeReader, (row, reader) => {
     const [name, received, lost, lag, unread] = row.children;
-    setText(name, `${reader.name}${index === 0 ? ' (this one)' : ''}`);
+    // Only the proxy's own readers, one for each of its workers, say how long ticks take to them.
+    setText(name, reader.latency_ns === undefined ? reader.name : `${reader.name} (this proxy)`);
     setText(received, short(reader.messages_received));
     setText(lost, count(reader.messages_lost));
     setClass(lost, reader.messages_lost > 0 ? 'number lost' : 'number');

@@ -131,16 +131,16 @@ const OWN: readonly MetricDefinition[] = [
   counter('ring_reads_total', 'Reads of the ring that brought something', ({ report }) => report.messages.batches),
   {
     kind: 'gauge',
-    name: 'read_latency_quantile_seconds',
+    name: 'read_latency_percentile_seconds',
     help: 'Time from the publishers’ stamps to the read by this proxy, since the start',
-    labels: ['quantile'],
+    labels: ['percentile'],
     samples: ({ report }) => {
       const latency = report.subscribers.find(({ latency_ns }) => latency_ns !== undefined)?.latency_ns;
       if (latency === undefined || latency.count === 0) return [];
       return [
-        [latency.p50 * SECONDS_PER_NS, { quantile: '0.5' }],
-        [latency.p99 * SECONDS_PER_NS, { quantile: '0.99' }],
-        [latency.p999 * SECONDS_PER_NS, { quantile: '0.999' }],
+        [latency.p50 * SECONDS_PER_NS, { percentile: '50' }],
+        [latency.p99 * SECONDS_PER_NS, { percentile: '99' }],
+        [latency.p999 * SECONDS_PER_NS, { percentile: '99.9' }],
       ];
     },
   },
