@@ -60,6 +60,14 @@ describe('start', () => {
     expect([lives(feed), lives(proxy), ringExists(ring)]).toEqual([false, false, false]);
   });
 
+  test('takes a Ctrl-C that comes twice at once, as under npm, for one', async () => {
+    const command = start();
+    await pidsOf(command);
+    command.process.kill('SIGINT');
+    const { code } = await command.signal('SIGINT');
+    expect([code, ringExists(ring)]).toEqual([0, false]);
+  });
+
   test.each(['feed', 'proxy'] as const)(
     'ends with an error when its %s dies, and the other with it',
     async (victim) => {

@@ -1,6 +1,9 @@
 /** Exit code of a process that Ctrl-C ended at once. */
 const INTERRUPTED = 130;
 
+/** npm passes Ctrl-C on to a process that has it from the terminal already: two within this time, ms, are one. */
+const SAME_KEY_MS = 1000;
+
 let ending: AbortController | undefined;
 
 /**
@@ -12,8 +15,11 @@ export function endingSignal(): AbortSignal {
   const controller = new AbortController();
   ending = controller;
   const end = (): void => controller.abort();
+  let interruptedAt: number | undefined;
   process.on('SIGINT', () => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    const now = performance.now();
+    interruptedAt ??= now;
+    if (now - interruptedAt > SAME_KEY_MS) process.exit(INTERRUPTED);
     end();
   });
   process.on('SIGTERM', end);
