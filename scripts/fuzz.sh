@@ -9,7 +9,7 @@ kept=fuzz/corpus/segment
 found=../../target/fuzz-corpus
 mkdir -p "$found"
 if [[ "${1:-}" == minimize ]]; then
-  exec cargo +nightly fuzz run segment "$kept" "$found" -- -merge=1
+  exec cargo +nightly fuzz run segment "$kept" "$found" -- -set_cover_merge=1
 fi
 exec cargo +nightly fuzz run segment "$found" "$kept" -- \
   -max_total_time="${FUZZ_SECONDS:-600}" -max_len=512 -timeout=20 -print_final_stats=1

@@ -237,7 +237,7 @@ impl World {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1000 },
+        cases: if cfg!(miri) { 4 } else { 1000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -24,7 +24,7 @@ use openalgo_shm_core::{
 use scratch::ScratchName;
 
 /// What takes longer than this has stalled.
-const STALLED: Duration = Duration::from_secs(120);
+const STALLED: Duration = Duration::from_secs(300);
 const STRIDE: usize = 640;
 const SLOT_WORDS: usize = STRIDE / 8;
 const FIRST_WORD: usize = 5;
@@ -284,7 +284,7 @@ fn publisher() {
     let mut random = Random(seed);
     loop {
         (0..20).for_each(|_| send_some(&mut producer, &mut random, seed));
-        random.pause(200);
+        random.pause(1_000);
     }
 }
 
