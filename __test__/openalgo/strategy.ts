@@ -7,6 +7,9 @@ export interface Received {
   depth: number;
 }
 
+/** Its attempts to connect again come after 1, 8, 18 and 33 seconds. */
+const RECONNECT_PATIENCE_MS = 100_000;
+
 /** A strategy with OpenAlgo's official client for Python, in a process of its own. */
 export class Strategy {
   readonly process: LivingProcess;
@@ -39,6 +42,21 @@ export class Strategy {
       quotes: await this.#details('quotes'),
       depth: await this.#details('depth'),
     };
+  }
+
+  /**
+   * Waits until its callbacks get ticks of every mode, counted from now on.
+   *
+   * @param publish makes some
+   */
+  async receivesAll(publish: () => void = () => {}): Promise<void> {
+    this.tell('reset');
+    const receives = async (): Promise<boolean> => {
+      publish();
+      const { ltp, quote, depth } = await this.count();
+      return ltp > 0 && quote > 0 && depth > 0;
+    };
+    await until('the strategy to receive in every mode', receives, RECONNECT_PATIENCE_MS);
   }
 
   /** How many of each the callbacks got since `reset`. */
