@@ -61,7 +61,7 @@ export interface ProxyOptions {
   perMessageDeflate?: boolean;
   /** Makes the reader of the ring. Default: a `TickEncoder` on `ring`. The proxy closes it. */
   source?: () => TickSource;
-  /** The place of this proxy among several that serve one port. Default: it serves alone. */
+  /** The place of this proxy among several that serve one port, which `serve --workers` sets. Default: it serves alone. */
   worker?: WorkerPlace;
 }
 

@@ -48,7 +48,7 @@ export class WorkerPool {
   }
 
   /**
-   * Starts all workers, the first alone: what keeps it from starting would keep the others too.
+   * Starts all workers.
    *
    * @throws {OpenAlgoShmError} what kept a worker from starting, `ERR_NO_FREE_LANE` and `ERR_NO_FREE_CONSUMER` when
    * the rings have no room for so many; none is left then.
@@ -61,12 +61,10 @@ export class WorkerPool {
     cluster.setupPrimary({ exec, args: [], serialization: 'advanced' });
     try {
       if (this.#options.port === 0) this.#options = { ...this.#options, port: await freePort(this.#options.host) };
-      const address = await this.#launch(1).ready;
-      this.#stopping.signal.throwIfAborted();
-      const others = Array.from({ length: this.#size - 1 }, (_, index) => this.#launch(index + 2));
-      await Promise.all(others.map(({ ready }) => ready));
-      for (const worker of this.#workers.values()) void this.#supervise(worker);
-      return address;
+      const workers = Array.from({ length: this.#size }, (_, index) => this.#launch(index + 1));
+      const [address] = await Promise.all(workers.map(({ ready }) => ready));
+      for (const worker of workers) void this.#supervise(worker);
+      return address as ProxyAddress;
     } catch (error) {
       await this.stop();
       throw error;
