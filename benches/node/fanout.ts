@@ -1,6 +1,15 @@
 import type { By, Figures } from './figures.ts';
 import { PROGRAMS, firstLine, output, start, startBench, stop } from './processes.ts';
-import { type Launch, type Load, type Server, bareSender, naiveServer, natsServer, ownProxy, uWebSockets } from './servers.ts';
+import {
+  type Launch,
+  type Load,
+  type Server,
+  bareSender,
+  naiveServer,
+  natsServer,
+  ownProxy,
+  uWebSockets,
+} from './servers.ts';
 
 interface Seen {
   deliveries_per_second: number;
@@ -72,12 +81,21 @@ async function deliveries(figures: Figures, all: readonly Contender[], quick: bo
       figures.add(by, `deliveries, ${what}, ${name}`, 'k/s', seen.deliveries_per_second / 1000);
       if (by === 'own') {
         figures.add(by, `deliveries, ${what}, ${name}: CPU`, '%', seen.cpu * 100);
-        figures.add(by, `deliveries, ${what}, ${name}: per second of CPU`, 'k', seen.deliveries_per_second / seen.cpu / 1000);
+        figures.add(
+          by,
+          `deliveries, ${what}, ${name}: per second of CPU`,
+          'k',
+          seen.deliveries_per_second / seen.cpu / 1000,
+        );
       }
     }
     for (const { name } of all) {
       if (name === 'proxy') continue;
-      figures.addRatio(`ratio: deliveries, ${what}, proxy to ${name}`, `deliveries, ${what}, proxy`, `deliveries, ${what}, ${name}`);
+      figures.addRatio(
+        `ratio: deliveries, ${what}, proxy to ${name}`,
+        `deliveries, ${what}, proxy`,
+        `deliveries, ${what}, ${name}`,
+      );
     }
   }
 }
@@ -98,7 +116,10 @@ async function latencies(figures: Figures, all: readonly Contender[], quick: boo
   const most = figures.median('deliveries, 50 clients, 10 gathered, LTP, proxy');
   if (most === undefined) return;
   const rate = Math.round((0.7 * most * 1000) / 50);
-  const seen = await measure(ownProxy, { clients: 50, topics: 10, mode: 1, gather: 1, rate }, ['--time', quick ? 1000 : 3000]);
+  const seen = await measure(ownProxy, { clients: 50, topics: 10, mode: 1, gather: 1, rate }, [
+    '--time',
+    quick ? 1000 : 3000,
+  ]);
   addLatency(figures, 'own', "publish to client's socket at 70 % of the maximum to 50 clients, proxy", seen);
 }
 
@@ -107,17 +128,36 @@ async function idleClients(figures: Figures, quick: boolean): Promise<void> {
     const idle = { clients, topics: 0, mode: 1, gather: 1, rate: 1 } as const;
     const each = ({ memory_kb: [before, connected] }: Seen): number => (connected - before) / clients;
     const time = ['--warm-up', 0, '--time', 10, '--feed', 'none', '--topics', 0];
-    figures.add('own', `memory of an idle client of ${clients}, proxy`, 'kB', each(await measure(ownProxy, idle, time)));
+    figures.add(
+      'own',
+      `memory of an idle client of ${clients}, proxy`,
+      'kB',
+      each(await measure(ownProxy, idle, time)),
+    );
     for (const kind of ['ws', 'fastify']) {
       const seen = await measure(() => idleServer(kind), idle, time);
       figures.add('peer', `memory of an idle client of ${clients}, ${kind}`, 'kB', each(seen));
     }
-    figures.addRatio(`ratio: memory of an idle client of ${clients}, proxy to ws`, `memory of an idle client of ${clients}, proxy`, `memory of an idle client of ${clients}, ws`);
+    figures.addRatio(
+      `ratio: memory of an idle client of ${clients}, proxy to ws`,
+      `memory of an idle client of ${clients}, proxy`,
+      `memory of an idle client of ${clients}, ws`,
+    );
   }
   const [clients, topics] = quick ? [20, 3000] : [100, 3000];
-  const many = await measure(ownProxy, { clients, topics, mode: 1, gather: 1, rate: 1 }, ['--warm-up', 0, '--time', 10]);
+  const many = await measure(ownProxy, { clients, topics, mode: 1, gather: 1, rate: 1 }, [
+    '--warm-up',
+    0,
+    '--time',
+    10,
+  ]);
   const [, connected, subscribed] = many.memory_kb;
-  figures.add('own', `memory of a subscription, ${clients} clients with ${topics} each`, 'bytes', ((subscribed - connected) * 1024) / (clients * topics));
+  figures.add(
+    'own',
+    `memory of a subscription, ${clients} clients with ${topics} each`,
+    'bytes',
+    ((subscribed - connected) * 1024) / (clients * topics),
+  );
 }
 
 async function hardClients(figures: Figures, quick: boolean): Promise<void> {
@@ -127,7 +167,11 @@ async function hardClients(figures: Figures, quick: boolean): Promise<void> {
   addLatency(figures, 'own', '50 clients alone', alone);
   const stalled = await measure(ownProxy, load, [...time, '--stalled', 1]);
   addLatency(figures, 'own', '50 clients beside a stalled one', stalled);
-  figures.addRatio('ratio: p99 beside a stalled client to alone', '50 clients beside a stalled one: p99', '50 clients alone: p99');
+  figures.addRatio(
+    'ratio: p99 beside a stalled client to alone',
+    '50 clients beside a stalled one: p99',
+    '50 clients alone: p99',
+  );
   const slow = await measure(ownProxy, { ...load, clients: 45, rate: 10_000 }, [...time, '--slow', 5]);
   addLatency(figures, 'own', '45 clients at 10,000 ticks/s beside 5 slow ones', slow);
   const [, , before, after] = slow.memory_kb;
@@ -135,7 +179,12 @@ async function hardClients(figures: Figures, quick: boolean): Promise<void> {
   const churn = await measure(ownProxy, load, [...time, '--churn', 100]);
   addLatency(figures, 'own', '50 clients with 100 connects a second', churn);
   const [clients, topics] = quick ? [100, 1000] : [500, 1000];
-  const storm = await measure(ownProxy, { clients, topics, mode: 1, gather: 1, rate: 1 }, ['--warm-up', 0, '--time', 10]);
+  const storm = await measure(ownProxy, { clients, topics, mode: 1, gather: 1, rate: 1 }, [
+    '--warm-up',
+    0,
+    '--time',
+    10,
+  ]);
   figures.add('own', `subscribe storm, ${clients} clients with ${topics} symbols each`, 'ms', storm.subscribe_ms);
 }
 
@@ -156,9 +205,22 @@ async function measure(launch: Launch, load: Load, further: readonly (string | n
   try {
     const { clients, topics, mode, gather, rate } = load;
     const client = start(1, `${PROGRAMS}fanout-load`, [
-      '--port', server.port, '--pid', server.child.pid!,
-      '--clients', clients, '--topics', topics, '--mode', mode, '--gather', gather, '--rate', rate,
-      ...server.arguments, ...further,
+      '--port',
+      server.port,
+      '--pid',
+      server.child.pid!,
+      '--clients',
+      clients,
+      '--topics',
+      topics,
+      '--mode',
+      mode,
+      '--gather',
+      gather,
+      '--rate',
+      rate,
+      ...server.arguments,
+      ...further,
     ]);
     const seen = JSON.parse(await output(client)) as Seen;
     if (seen.closed > 0) throw new Error(`${seen.closed} connections were closed`);

@@ -29,10 +29,12 @@ export class Figures {
     return figure === undefined ? undefined : middle(figure.values);
   }
 
-  /** Adds how many times one figure another is, if both were measured. */
+  /** Adds how many times one figure another is, in the newest run, if both were measured. */
   addRatio(name: string, of: string, to: string): void {
-    const [above, below] = [this.median(of), this.median(to)];
-    if (above !== undefined && below !== undefined && below !== 0) this.add('own', name, 'times', above / below);
+    const [above, below] = [this.#figures.get(of), this.#figures.get(to)];
+    if (above === undefined || below === undefined) return;
+    const [value, by] = [above.values.at(-1)!, below.values.at(-1)!];
+    if (by !== 0) this.add('own', name, 'times', value / by);
   }
 
   list(): Figure[] {

@@ -56,7 +56,12 @@ async function measureZeroMq(figures: Figures, calls: number): Promise<void> {
   try {
     for (const [shape, data] of Object.entries(SHAPES)) {
       const text = (i: number, tick: MarketData): string => JSON.stringify({ ...tick, symbol: SYMBOLS[i & 63] });
-      figures.add('peer', `JSON.stringify alone, ${shape}`, 'ns', nsEach(calls / 10, (i) => text(i, data)));
+      figures.add(
+        'peer',
+        `JSON.stringify alone, ${shape}`,
+        'ns',
+        nsEach(calls / 10, (i) => text(i, data)),
+      );
       const blocks: number[] = [];
       for (let done = 0; done < calls / 20; done += 128) {
         const start = process.hrtime.bigint();

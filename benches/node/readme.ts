@@ -11,11 +11,19 @@ export function writeReadme(figures: readonly Figure[], machine: string, quick: 
   const [method = ''] = readFileSync(file, 'utf8').split(MARK);
   const day = new Date().toISOString().slice(0, 10);
   const head = `Machine: ${machine}. ${day}${quick ? ', a quick run: fewer and shorter measurements' : ''}. Medians; in parentheses the lowest and the highest run.`;
-  const parts = SECTIONS.map(([title, belongs]) => section(title, figures.filter(({ name }) => belongs(name))));
+  const parts = SECTIONS.map(([title, belongs]) =>
+    section(
+      title,
+      figures.filter(({ name }) => belongs(name)),
+    ),
+  );
   writeFileSync(file, `${method}${MARK}\n\n${head}\n\n${parts.filter((part) => part !== '').join('\n')}`);
 }
 
-const starts = (...words: string[]) => (name: string): boolean => words.some((word) => name.startsWith(word));
+const starts =
+  (...words: string[]) =>
+  (name: string): boolean =>
+    words.some((word) => name.startsWith(word));
 
 const SECTIONS: readonly [string, (name: string) => boolean][] = [
   ['Ratios to the limit and to peers of the same run', starts('ratio:')],

@@ -57,10 +57,14 @@ if (json !== undefined) writeFileSync(resolve(json), `${JSON.stringify(figures, 
 if (only === undefined) writeReadme(figures, machine, quick);
 
 function build(crate: string): void {
-  const built = spawnSync('cargo', ['build', '--release', '--locked', '--manifest-path', `benches/${crate}/Cargo.toml`], {
-    cwd: ROOT,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, CARGO_TARGET_DIR: `${ROOT}target/benches` },
-  });
+  const built = spawnSync(
+    'cargo',
+    ['build', '--release', '--locked', '--manifest-path', `benches/${crate}/Cargo.toml`],
+    {
+      cwd: ROOT,
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, CARGO_TARGET_DIR: `${ROOT}target/benches` },
+    },
+  );
   if (built.status !== 0) throw new Error(`benches/${crate} does not build`);
 }

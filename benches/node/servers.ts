@@ -36,7 +36,15 @@ export async function ownProxy(): Promise<Server> {
   const ring = new LockFreeRingBuffer({ name: `bench-${process.pid}-${Date.now()}` });
   const { name } = ring.info();
   const child = start(0, process.execPath, [
-    'dist/cli/main.js', 'serve', '--port', 0, '--ring', name, '--no-snapshot', '--log-level', 'error',
+    'dist/cli/main.js',
+    'serve',
+    '--port',
+    0,
+    '--ring',
+    name,
+    '--no-snapshot',
+    '--log-level',
+    'error',
   ]);
   const port = Number(/:(\d+)/.exec(await firstLine(child, /ws:\/\//))?.[1]);
   return {
@@ -56,7 +64,16 @@ export async function bareSender(load: Load): Promise<Server> {
   const { clients, topics, mode, gather, rate } = load;
   return generating(
     start(0, `${PROGRAMS}fanout-epoll`, [
-      '--clients', clients, '--topics', topics, '--mode', mode, '--gather', gather, '--rate', rate,
+      '--clients',
+      clients,
+      '--topics',
+      topics,
+      '--mode',
+      mode,
+      '--gather',
+      gather,
+      '--rate',
+      rate,
     ]),
   );
 }
@@ -70,7 +87,8 @@ export async function naiveServer({ clients, topics, mode, gather, rate }: Load)
 export function uWebSockets(): Launch | undefined {
   const program = `${TOOLS}uws`;
   if (!existsSync(program) && !buildUWebSockets(program)) return undefined;
-  return ({ clients, topics, mode, gather, rate }) => generating(start(0, program, [0, clients, topics, mode, gather, rate]));
+  return ({ clients, topics, mode, gather, rate }) =>
+    generating(start(0, program, [0, clients, topics, mode, gather, rate]));
 }
 
 /** nats-server with its WebSocket, if Go is there. */
@@ -108,11 +126,15 @@ async function generating(child: ChildProcess): Promise<Server> {
 }
 
 function buildUWebSockets(program: string): boolean {
-  const cargo = spawnSync('cargo', ['metadata', '--format-version', '1', '--manifest-path', 'benches/fanout/Cargo.toml'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  });
+  const cargo = spawnSync(
+    'cargo',
+    ['metadata', '--format-version', '1', '--manifest-path', 'benches/fanout/Cargo.toml'],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    },
+  );
   if (cargo.status !== 0) return false;
   const { packages } = JSON.parse(cargo.stdout) as { packages: { name: string; manifest_path: string }[] };
   const found = packages.find(({ name }) => name === 'libuwebsockets-sys');
@@ -121,7 +143,9 @@ function buildUWebSockets(program: string): boolean {
   const sockets = `${sources}uSockets/src`;
   mkdirSync(TOOLS, { recursive: true });
   const c = ['', '/eventing', '/crypto'].flatMap((folder) =>
-    readdirSync(sockets + folder).filter((name) => name.endsWith('.c')).map((name) => `${sockets}${folder}/${name}`),
+    readdirSync(sockets + folder)
+      .filter((name) => name.endsWith('.c'))
+      .map((name) => `${sockets}${folder}/${name}`),
   );
   const options = ['-O3', '-DLIBUS_NO_SSL', '-DUWS_NO_ZLIB', `-I${sockets}`];
   const compiled = spawnSync('gcc', ['-c', ...options, ...c], { cwd: TOOLS, stdio: 'ignore' });

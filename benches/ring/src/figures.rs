@@ -33,13 +33,13 @@ impl Figures {
         }
     }
 
-    pub fn median(&self, name: &str) -> Option<f64> {
-        self.figures.iter().find(|figure| figure.name == name).map(|figure| summary(&figure.runs).1)
-    }
-
-    /// Adds how a figure compares with another, if both were measured.
+    /// Adds how a figure compares with another, if both were measured: run by run, since from one run to the
+    /// next a shared machine may be another one.
     pub fn add_ratio(&mut self, name: &str, of: &str, to: &str) {
-        if let (Some(of), Some(to)) = (self.median(of), self.median(to)) {
+        let runs =
+            |name| self.figures.iter().find(|figure| figure.name == name).map(|figure| figure.runs.clone());
+        let (Some(of), Some(to)) = (runs(of), runs(to)) else { return };
+        for (of, to) in of.iter().zip(&to) {
             self.add(By::Own, name, "times", of / to);
         }
     }
