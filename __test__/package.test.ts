@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   for (const { name: found } of LockFreeRingBuffer.list()) {
-    if (found === name || found.startsWith(`${name}.`)) LockFreeRingBuffer.unlink(found);
+    if (found.startsWith(name)) LockFreeRingBuffer.unlink(found);
   }
   rmSync(tarballs, { recursive: true, force: true });
   rmSync(user.folder, { recursive: true, force: true });
