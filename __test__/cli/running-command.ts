@@ -13,7 +13,9 @@ if (build.status !== 0) throw new Error(`the command line cannot be built: ${bui
 
 /** What the system under test finds around it, and nothing of the machine's own settings. */
 const CLEAN = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(OPENALGO_SHM_|SHM_BUFFER_|WEBSOCKET_|DEBUG$)/.test(name)),
+  Object.entries(process.env).filter(
+    ([name]) => !/^(OPENALGO_SHM_|SHM_BUFFER_|WEBSOCKET_|(DEBUG|NO_COLOR|FORCE_COLOR)$)/.test(name),
+  ),
 );
 
 export interface Surroundings {

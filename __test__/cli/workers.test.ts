@@ -244,8 +244,9 @@ describe('a worker that dies', () => {
     process.kill(first!, 'SIGTERM');
     expect(await Promise.race(clients.map(({ closed }) => closed))).toMatchObject({ code: 1001 });
     await until('another has its place', async () => {
-      const { workers, workers_replaced } = await service.stats();
-      return workers.length === 2 && workers_replaced === 1;
+      // A request that the one that ends was just given goes with it.
+      const report = await service.stats().catch(() => undefined);
+      return report?.workers.length === 2 && report.workers_replaced === 1;
     });
   });
 

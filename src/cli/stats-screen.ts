@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import pc from 'picocolors';
 import type { StatsReport } from '../proxy/schemas.ts';
+import { colours } from './colours.ts';
 import { bytes, count, counted, duration } from './figures.ts';
 import type { RingReport } from './ring-figures.ts';
 
@@ -27,14 +27,14 @@ export function ringScreen({ ring, publishers, subscribers }: RingReport | Stats
   if (ring === null) return 'ring     cannot be looked at now; the proxy attaches again by itself';
   const shape = `${ring.policy}, ${ring.lanes_used} of ${ring.lanes} lanes used, ${count(ring.capacity)} slots a lane, depth ${ring.depth_levels}, ${bytes(ring.bytes)}`;
   const lines = [
-    `${pc.bold('ring')}  ${ring.name} (${shape})${ring.attached ? '' : pc.yellow(' removed or replaced')}`,
+    `${colours.bold('ring')}  ${ring.name} (${shape})${ring.attached ? '' : colours.yellow(' removed or replaced')}`,
   ];
-  lines.push('', pc.bold('publishers'));
+  lines.push('', colours.bold('publishers'));
   lines.push(
     table(
       ['name', 'process', 'published', 'rate', 'rejected', 'publish takes', 'last tick'],
       publishers.map((lane) => [
-        lane.alive ? lane.name : pc.dim(`${lane.name} (gone)`),
+        lane.alive ? lane.name : colours.dim(`${lane.name} (gone)`),
         String(lane.pid),
         count(lane.messages_published),
         'rate' in lane ? `${count(lane.rate)}/s` : '',
@@ -44,7 +44,7 @@ export function ringScreen({ ring, publishers, subscribers }: RingReport | Stats
       ]),
     ) || '  none yet',
   );
-  lines.push('', pc.bold('readers'));
+  lines.push('', colours.bold('readers'));
   lines.push(
     table(
       ['name', 'process', 'received', 'lost', 'lag', 'p50', 'p99', 'p99.9'],
@@ -52,7 +52,7 @@ export function ringScreen({ ring, publishers, subscribers }: RingReport | Stats
         reader.name,
         String(reader.pid),
         count(reader.messages_received),
-        reader.messages_lost > 0 ? pc.yellow(count(reader.messages_lost)) : '0',
+        reader.messages_lost > 0 ? colours.yellow(count(reader.messages_lost)) : '0',
         count(reader.lag),
         ...(reader.latency_ns === undefined ? ['', '', ''] : latencies(reader.latency_ns)),
       ]),
@@ -65,19 +65,19 @@ export function ringScreen({ ring, publishers, subscribers }: RingReport | Stats
 export function proxyScreen(url: string, report: StatsReport): string {
   const { clients, subscriptions, messages, refused, memory, event_loop_delay_ms: delay } = report;
   const [p50, p99, p999] = latencies(report.delivery_latency_ns);
-  return `${pc.bold('proxy')} ${url}, up ${duration(report.uptime_seconds * 1e9)}, ${bytes(memory.rss)} of memory, event loop late p99 ${delay.p99.toFixed(1)} ms
+  return `${colours.bold('proxy')} ${url}, up ${duration(report.uptime_seconds * 1e9)}, ${bytes(memory.rss)} of memory, event loop late p99 ${delay.p99.toFixed(1)} ms
 
 ${ringScreen(report)}${workersTable(report)}
 
-${pc.bold('clients')}  ${count(clients.connected)} now, ${count(clients.connected_total)} since the start, ${count(clients.conflated)} behind; ${counted(subscriptions.total, 'subscription')} to ${counted(subscriptions.topics, 'topic')}
-${pc.bold('sent')}     ${counted(messages.sent, 'tick')}, ${count(messages.conflated)} conflated; publish to socket p50 ${p50}, p99 ${p99}, p99.9 ${p999}
-${pc.bold('refused')}  ${refusals(refused)}`;
+${colours.bold('clients')}  ${count(clients.connected)} now, ${count(clients.connected_total)} since the start, ${count(clients.conflated)} behind; ${counted(subscriptions.total, 'subscription')} to ${counted(subscriptions.topics, 'topic')}
+${colours.bold('sent')}     ${counted(messages.sent, 'tick')}, ${count(messages.conflated)} conflated; publish to socket p50 ${p50}, p99 ${p99}, p99.9 ${p999}
+${colours.bold('refused')}  ${refusals(refused)}`;
 }
 
 /** Nothing if the proxy serves alone. */
 function workersTable({ workers, workers_missing, workers_replaced }: StatsReport): string {
   if (workers.length === 0) return '';
-  const missing = workers_missing > 0 ? pc.yellow(`, ${workers_missing} without an answer`) : '';
+  const missing = workers_missing > 0 ? colours.yellow(`, ${workers_missing} without an answer`) : '';
   const rows = workers.map((worker) => [
     worker.name,
     String(worker.pid),
@@ -89,7 +89,7 @@ function workersTable({ workers, workers_missing, workers_replaced }: StatsRepor
     bytes(worker.memory.rss),
   ]);
   const head = ['name', 'process', 'up', 'clients', 'subscriptions', 'sent', 'p50', 'p99', 'p99.9', 'memory'];
-  return `\n\n${pc.bold('workers')}  ${workers_replaced} replaced${missing}\n${table(head, rows)}`;
+  return `\n\n${colours.bold('workers')}  ${workers_replaced} replaced${missing}\n${table(head, rows)}`;
 }
 
 function latencies({
@@ -116,7 +116,7 @@ function table(head: string[], rows: string[][]): string {
   const drawn = new Table({
     chars: CHARS,
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-    head: head.map((text) => pc.dim(text)),
+    head: head.map((text) => colours.dim(text)),
     colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
   });
   drawn.push(...rows);

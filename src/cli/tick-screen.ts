@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import pc from 'picocolors';
 import type { MarketDepth } from '../message.ts';
+import { colours } from './colours.ts';
 import { count, duration } from './figures.ts';
 import type { TickRow } from './tick-rows.ts';
 
@@ -43,10 +43,10 @@ export function screenOf(rows: readonly TickRow[], context: ScreenContext): stri
   const books =
     context.depth > 0 ? rows.filter(hasBook).slice(0, Math.max(1, Math.floor(roomForBooks / linesOfBook))) : [];
   const shown = rows.slice(0, Math.max(1, room - books.length * linesOfBook));
-  const parts = [pc.bold(context.title), quoteTable(shown, context)];
+  const parts = [colours.bold(context.title), quoteTable(shown, context)];
   for (const row of books) parts.push(bookTable(row, context.depth));
   const hidden = rows.length - shown.length;
-  parts.push(pc.dim(hidden > 0 ? `${context.footer}, ${count(hidden)} more rows` : context.footer));
+  parts.push(colours.dim(hidden > 0 ? `${context.footer}, ${count(hidden)} more rows` : context.footer));
   return parts.join('\n');
 }
 
@@ -64,7 +64,7 @@ function quoteTable(rows: readonly TickRow[], { nowNs, columns }: ScreenContext)
       'ask',
       'volume',
       ...(wide ? ['oi', 'ticks', 'age', 'broker'] : ['age']),
-    ].map((text) => pc.dim(text)),
+    ].map((text) => colours.dim(text)),
     colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
   });
   for (const row of rows) {
@@ -73,7 +73,7 @@ function quoteTable(rows: readonly TickRow[], { nowNs, columns }: ScreenContext)
     table.push([
       row.symbol,
       row.exchange,
-      pc.bold(price(row.ltp)),
+      colours.bold(price(row.ltp)),
       change(row.changePercent),
       price(row.bid ?? row.depth?.buy[0]?.price),
       price(row.ask ?? row.depth?.sell[0]?.price),
@@ -89,7 +89,7 @@ function bookTable({ symbol, exchange, depth }: TickRow & { depth: MarketDepth }
     chars: NO_BORDERS,
     style: STYLE,
     head: [`${exchange}:${symbol}`, 'orders', 'quantity', 'bid', 'ask', 'quantity', 'orders'].map((text) =>
-      pc.dim(text),
+      colours.dim(text),
     ),
     colAligns: ['left', 'right', 'right', 'right', 'left', 'left', 'left'],
   });
@@ -101,8 +101,8 @@ function bookTable({ symbol, exchange, depth }: TickRow & { depth: MarketDepth }
       '',
       whole(buy?.orders),
       whole(buy?.quantity),
-      pc.green(price(buy?.price)),
-      pc.red(price(sell?.price)),
+      colours.green(price(buy?.price)),
+      colours.red(price(sell?.price)),
       whole(sell?.quantity),
       whole(sell?.orders),
     ]);
@@ -126,5 +126,5 @@ function whole(value: number | undefined): string {
 function change(percent: number | undefined): string {
   if (percent === undefined || !Number.isFinite(percent)) return '';
   const text = `${percent >= 0 ? '+' : ''}${percent.toFixed(2)} %`;
-  return percent >= 0 ? pc.green(text) : pc.red(text);
+  return percent >= 0 ? colours.green(text) : colours.red(text);
 }

@@ -35,7 +35,10 @@ enum Held {
         word: usize,
     },
     #[cfg(target_os = "linux")]
-    Byte(#[allow(dead_code, reason = "closing it releases the lock")] std::fs::File),
+    Byte {
+        file: std::fs::File,
+        byte: usize,
+    },
     #[cfg(not(target_os = "linux"))]
     File(#[expect(dead_code, reason = "dropping it releases the lock")] crate::shm::LockFile),
 }
@@ -48,9 +51,10 @@ pub(crate) fn acquire(region: &Region, heap_word: usize, place: Place) -> Result
         #[cfg(target_os = "linux")]
         Some(mapping) => {
             let file = mapping.reopen()?;
-            Ok(linux::try_lock(&file, place.byte())
+            let byte = place.byte();
+            Ok(linux::try_lock(&file, byte)
                 .map_err(system)?
-                .then_some(Owned { held: Held::Byte(file) }))
+                .then_some(Owned { held: Held::Byte { file, byte } }))
         }
         #[cfg(not(target_os = "linux"))]
         Some(mapping) => {
@@ -76,7 +80,7 @@ impl Drop for Owned {
         match &self.held {
             Held::Heap { region, word } => heap::release(region, *word),
             #[cfg(target_os = "linux")]
-            Held::Byte(_) => {}
+            Held::Byte { file, byte } => linux::unlock(file, *byte),
             #[cfg(not(target_os = "linux"))]
             Held::File(_) => {}
         }
@@ -134,6 +138,14 @@ mod linux {
             Some(libc::EAGAIN | libc::EACCES) => Ok(false),
             _ => Err(error),
         }
+    }
+
+    /// Said, not left to the closing of the file: a process that is just being started has, until it becomes
+    /// another program, a descriptor of the same open file, and would keep the lock.
+    pub(super) fn unlock(file: &File, byte: usize) {
+        let range = range(byte, libc::F_UNLCK);
+        // SAFETY: as above. It cannot fail for a range that this open file has locked.
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) };
     }
 
     /// Costs about 0.6 µs. `file` must not be the one that holds the lock.

@@ -162,6 +162,33 @@ fn every_place_has_one_owner_at_a_time() {
     assert_eq!(again.producer("three").unwrap().lane(), 0);
 }
 
+/// A child that has not yet become another program has a copy of every descriptor.
+#[test]
+#[cfg(unix)]
+fn a_place_is_free_when_its_owner_has_left_though_a_process_is_just_being_started() {
+    let name = ScratchName::new("forked");
+    let ring = LockFreeRingBuffer::create(&name, config()).unwrap();
+    let (one, consumer) =
+        (ring.producer("one").unwrap(), ring.consumer(ConsumerOptions::new("reader")).unwrap());
+    // SAFETY: the child of a process with several threads may only call what is safe in a signal handler.
+    let child = unsafe {
+        match libc::fork() {
+            0 => loop {
+                libc::pause();
+            },
+            child => child,
+        }
+    };
+    drop((one, consumer));
+    let in_use = ring.is_in_use();
+    // SAFETY: plain system calls on a child of our own.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+    }
+    assert!(!in_use);
+}
+
 #[test]
 fn rings_are_found_and_removed_when_nobody_uses_them() {
     let name = ScratchName::new("found");

@@ -1,5 +1,5 @@
 import { type Command, createCommand } from 'commander';
-import pc from 'picocolors';
+import { colours } from '../colours.ts';
 import type { Finding } from '../machine-checks.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
 import { addRingOptions, type RingFlags } from '../ring-options.ts';
@@ -35,7 +35,7 @@ async function examine(flags: DoctorFlags): Promise<void> {
   if (findings.some(({ verdict }) => verdict === 'bad')) process.exitCode = 1;
 }
 
-const MARKS = { good: pc.green('✓'), warning: pc.yellow('!'), bad: pc.red('✗') } as const;
+const MARKS = { good: colours.green('✓'), warning: colours.yellow('!'), bad: colours.red('✗') } as const;
 
 function asLines({ check, verdict, found, remedy }: Finding): string {
   const line = `${MARKS[verdict]} ${check.padEnd(16)} ${found}`;

@@ -1,7 +1,7 @@
 import { type Command, createCommand, Option } from 'commander';
-import pc from 'picocolors';
 import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
+import { colours } from '../colours.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { count, counted } from '../figures.ts';
 import { invocation } from '../invocation.ts';
@@ -120,22 +120,22 @@ function printWelcome(
   const [proxy, feed] = children as [ChildCommand, ChildCommand];
   const again = invocation();
   const pace = flags.rate === 'max' ? 'as fast as it can' : `${count(flags.rate)} ticks a second`;
-  process.stdout.write(`${pc.bold('openalgo-shm')} is running
+  process.stdout.write(`${colours.bold('openalgo-shm')} is running
 
   feed   a simulated market of ${instruments} instruments, ${pace} (process ${feed.pid})
-  ring   shared memory ${pc.bold(flags.ring)}
-  proxy  ${pc.bold(url)} (process ${proxy.pid})
+  ring   shared memory ${colours.bold(flags.ring)}
+  proxy  ${colours.bold(url)} (process ${proxy.pid})
 
 Try next
   in a browser:
-    ${pc.cyan(`${url.replace('ws', 'http')}/`)}    the market and the proxy on a page
+    ${colours.cyan(`${url.replace('ws', 'http')}/`)}    the market and the proxy on a page
   or in its console:
-    ${pc.cyan(`const ws = new WebSocket('${url}');`)}
-    ${pc.cyan(`ws.onopen = () => ws.send('{"action":"subscribe","symbol":"RELIANCE"}');`)}
-    ${pc.cyan('ws.onmessage = (event) => console.log(event.data);')}
+    ${colours.cyan(`const ws = new WebSocket('${url}');`)}
+    ${colours.cyan(`ws.onopen = () => ws.send('{"action":"subscribe","symbol":"RELIANCE"}');`)}
+    ${colours.cyan('ws.onmessage = (event) => console.log(event.data);')}
   in another terminal:
-    ${pc.cyan(`${again} watch RELIANCE`)}    ticks straight from shared memory
-    ${pc.cyan(`${again} stats`)}             what the proxy has counted
+    ${colours.cyan(`${again} watch RELIANCE`)}    ticks straight from shared memory
+    ${colours.cyan(`${again} stats`)}             what the proxy has counted
 
 Ctrl-C ends both and removes the shared memory.
 `);
