@@ -71,6 +71,18 @@ describe('an event', () => {
     expect(events.map(([event]) => event['i'])).toEqual(Array.from({ length: 200 }, (_, i) => i));
   });
 
+  test('reaches those who read already and those who come, when the ring was removed just before', async () => {
+    const before = reader();
+    const feed = publisher();
+    feed.publish(order);
+    await until('the first has come', () => before.events.length === 1);
+    LockFreeRingBuffer.unlink(`${name}.events`);
+    const late = reader();
+    feed.publish({ ...order, orderid: '241' });
+    await until('both have the second', () => before.events.length === 2 && late.events.length === 1);
+    expect([before.events[1]![0]['orderid'], late.events[0]![0]['orderid']]).toEqual(['241', '241']);
+  });
+
   test('that was overwritten before it was read is counted', async () => {
     const { events, reader: consumer } = reader();
     const feed = publisher();

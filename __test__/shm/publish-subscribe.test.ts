@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fieldNames } from '../../src/shm/native-binding.ts';
 import { FIELDS, type MarketData, type Tick } from '../../src/message.ts';
+import { InterestPublisher } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher, type PublisherOptions } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { SharedMemorySubscriber, type SubscriberOptions } from '../../src/shm/subscriber.ts';
@@ -220,6 +222,28 @@ describe('a subscriber', () => {
     expect(subscriber({ from: 'oldest' }).poll().length).toBe(1);
   });
 
+  test('that may not create the ring attaches to one that is there, and to nothing else', () => {
+    const exists = () => LockFreeRingBuffer.list().some((ring) => ring.name === name);
+    expect(() => subscriber({ create: false })).toThrow(expect.objectContaining({ code: 'ERR_SHM_NOT_FOUND' }));
+    expect(exists()).toBe(false);
+    const writer = publisher({ depthLevels: 7 });
+    const reader = subscriber({ create: false });
+    writer.publishMarketData('TCS', { ltp: 1 });
+    expect(reader.poll().at(0)!.ltp).toBe(1);
+    new InterestPublisher({ name }).close();
+    expect(() => subscriber({ name: `${name}.interest`, create: false })).toThrow(
+      expect.objectContaining({ code: 'ERR_SHM_MISMATCH' }),
+    );
+  });
+
+  test('knows when its ring was removed', () => {
+    publisher();
+    const reader = subscriber();
+    expect(reader.isCurrent()).toBe(true);
+    LockFreeRingBuffer.unlink(name);
+    expect(reader.isCurrent()).toBe(false);
+  });
+
   test('is seen by monitors with its name, and no longer once closed', () => {
     const reader = subscriber({ subscriberName: 'screen' });
     const other = subscriber();
@@ -283,6 +307,18 @@ describe('wrong options', () => {
     ['an unknown policy', { policy: 'maybe' as 'lossless' }, 'ERR_INVALID_OPTION'],
   ])('%s', (_, options, code) => {
     expect(() => new LockFreeRingBuffer({ name, ...options })).toThrow(expect.objectContaining({ code }));
+  });
+
+  test.skipIf(process.platform !== 'linux')('who is refused a place keeps nothing of the ring', () => {
+    const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split(`/${name}`).length;
+    publisher({ lanes: 1, consumers: 1 });
+    subscriber();
+    const before = mappings();
+    for (let attempt = 0; attempt < 5; attempt++) {
+      expect(() => publisher()).toThrow(expect.objectContaining({ code: 'ERR_NO_FREE_LANE' }));
+      expect(() => subscriber({ register: true })).toThrow(expect.objectContaining({ code: 'ERR_NO_FREE_CONSUMER' }));
+    }
+    expect(mappings()).toBe(before);
   });
 
   test('a second handle with other options is told both', () => {

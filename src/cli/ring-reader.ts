@@ -1,5 +1,4 @@
 import { hasCode } from '../errors.ts';
-import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
 import { SharedMemorySubscriber } from '../shm/subscriber.ts';
 import type { TickView } from '../shm/tick-view.ts';
 
@@ -14,7 +13,6 @@ export class RingReader {
   readonly #ring: string;
   readonly #onTick: (tick: TickView) => void;
   #subscriber: SharedMemorySubscriber | undefined;
-  #buffer: LockFreeRingBuffer | undefined;
   readonly #look: NodeJS.Timeout;
   #lostBefore = 0;
 
@@ -42,28 +40,26 @@ export class RingReader {
   }
 
   #join(from: 'newest' | 'oldest'): void {
-    this.#buffer = LockFreeRingBuffer.open(this.#ring);
-    this.#subscriber = new SharedMemorySubscriber({ name: this.#ring, subscriberName: 'watch', from, register: false });
-    this.#subscriber.start().onBatch((batch) => {
+    const options = { name: this.#ring, subscriberName: 'watch', from, register: false, create: false };
+    const subscriber = new SharedMemorySubscriber(options).start();
+    subscriber.onBatch((batch) => {
       for (const tick of batch) this.#onTick(tick);
     });
+    this.#subscriber = subscriber;
   }
 
   #leave(): void {
     if (this.#subscriber !== undefined) this.#lostBefore = this.lost;
     this.#subscriber?.close();
-    this.#buffer?.close();
     this.#subscriber = undefined;
-    this.#buffer = undefined;
   }
 
   #follow(): void {
-    if (this.#buffer?.isCurrent() === true) return;
+    if (this.#subscriber?.isCurrent() === true) return;
     this.#leave();
     try {
       this.#join('oldest');
     } catch (error) {
-      this.#leave();
       if (!hasCode(error, 'ERR_SHM_NOT_FOUND') && !hasCode(error, 'ERR_SHM_BUSY')) throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { NativePublisher, NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
-import { native } from './native.ts';
+import { keeping, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingStats } from './ring-buffer.ts';
 
@@ -107,7 +107,7 @@ export class CompanionWriter {
   #open(): void {
     const ring = join(this.#kind, this.#ringName);
     const slots = new Slots(ring.info().stride);
-    const publisher = native(() => new NativePublisher(ring, this.#owner, slots.f64));
+    const publisher = keeping(ring, () => new NativePublisher(ring, this.#owner, slots.f64));
     this.#ring = ring;
     this.#slots = slots;
     this.#publisher = publisher;
@@ -152,7 +152,7 @@ export class CompanionReader {
     this.#reader = reader;
     this.#each = each;
     this.#afterwards = afterwards;
-    this.#open();
+    this.#open(false);
   }
 
   /** The ring and its lanes now. */
@@ -174,7 +174,8 @@ export class CompanionReader {
   follow(): boolean {
     if (this.#closed || native(() => this.#ring.isCurrent())) return false;
     const release = this.#releaser();
-    if (!opens(() => this.#open())) return false;
+    // Nobody has read anything of the newer one yet.
+    if (!opens(() => this.#open(true))) return false;
     release();
     return true;
   }
@@ -186,10 +187,10 @@ export class CompanionReader {
     this.#releaser()();
   }
 
-  #open(): void {
+  #open(oldest: boolean): void {
     const ring = join(this.#kind, this.#ringName);
     const slots = new Slots(ring.info().stride);
-    const subscriber = native(() => new NativeSubscriber(ring, this.#reader, false, undefined, slots.f64));
+    const subscriber = keeping(ring, () => new NativeSubscriber(ring, this.#reader, oldest, undefined, slots.f64));
     const pollInto = subscriber.pollInto();
     this.#ring = ring;
     this.#subscriber = subscriber;

@@ -45,6 +45,8 @@ export class EventPublisher {
         `an event of type ${event.type} is ${length} bytes long as JSON, at most ${MAX_EVENT_BYTES} fit`,
       );
     }
+    // An event is not repeated: none may go into a ring that nobody reads any more.
+    this.#writer.follow();
     this.#writer.write((slots, at) => {
       slots.u32[(at + LENGTH_WORD) * 2] = length;
       slots.u32[(at + LENGTH_WORD) * 2 + 1] = 0;

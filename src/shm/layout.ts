@@ -14,6 +14,11 @@ export const WORD = {
 /** Words of one depth level: price, quantity, orders. */
 export const LEVEL_WORDS = 3;
 
+/** Bytes of a tick's slot for a book of so many levels a side. */
+export function tickStride(depthLevels: number): number {
+  return Math.ceil((WORD.levels + 2 * LEVEL_WORDS * depthLevels) / 8) * 64;
+}
+
 /** Word of the field with this index in `FIELDS`. */
 export function fieldWord(index: number): number {
   return index < 4 ? WORD.ltp + index : WORD.fields - 4 + index;

@@ -11,3 +11,13 @@ export function native<T>(call: () => T): T {
     throw new OpenAlgoShmError(known, error.message, { cause: error });
   }
 }
+
+/** The same for a call that is to keep a handle: if it fails the handle is closed, so that who tries again and again leaves none behind. */
+export function keeping<T>(handle: { close(): void }, call: () => T): T {
+  try {
+    return native(call);
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
+}

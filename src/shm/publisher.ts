@@ -1,7 +1,7 @@
 import { NativePublisher, NativeRing } from './native-binding.ts';
 import { hasCode, OpenAlgoShmError } from '../errors.ts';
 import type { MarketData, Tick } from '../message.ts';
-import { native } from './native.ts';
+import { keeping, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { LockFreeRingBuffer, removeCompanions, ringStats, type RingInfo } from './ring-buffer.ts';
 import { TickWriter } from './tick-writer.ts';
@@ -79,7 +79,7 @@ export class SharedMemoryPublisher {
     const info = ring.info() as RingInfo;
     const slotWords = info.stride / 8;
     const scratch = new Float64Array(slotWords * BATCH);
-    const publisher = native(() => new NativePublisher(ring, this.#name, scratch));
+    const publisher = keeping(ring, () => new NativePublisher(ring, this.#name, scratch));
     this.#lane = {
       ring,
       info,

@@ -1,7 +1,8 @@
 import { NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
-import { native } from './native.ts';
+import { tickStride } from './layout.ts';
+import { keeping, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingInfo, type RingStats } from './ring-buffer.ts';
 import { TickBatch } from './tick-batch.ts';
@@ -15,6 +16,8 @@ export interface SubscriberOptions extends RingOptions {
   from?: 'newest' | 'oldest';
   /** Whether monitors see it and a lossless ring waits for it. Default: if there is room, and always if the ring is lossless. */
   register?: boolean;
+  /** Whether to create the ring where there is none. Default true; else `start` throws `ERR_SHM_NOT_FOUND`. */
+  create?: boolean;
 }
 
 /** Figures of a subscriber. */
@@ -62,16 +65,19 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
   /**
    * Attaches to the ring as it is, or creates it, and joins. Does nothing if it has joined already.
    *
-   * @throws `ERR_NO_FREE_CONSUMER`, `ERR_SHM_NAME`, `ERR_SHM_FULL`, `ERR_SHM_PERMISSION`, `ERR_SHM_VERSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_BUSY`
+   * @throws `ERR_NO_FREE_CONSUMER`, `ERR_SHM_NOT_FOUND`, `ERR_SHM_MISMATCH` (it carries something else than ticks), `ERR_SHM_NAME`, `ERR_SHM_FULL`, `ERR_SHM_PERMISSION`, `ERR_SHM_VERSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_BUSY`
    */
   start(): this {
     if (this.#joined !== undefined) return this;
     const { subscriberName = 'subscriber', from = 'newest', register } = this.#options;
-    const ring = native(() => NativeRing.createOrAttach(nativeOptions(this.#options)));
+    const ring = this.#attach();
     const info = ring.info() as RingInfo;
     const slotWords = info.stride / 8;
     const f64 = new Float64Array(slotWords * MAX_BATCH);
-    const subscriber = native(() => new NativeSubscriber(ring, subscriberName, from === 'oldest', register, f64));
+    const subscriber = keeping(
+      ring,
+      () => new NativeSubscriber(ring, subscriberName, from === 'oldest', register, f64),
+    );
     const messages = {
       f64,
       i32: new Int32Array(f64.buffer),
@@ -158,6 +164,12 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
     return ringStats(this.#open().ring.stats());
   }
 
+  /** False while it reads a ring whose name was removed or leads to a newer one: time to close, and start again. */
+  isCurrent(): boolean {
+    const joined = this.#joined;
+    return joined === undefined || native(() => joined.ring.isCurrent());
+  }
+
   /** The shape of the ring; undefined unless it has joined. */
   get ringInfo(): RingInfo | undefined {
     return this.#joined?.info;
@@ -175,6 +187,19 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #attach(): NativeRing {
+    const options = nativeOptions(this.#options);
+    if (this.#options.create !== false) return native(() => NativeRing.createOrAttach(options));
+    const ring = native(() => NativeRing.open(options.name));
+    const { stride, depthLevels } = ring.info();
+    if (stride === tickStride(depthLevels)) return ring;
+    ring.close();
+    throw new OpenAlgoShmError(
+      'ERR_SHM_MISMATCH',
+      `ring '${options.name}' carries something else than ticks: give the name of a ring of ticks`,
+    );
   }
 
   #open(): Joined {
