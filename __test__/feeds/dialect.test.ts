@@ -305,6 +305,21 @@ describe('ticks of real adapters', () => {
   });
 });
 
+describe('a time of day without a date', () => {
+  test('costs no tick: it is left out and counted', () => {
+    const normaliser = new TickNormaliser();
+    expect(normaliser.normalise({ ltp: 1402.5, last_trade_time: '15:29:55', timestamp: 1748426445123 })).toEqual({
+      ltp: 1402.5,
+      timestamp: 1748426445123,
+    });
+    expect([...normaliser.unknownKeys]).toEqual([['last_trade_time', 1]]);
+  });
+
+  test('is no timestamp of the tick itself', () => {
+    expect(() => normalise({ ltp: 1, timestamp: '09:15:00' })).toThrow(/timestamp must be seconds or milliseconds/);
+  });
+});
+
 describe('what cannot be understood', () => {
   test('an unknown key is counted and left out', () => {
     const normaliser = new TickNormaliser();

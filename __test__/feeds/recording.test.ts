@@ -190,6 +190,28 @@ describe('a recording', () => {
     expect(ticks).toHaveLength(1);
   });
 
+  test('goes on after a line that is too long to be one, and counts it', async () => {
+    const long = 'x'.repeat(3 << 20);
+    const { ticks, malformed } = await read(`2022-09-20 09:00:01,5\n${long}\n2022-09-20 09:00:02,6\n${long}`, NIFTY);
+    expect(ticks.map(({ ltp }) => ltp)).toEqual([5, 6]);
+    expect(malformed.map(({ number, reason }) => [number, reason])).toEqual([
+      [2, 'is longer than 1 Mi characters'],
+      [4, 'is longer than 1 Mi characters'],
+    ]);
+  });
+
+  test.each([
+    ['digits', `2022-09-20 09:00:01,${'1'.repeat(1_000_000)}x`],
+    ['blanks before a stray quote', `2022-09-20 09:00:01,${' '.repeat(1_000_000)}a"`],
+    ['quotes in a literal without an end', `{"ltp":NaN,"symbol":"${String.raw`\"`.repeat(500_000)}`],
+  ])('is done at once with a million %s', async (_what, line) => {
+    const { malformed } = await read(
+      `${line.startsWith('{') ? '{"ltp":1}' : '2022-09-20 09:00:01,5'}\n${line}\n`,
+      NIFTY,
+    );
+    expect(malformed.map(({ number }) => number)).toEqual([2]);
+  });
+
   test('shows a long malformed line in part', async () => {
     const { malformed } = await read(`2022-09-20 09:00:01,5\n${'x'.repeat(5000)}\n`, NIFTY);
     expect(malformed[0]?.text).toHaveLength(200);

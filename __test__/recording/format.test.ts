@@ -85,6 +85,18 @@ describe('a block', () => {
     }
   });
 
+  test('that claims names beyond its end is damaged, wherever the claim would lead', () => {
+    const block = Buffer.alloc(16 + 24);
+    block.write('OATICKS1', 'latin1');
+    block.writeUInt32LE(24, 8);
+    block.writeUInt32LE(1, 16);
+    for (const nameBytes of [1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
+      block.writeUInt32LE(nameBytes, 16 + 20);
+      block.writeUInt32LE(crc32(block.subarray(16)), 12);
+      expect(readBlock(block).kind).toBe('damaged');
+    }
+  });
+
   test('has the bytes that the format describes', () => {
     const block = blockOf([{ symbol: 'A', exchange: 'B', ltp: 1.5 }]);
     const payload = block.subarray(16);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ReplayFeed } from '../../src/feeds/replay.ts';
+import { crc32 } from '../../src/recording/crc32.ts';
 import { emptyContents, readRecording } from '../../src/recording/read-recording.ts';
 import type { RecordedTick } from '../../src/recording/recorded-tick.ts';
 import { Recorder, type RecorderOptions } from '../../src/recording/recorder.ts';
@@ -299,7 +300,6 @@ describe('replaying a recording', () => {
   test('reports a damaged place and plays the rest, unless it is strict', async () => {
     await recordSlowly();
     const bytes = readFileSync(file);
-    writeFileSync(file, Buffer.concat([Buffer.from('rubbish, and a lot'), bytes]));
     const listener = new Listener('recorder-damaged', { policy: 'lossless' });
     open.push(listener);
     writeFileSync(file, Buffer.concat([bytes, Buffer.from('rubbish, and a lot of it'), bytes]));
@@ -314,6 +314,41 @@ describe('replaying a recording', () => {
     ]);
     const strict = new ReplayFeed(file, { ...listener.ring, speed: 'max', strict: true }).start();
     await expect(strict.done).rejects.toMatchObject({ code: 'ERR_MALFORMED_LINE' });
+  });
+
+  test.each([
+    ['that is damaged at its beginning', (bytes: Buffer) => Buffer.concat([Buffer.alloc(4096), bytes]), 4],
+    ['of which only the first bytes were written', (bytes: Buffer) => bytes.subarray(0, 5), 0],
+  ])('takes a file %s for what it is', async (_what, harm, played) => {
+    await recordSlowly();
+    writeFileSync(file, harm(readFileSync(file)));
+    const listener = new Listener('recorder-beginning', { policy: 'lossless' });
+    open.push(listener);
+    const feed = new ReplayFeed(file, { ...listener.ring, speed: 'max' }).start();
+    const outcome = await feed.done.then(
+      () => 'played',
+      ({ code }) => code,
+    );
+    expect([outcome, feed.counters.published]).toEqual([played > 0 ? 'played' : 'ERR_FILE', played]);
+  });
+
+  test.each([
+    ['symbol', '\u0001S', '\u0001\u0007'],
+    ['exchange', '\u0003NSE', '\u0003N\u0007E'],
+  ])('leaves out ticks whose %s no message can hold, and says so', async (field, name, spoilt) => {
+    await recordSlowly();
+    const bytes = readFileSync(file);
+    bytes.write(spoilt, bytes.indexOf(name), 'latin1');
+    bytes.writeUInt32LE(crc32(bytes.subarray(16, 16 + bytes.readUInt32LE(8))), 12);
+    writeFileSync(file, bytes);
+    const listener = new Listener('recorder-names', { policy: 'lossless' });
+    open.push(listener);
+    const reasons: string[] = [];
+    const onMalformedLine = ({ reason }: { reason: string }): void => void reasons.push(reason);
+    const feed = new ReplayFeed(file, { ...listener.ring, speed: 'max', onMalformedLine }).start();
+    await feed.done;
+    expect(feed.counters.published + reasons.length).toBe(4);
+    expect(reasons[0]).toContain(`${field} must be text`);
   });
 
   test('leaves out books that are too deep for the ring, and says so', async () => {

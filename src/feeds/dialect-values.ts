@@ -9,6 +9,7 @@ export type RawRecord = { readonly [key: string]: unknown };
 
 /** What Python prints for values that are not finite. */
 const NOT_FINITE = /^[+-]?(?:nan|inf|infinity)$/i;
+const TIME_OF_DAY = /^\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*$/;
 const CONTROL = /\p{Cc}/u;
 
 /** True for what brokers send where they have nothing to say: null, the empty string and a dash. */
@@ -33,6 +34,11 @@ export function readNumber(key: string, value: unknown): number {
   const number = numberOf(value);
   if (number === undefined) throw invalidNumber(key, value);
   return number;
+}
+
+/** True for a time without a date, as `15:29:55`: no moment that a field could hold. */
+export function isTimeOfDay(value: unknown): boolean {
+  return typeof value === 'string' && TIME_OF_DAY.test(value);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { FieldName, MarketData, MarketDepth } from '../message.ts';
 import { KEY_RULES, type KeyRule } from './dialect-names.ts';
 import {
   isBlank,
+  isTimeOfDay,
   modeOf,
   readExchange,
   readFlag,
@@ -37,7 +38,7 @@ const OHLC_FIELDS = ['open', 'high', 'low', 'close'] as const;
  * numbers into numbers, books in one form.
  *
  * Null, the empty string and `-` count as absent; NaN and infinities travel as NaN. A key that is not known is counted
- * and left out.
+ * and left out, and so is the time of day without a date that some brokers send for the last trade.
  */
 export class TickNormaliser {
   readonly #utcOffsetMinutes: number;
@@ -79,9 +80,8 @@ export class TickNormaliser {
         if (rule.preferred || tick[rule.field] === undefined) tick[rule.field] = readNumber(key, value);
         break;
       case 'time':
-        if (rule.preferred || tick[rule.field] === undefined) {
-          tick[rule.field] = this.#readTime(key, value);
-        }
+        if (rule.field !== 'timestamp' && isTimeOfDay(value)) this.#countUnknown(key);
+        else if (rule.preferred || tick[rule.field] === undefined) tick[rule.field] = this.#readTime(key, value);
         break;
       case 'flag':
         tick[rule.field] = readFlag(key, value);

@@ -1,5 +1,8 @@
-/** Every string literal, so that its content is passed over, and every number that JSON does not know. */
-const STRING_OR_NOT_FINITE = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+/**
+ * Every string literal, so that its content is passed over, and every number that JSON does not know. A literal without
+ * an end reaches to the end of the text: to look for another in it takes long in a long text.
+ */
+const STRING_OR_NOT_FINITE = /"(?:[^"\\]|\\[^]?)*(?:"|$)|-?\bInfinity\b|\bNaN\b/g;
 
 /**
  * Parses JSON as Python's `json.dumps` writes it, that is with bare `NaN`, `Infinity` and `-Infinity`.

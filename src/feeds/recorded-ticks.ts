@@ -1,13 +1,14 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { emptyContents, readRecording } from '../recording/read-recording.ts';
 import type { RecordedTick } from '../recording/recorded-tick.ts';
+import { readExchange, readSymbol } from './dialect-values.ts';
 import type { RecordingOptions, RecordingProgress } from './recording.ts';
 
 export { recordingKind } from '../recording/read-recording.ts';
 
 /**
  * The ticks of what `record` wrote, as {@link Recording.read} gives those of lines: a tick counts as a line, a damaged
- * place or a book that is too deep as a malformed one.
+ * place, a tick of no possible instrument or a book that is too deep as a malformed one.
  *
  * @throws OpenAlgoShmError `ERR_FILE`; where `strict`, `ERR_MALFORMED_LINE`
  */
@@ -32,13 +33,25 @@ export async function* recordedTicks(
     reportDamage(first);
     progress.lines += ticks.length;
     progress.bytesRead = contents.bytesRead;
-    yield ticks.filter(({ depth, symbol }, index) => {
-      const deepest = Math.max(depth?.buy.length ?? 0, depth?.sell.length ?? 0);
-      if (deepest <= depthLevels) return true;
-      const room = `the ring has room for ${depthLevels}: create it with depthLevels ${deepest}`;
-      report(first + index, symbol, `has a book of ${deepest} levels a side, ${room}`);
-      return false;
+    yield ticks.filter((tick, index) => {
+      const fault = faultOf(tick, depthLevels);
+      if (fault !== undefined) report(first + index, tick.symbol, fault);
+      return fault === undefined;
     });
   }
   reportDamage(contents.ticks + 1);
+}
+
+/** Why a tick cannot be published: a recording may come from anywhere. */
+function faultOf({ symbol, exchange, depth }: RecordedTick, depthLevels: number): string | undefined {
+  try {
+    readSymbol(symbol);
+    readExchange(exchange);
+  } catch (error) {
+    if (!(error instanceof OpenAlgoShmError)) throw error;
+    return error.message;
+  }
+  const deepest = Math.max(depth?.buy.length ?? 0, depth?.sell.length ?? 0);
+  if (deepest <= depthLevels) return undefined;
+  return `has a book of ${deepest} levels a side, the ring has room for ${depthLevels}: create it with depthLevels ${deepest}`;
 }

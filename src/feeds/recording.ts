@@ -6,7 +6,7 @@ import { TickNormaliser } from './dialect.ts';
 import { readExchange, readSymbol } from './dialect-values.ts';
 import { JsonTicks } from './json-ticks.ts';
 import { recordedTicks, recordingKind } from './recorded-ticks.ts';
-import { readLines } from './text-lines.ts';
+import { OVERLONG_LINE, readLines } from './text-lines.ts';
 import type { TickLines } from './tick-lines.ts';
 
 export interface RecordingOptions {
@@ -124,6 +124,7 @@ class Pass {
 
   #tickOn(line: string): Tick | undefined {
     try {
+      if (line === OVERLONG_LINE) throw new OpenAlgoShmError('ERR_MALFORMED_LINE', 'is longer than 1 Mi characters');
       const tick = line === '' ? undefined : this.#linesBeginningWith(line).parse(line);
       if (tick === undefined) this.#progress.passedOver++;
       else this.#checkDepth(tick);

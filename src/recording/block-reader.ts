@@ -31,6 +31,7 @@ export function readBlock(bytes: Buffer): Found {
 
 function readPayload(payload: Buffer): Block | undefined {
   const nameBytes = payload.readUInt32LE(PAYLOAD.nameBytes);
+  if (nameBytes > payload.length - PAYLOAD.names) return undefined;
   const ticksAt = PAYLOAD.names + padded(nameBytes);
   if (ticksAt > payload.length) return undefined;
   const names = readNames(payload.subarray(PAYLOAD.names, PAYLOAD.names + nameBytes));

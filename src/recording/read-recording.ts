@@ -24,21 +24,31 @@ export interface RecordingContents {
 const CHUNK = 1 << 18;
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 
+/** How far the first sound block of a recording is looked for: further than any block that a recorder writes. */
+const FIRST_LOOK = 1 << 20;
+
 /**
- * How a file begins: `blocks` for a recording, `gzip` for one that may be compressed, `other` for anything else.
+ * What a file is, by its beginning: `blocks` for a recording, even one that was damaged or cut there, `gzip` for one
+ * that may be compressed, `other` for anything else.
  *
  * @throws OpenAlgoShmError `ERR_FILE` where it cannot be read
  */
 export async function recordingKind(file: string): Promise<'blocks' | 'gzip' | 'other'> {
-  const start = Buffer.alloc(MAGIC.length);
+  const start = await startOf(file);
+  if (start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC)) return 'gzip';
+  const isCutMagic = start.length > 0 && MAGIC.subarray(0, start.length).equals(start);
+  return isCutMagic || start.includes(MAGIC) ? 'blocks' : 'other';
+}
+
+async function startOf(file: string): Promise<Buffer> {
+  const start = Buffer.alloc(FIRST_LOOK);
   try {
     const handle = await open(file, 'r');
-    await handle.read(start, 0, start.length, 0).finally(() => handle.close());
+    const { bytesRead } = await handle.read(start, 0, start.length, 0).finally(() => handle.close());
+    return start.subarray(0, bytesRead);
   } catch (error) {
     throw unreadable(file, error);
   }
-  if (start.equals(MAGIC)) return 'blocks';
-  return start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC) ? 'gzip' : 'other';
 }
 
 /**
