@@ -50,6 +50,7 @@ describe('feed openalgo', () => {
   test.each([
     [['feed', 'openalgo'], 'no API key: give --api-key or set OPENALGO_SHM_API_KEY'],
     [['feed', 'openalgo', 'localhost:8765', '--api-key=x'], "url is 'localhost:8765', expected one as ws://"],
+    [['feed', 'openalgo', 'ws://localhost:8765/#a', '--api-key=x'], "url is 'ws://localhost:8765/#a', expected one as"],
   ])('%j is said to be wrong', async (command, message) => {
     const { code, stderr } = await run([...command, `--ring=${ring}`]);
     expect(code).toBe(2);

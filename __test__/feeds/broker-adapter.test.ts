@@ -163,6 +163,26 @@ describe('the adapter', () => {
     expect(listener.hasPublisher).toBe(true);
   });
 
+  test('goes over to the ring that has its name now, and counts on', async () => {
+    const broker = adapter();
+    broker.publishTickData('TCS', { ltp: 1 });
+    await arrived(1);
+    LockFreeRingBuffer.unlink(listener.ring.name);
+    const successor = new Listener('adapter');
+    try {
+      let published = 1;
+      await successor.until('a tick in the new ring', ({ ticks }) => {
+        broker.publishTickData('TCS', { ltp: published++ });
+        return ticks.length > 0;
+      });
+      expect(broker.getStats()).toMatchObject({ name: 'zerodha', running: true, messagesPublished: published });
+      expect([...successor.publishers]).toEqual(['zerodha']);
+    } finally {
+      broker.stop();
+      successor.close();
+    }
+  });
+
   test.each(['', 5, undefined])('cannot have the name %j', (brokerName) => {
     expect(codeOf(() => new SharedMemoryBrokerAdapter(brokerName as string))).toBe('ERR_INVALID_ARGUMENT');
   });

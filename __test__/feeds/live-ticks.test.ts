@@ -26,7 +26,7 @@ test('a full lossless ring costs ticks, which are counted, and holds nothing up'
   const warnings: string[] = [];
   const counters = liveCounters();
   const offer = (tick: Tick): boolean => publisher.publishMarketData(tick.symbol, tick);
-  const ticks = new LiveTicks(counters, 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
+  const ticks = new LiveTicks(counters, () => 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
   for (let i = 0; i < 1_000; i++) ticks.publish({ ltp: i }, address);
   expect(counters.published).toBeGreaterThan(0);
   expect(counters.dropped).toBe(1_000 - counters.published);

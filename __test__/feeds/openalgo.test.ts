@@ -209,6 +209,45 @@ describe('the feed of a running OpenAlgo', () => {
     await subscribed('NSE:TCS 1 5');
   });
 
+  test('waits longer and longer for a server that takes every connection and drops it', async () => {
+    const waits: string[] = [];
+    const warn = (message: string): unknown => waits.push(/trying again in (.*)$/.exec(message)?.[1] ?? message);
+    const reconnect = { firstMs: 100, longestMs: 3_600_000, random: () => 1 };
+    const { counters } = feed({ reconnect, log: { info: () => {}, warn } });
+    for (let times = 1; times <= 3; times++) {
+      await until('it is connected', () => counters.connections === times);
+      server.tell('drop');
+      await until('it waits', () => waits.length === times);
+    }
+    expect(waits).toEqual(['0.1 s', '0.2 s', '0.4 s']);
+  });
+
+  test('keeps its own name where that of the broker cannot be one', async () => {
+    server.tell('faults', { broker: 'b'.repeat(49) });
+    const warnings: string[] = [];
+    const running = feed({ log: { info: () => {}, warn: (message) => warnings.push(message) } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('burst');
+    await listener.until('a tick', ({ ticks }) => ticks.length === 1);
+    expect([[...listener.publishers], running.name]).toEqual([['openalgo'], 'openalgo']);
+    expect(warnings).toEqual([expect.stringContaining('stays openalgo')]);
+  });
+
+  test('shows nothing of its address that may be a secret', async () => {
+    const said: string[] = [];
+    const say = (message: string): unknown => said.push(message);
+    const url = server.url.replace('ws://', 'ws://alice:secret@');
+    feed({ url: `${url}/feed?token=secret`, log: { info: say, warn: say } });
+    await until('it is connected', () => said.length === 1);
+    server.tell('drop');
+    await until('it is gone', () => said.length === 2);
+    await server.end();
+    await until('it is not there', () => said.length > 3);
+    expect(said.filter((message) => message.includes('secret') || message.includes('alice'))).toEqual([]);
+    expect(said[0]).toContain(`connected to OpenAlgo at ${server.url}/feed`);
+  });
+
   test('notices a server that stands still, and comes back when it goes on', async () => {
     const { counters } = feed({ pingIntervalMs: 50, answerTimeoutMs: 500 });
     clients.set('NSE', 'TCS', LTP, 0);

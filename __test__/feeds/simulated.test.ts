@@ -152,6 +152,17 @@ describe('any feed', () => {
     expect(simulated.running).toBe(true);
   });
 
+  test('goes on with shorter books when that ring has less room for them', async () => {
+    const removed = listen({ depthLevels: 5 });
+    const simulated = feed(removed).start();
+    const deepest = ({ ticks }: Listener): number => Math.max(...ticks.map(({ depth }) => depth?.buy.length ?? 0));
+    await removed.until('a whole book', (listener) => deepest(listener) === 5);
+    LockFreeRingBuffer.unlink(removed.ring.name);
+    const successor = listen({ depthLevels: 2 });
+    await successor.until('a book', (listener) => deepest(listener) > 0);
+    expect([deepest(successor), simulated.running]).toEqual([2, true]);
+  });
+
   test('says at its start that no lane is free, and may try again', async () => {
     const listener = listen({ lanes: 1 });
     const other = new SharedMemoryPublisher(listener.ring).start();

@@ -12,6 +12,7 @@ const faults = {
   ignoreRequests: 0,
   refuseKey: false,
   brokerDown: false,
+  broker: 'mock',
 };
 const clients = new Map();
 const counts = { subscribes: 0, unsubscribes: 0, longest: 0, connections: 0, ticks: 0, deliveries: 0 };
@@ -78,7 +79,7 @@ function authenticate(body, client, send, fail) {
     type: 'auth',
     status: 'success',
     message: 'Authentication successful',
-    broker: 'mock',
+    broker: faults.broker,
     user_id: client.user,
     supported_features: { ltp: true, quote: true, depth: true },
   });

@@ -189,6 +189,12 @@ describe.skipIf(python === undefined)("the feed of OpenAlgo's bus", () => {
   });
 });
 
+test('a feed that is stopped as soon as it is started ends', async () => {
+  const brief = new ZmqFeed({ name: listener.ring.name, bind: 'tcp://127.0.0.1:0' }).start();
+  await brief.stop();
+  expect([brief.running, brief.endpoint]).toEqual([false, undefined]);
+});
+
 describe('a bus that is taken', () => {
   test('is said so, with what to do', async () => {
     const second = new ZmqFeed({ name: listener.ring.name, bind: feed.endpoint as string }).start();

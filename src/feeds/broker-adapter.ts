@@ -3,8 +3,9 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import { InterestReader, type InterestChange } from '../shm/interest.ts';
 import type { RingOptions } from '../shm/options.ts';
-import { SharedMemoryPublisher, type PublisherStats } from '../shm/publisher.ts';
+import type { PublisherStats } from '../shm/publisher.ts';
 import { TickNormaliser, type RawTick } from './dialect.ts';
+import { FollowingPublisher } from './following-publisher.ts';
 import { hasSymbol } from './tick-lines.ts';
 
 export interface BrokerAdapterOptions extends RingOptions {
@@ -30,7 +31,8 @@ export interface BrokerAdapterEvents {
 
 /**
  * Where a broker's adapter hands over its ticks, just as they are: with any of the names that OpenAlgo's adapters and
- * Kite's ticker use, times in seconds or ms, numbers as text. The ring is opened with the first tick.
+ * Kite's ticker use, times in seconds or ms, numbers as text. The ring is opened with the first tick; if it is removed
+ * later, the adapter goes over to the one that has its name within a second.
  *
  * An adapter that listens to `subscribe` and `unsubscribe` hears what the clients of all proxies want: at first all
  * that is wanted already, within a second, and every change from then on.
@@ -45,7 +47,7 @@ export interface BrokerAdapterEvents {
 export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents> {
   /** The broker's name, which clients see as `broker`. */
   readonly brokerName: string;
-  readonly #publisher: SharedMemoryPublisher;
+  readonly #publisher: FollowingPublisher;
   readonly #normaliser: TickNormaliser;
   readonly #ringName: string | undefined;
   #interest: InterestReader | undefined;
@@ -61,7 +63,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
       );
     }
     this.brokerName = brokerName;
-    this.#publisher = new SharedMemoryPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
+    this.#publisher = new FollowingPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
     this.#normaliser = new TickNormaliser(options);
     this.#ringName = options.name;
     (this as EventEmitter).on('newListener', (event) => {

@@ -1,8 +1,8 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import type { RingOptions } from '../shm/options.ts';
-import { SharedMemoryPublisher } from '../shm/publisher.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
+import { FollowingPublisher } from './following-publisher.ts';
 import { pause } from './pace.ts';
 
 /** What every feed counts. */
@@ -37,8 +37,6 @@ export interface FeedOptions extends RingOptions {
   publisherName?: string;
 }
 
-/** How often a feed looks whether its ring was created anew, ms. */
-const LOOK_MS = 1_000;
 const FIRST_STALL_MS = 1;
 const LONGEST_STALL_MS = 10;
 
@@ -46,19 +44,16 @@ const LONGEST_STALL_MS = 10;
 export abstract class PublishingFeed<Counters extends FeedCounters> implements Feed<Counters> {
   readonly counters: Counters;
   readonly done: Promise<void>;
-  readonly #options: FeedOptions & { publisherName: string; exchange?: string };
   #name: string;
-  #publisher: SharedMemoryPublisher;
+  readonly #publisher: FollowingPublisher;
   readonly #ending = new AbortController();
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #state: 'new' | 'running' | 'ended' = 'new';
-  #looking: NodeJS.Timeout | undefined;
 
   protected constructor(options: FeedOptions & { publisherName: string; exchange?: string }, counters: Counters) {
-    this.#options = options;
     this.#name = options.publisherName;
     this.counters = counters;
-    this.#publisher = this.#newPublisher();
+    this.#publisher = new FollowingPublisher({ ...options, nonFinite: 'pass' });
     let settle = { resolve: () => {}, reject: (_reason: unknown) => {} };
     this.done = new Promise((resolve, reject) => {
       settle = { resolve, reject };
@@ -83,7 +78,6 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
     }
     const ring = this.#publisher.start().ringInfo as RingInfo;
     this.#state = 'running';
-    this.#looking = setInterval(() => this.#follow(), LOOK_MS).unref();
     this.run(ring, this.#ending.signal)
       .finally(() => this.#end())
       .then(this.#settle.resolve, this.#settle.reject);
@@ -99,12 +93,17 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
     await this.done;
   }
 
+  /** Levels a side that the ring has room for now. */
+  protected get depthLevels(): number {
+    return this.#publisher.ringInfo?.depthLevels ?? 0;
+  }
+
   /** Publishes all of them, in order; waits while a lossless ring is full. Ends early only when the feed is stopped. */
   protected async publish(ticks: readonly Tick[]): Promise<void> {
     let rest = ticks;
     let stall = FIRST_STALL_MS;
     while (rest.length > 0 && !this.#ending.signal.aborted) {
-      const taken = this.#publisher.publishBatch(rest);
+      const taken = this.#publisher.publishBatch(rest.map((tick) => this.#fitted(tick)));
       this.counters.published += taken;
       if (taken === rest.length) return;
       rest = rest.slice(taken);
@@ -123,34 +122,26 @@ export abstract class PublishingFeed<Counters extends FeedCounters> implements F
     return this.#publisher.publishMarketData(tick.symbol, tick);
   }
 
-  /** Goes on as another publisher, whose name clients see as the broker from now on. */
+  /**
+   * Goes on as another publisher, whose name clients see as the broker from now on.
+   * @throws OpenAlgoShmError where that cannot be; the name stays as it was
+   */
   protected rename(publisherName: string): void {
     if (publisherName === this.#name) return;
+    this.#publisher.rename(publisherName);
     this.#name = publisherName;
-    this.#publisher.stop();
-    this.#publisher = this.#newPublisher().start();
   }
 
-  #newPublisher(): SharedMemoryPublisher {
-    return new SharedMemoryPublisher({ ...this.#options, publisherName: this.#name, nonFinite: 'pass' });
-  }
-
-  /** Goes over to the ring that has the name now, if that is another. */
-  #follow(): void {
-    if (this.#publisher.isCurrent()) return;
-    try {
-      const successor = this.#newPublisher().start();
-      this.#publisher.stop();
-      this.#publisher = successor;
-    } catch (error) {
-      // It cannot be joined yet; the next look tries again.
-      if (!(error instanceof OpenAlgoShmError)) throw error;
-    }
+  /** The ring may have been made anew, by others, with less room than the one that the feed began with. */
+  #fitted(tick: Tick): Tick {
+    const { depth } = tick;
+    const levels = this.depthLevels;
+    if (depth === undefined || Math.max(depth.buy.length, depth.sell.length) <= levels) return tick;
+    return { ...tick, depth: { buy: depth.buy.slice(0, levels), sell: depth.sell.slice(0, levels) } };
   }
 
   #end(): void {
     this.#state = 'ended';
-    clearInterval(this.#looking);
     this.#publisher.stop();
   }
 }

@@ -34,18 +34,18 @@ export function liveCounters(): LiveCounters {
 /** Brings the raw ticks of a live source into a ring. Whatever comes, it goes on, and counts what it could not use. */
 export class LiveTicks {
   readonly #counters: LiveCounters;
-  readonly #depthLevels: number;
+  readonly #depthLevels: () => number;
   readonly #offer: (tick: Tick) => boolean;
   readonly #log: FeedLog;
   readonly #normaliser: TickNormaliser;
 
   /**
-   * @param depthLevels levels a side that the ring has room for
+   * @param depthLevels levels a side that the ring has room for now
    * @param offer publishes a tick, false where the ring is full
    */
   constructor(
     counters: LiveCounters,
-    depthLevels: number,
+    depthLevels: () => number,
     offer: (tick: Tick) => boolean,
     log: FeedLog = SILENT,
     options: TickNormaliserOptions = {},
@@ -94,7 +94,7 @@ export class LiveTicks {
   }
 
   #fit(depth: MarketDepth, symbol: string): MarketDepth {
-    const levels = this.#depthLevels;
+    const levels = this.#depthLevels();
     const deepest = Math.max(depth.buy.length, depth.sell.length);
     if (deepest <= levels) return depth;
     const count = ++this.#counters.booksCut;

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { OpenAlgoShmError } from '../errors.ts';
 import { isRecord, type RawRecord } from './dialect-values.ts';
 import { parsePythonJson } from './python-json.ts';
+import { shownUrl } from './shown-url.ts';
 
 /** What a connection does with what comes unasked. */
 export interface OpenAlgoListener {
@@ -141,7 +142,9 @@ export class OpenAlgoConnection {
     return new Promise((resolve, reject) => {
       this.#socket.once('open', resolve);
       void this.closed.then((why) =>
-        reject(new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${this.#socket.url} cannot be reached: ${why}`)),
+        reject(
+          new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${shownUrl(this.#socket.url)} cannot be reached: ${why}`),
+        ),
       );
     });
   }

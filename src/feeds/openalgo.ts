@@ -12,6 +12,7 @@ import { LiveTicks, liveCounters, type LiveCounters } from './live-ticks.ts';
 import { OpenAlgoConnection, UpstreamRefusal } from './openalgo-connection.ts';
 import { OpenAlgoRequests } from './openalgo-requests.ts';
 import { pause } from './pace.ts';
+import { shownUrl } from './shown-url.ts';
 import { UpstreamSubscriptions } from './upstream-subscriptions.ts';
 
 export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions {
@@ -98,20 +99,30 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
   }
 
   protected async run(ring: RingInfo, signal: AbortSignal): Promise<void> {
-    const ticks = new LiveTicks(this.counters, ring.depthLevels, (tick) => this.offer(tick), this.#log, this.#options);
-    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
-    const interest = new InterestReader(
-      {
-        subscribe: (change) => this.#subscriptions.want(change),
-        unsubscribe: (change) => this.#subscriptions.unwant(change),
-      },
-      { name: ring.name, ownerName: this.name },
+    const ticks = new LiveTicks(
+      this.counters,
+      () => this.depthLevels,
+      (tick) => this.offer(tick),
+      this.#log,
+      this.#options,
     );
+    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
+    let interest: InterestReader | undefined;
     try {
+      interest = new InterestReader(
+        {
+          subscribe: (change) => this.#subscriptions.want(change),
+          unsubscribe: (change) => this.#subscriptions.unwant(change),
+        },
+        { name: ring.name, ownerName: this.name },
+      );
       for (let failures = 0; !signal.aborted;) {
+        const began = performance.now();
         const outcome = await this.#connectOnce(ticks, events, signal);
         if (signal.aborted) break;
-        failures = outcome.connected ? 1 : failures + 1;
+        // A server that takes every connection and soon drops it is waited for like one that takes none.
+        const hasLasted = outcome.connected && performance.now() - began > this.#reconnect.longestMs;
+        failures = hasLasted ? 1 : failures + 1;
         if (!outcome.connected) this.counters.failedAttempts++;
         const wait = this.#reconnect.waitAfter(failures);
         events.down(outcome.reason);
@@ -119,7 +130,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
         await pause(wait, signal);
       }
     } finally {
-      interest.close();
+      interest?.close();
       this.#subscriptions.close();
       events.close();
     }
@@ -146,12 +157,15 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     }
     const { broker, userId } = connection.account;
     owners = [...(userId === undefined ? [] : [userId]), userOfKey(this.#options.apiKey)];
-    if (broker !== undefined && this.#options.publisherName === undefined) this.rename(broker);
+    if (broker !== undefined && this.#options.publisherName === undefined) this.#takeName(broker);
     this.#greet(connection, events);
     const reason = await connection.closed;
     this.#awaySince = performance.now();
     this.#subscriptions.disconnected();
-    return { connected: true, reason: `the connection to OpenAlgo at ${this.#options.url} is gone: ${reason}` };
+    return {
+      connected: true,
+      reason: `the connection to OpenAlgo at ${shownUrl(this.#options.url)} is gone: ${reason}`,
+    };
   }
 
   #notConnected(error: unknown): { connected: boolean; reason: string } {
@@ -162,10 +176,21 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     return { connected: false, reason: error.message };
   }
 
+  /** Ticks under another name are better than none. */
+  #takeName(broker: string): void {
+    try {
+      this.rename(broker);
+    } catch (error) {
+      if (!(error instanceof OpenAlgoShmError)) throw error;
+      this.#log.warn(`OpenAlgo's broker cannot be the name of a publisher, which stays ${this.name}: ${error.message}`);
+    }
+  }
+
   #greet(connection: OpenAlgoConnection, events: LiveEvents): void {
     this.counters.connections++;
     this.counters.awayMs += Math.round(performance.now() - this.#awaySince);
-    this.#log.info(`connected to OpenAlgo at ${this.#options.url}, broker ${connection.account.broker ?? 'unknown'}`);
+    const { broker = 'unknown' } = connection.account;
+    this.#log.info(`connected to OpenAlgo at ${shownUrl(this.#options.url)}, broker ${broker}`);
     events.up(this.name);
     if (this.#options.orders !== false) {
       // Older servers do not know it: then there are none.
@@ -190,8 +215,8 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
 
 function checkUrl(url: string): string {
   try {
-    const { protocol } = new URL(url);
-    if (protocol === 'ws:' || protocol === 'wss:') return url;
+    const { protocol, hash } = new URL(url);
+    if ((protocol === 'ws:' || protocol === 'wss:') && hash === '') return url;
   } catch {
     // It is none at all; said below.
   }

@@ -57,13 +57,15 @@ export class ZmqFeed extends PublishingFeed<ZmqCounters> {
     const socket = await subscriber();
     const close = () => socket.close();
     signal.addEventListener('abort', close);
-    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
+    let events: LiveEvents | undefined;
     try {
+      if (signal.aborted) return;
+      events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
       await this.#bind(socket);
       events.up(this.name);
       const ticks = new LiveTicks(
         this.counters,
-        ring.depthLevels,
+        () => this.depthLevels,
         (tick) => this.offer(tick),
         this.#log,
         this.#options,
@@ -79,7 +81,7 @@ export class ZmqFeed extends PublishingFeed<ZmqCounters> {
     } finally {
       signal.removeEventListener('abort', close);
       if (!socket.closed) socket.close();
-      events.close();
+      events?.close();
     }
   }
 

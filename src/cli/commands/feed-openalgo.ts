@@ -43,6 +43,7 @@ export function openAlgoCommand(): Command {
 
 async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
   const { OpenAlgoFeed } = await import('../../feeds/openalgo.ts');
+  const { shownUrl } = await import('../../feeds/shown-url.ts');
   const { apiKey, grace, batch, orders } = flags;
   if (apiKey === undefined || apiKey === '') {
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'no API key: give --api-key or set OPENALGO_SHM_API_KEY');
@@ -62,5 +63,5 @@ async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
     const troubles = `${count(malformed)} malformed, ${count(refused)} refused`;
     return `${count(subscribed)} of ${count(wanted)} subscribed, ${counted(connections, 'connection')}, ${troubles}`;
   };
-  await runFeed(feed, { title: `OpenAlgo at ${url}`, ring: flags.ring, progress });
+  await runFeed(feed, { title: `OpenAlgo at ${shownUrl(url)}`, ring: flags.ring, progress });
 }
