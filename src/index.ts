@@ -70,6 +70,7 @@ export type { InterestChange, InterestListener } from './shm/interest-union.ts';
 export { Recorder, type RecorderCounters, type RecorderOptions } from './recording/recorder.ts';
 export { readRecording, type RecordingContents } from './recording/read-recording.ts';
 export type { RecordedTick } from './recording/recorded-tick.ts';
+export type { ExportedContents } from './recording/export-file.ts';
 export { exportCsv } from './recording/export-csv.ts';
 export { exportParquet } from './recording/export-parquet.ts';
 export type { ExportOptions } from './recording/export-columns.ts';

@@ -38,8 +38,9 @@ describe('record, then export and feed replay', () => {
     expect(recorded.stdout).toMatch(/recorded 3 ticks, \d+ B\n$/);
 
     const table = join(folder, 'day.csv');
-    const exported = await run(['export', recording, table, '--fields=ltp', '--depth=0', '--symbols=TCS']);
-    expect([exported.code, exported.stdout]).toEqual([0, `3 ticks read from ${recording}, written to ${table}\n`]);
+    const exported = await run(['export', recording, table, '--fields=ltp', '--depth=0', '--symbols=SBIN, TCS ']);
+    expect([exported.code, exported.stdout]).toEqual([0, `3 ticks read from ${recording}, 3 written to ${table}\n`]);
+    await run(['export', recording, table, '--fields=ltp', '--depth=0', '--symbols=TCS']);
     expect(readFileSync(table, 'utf8').replaceAll(/^\d{4}-\S+Z/gm, 'TIME')).toBe(
       'recorded_at,broker,exchange,symbol,mode,ltp\nTIME,zerodha,NSE,TCS,1,0\nTIME,zerodha,NSE,TCS,1,2\n',
     );

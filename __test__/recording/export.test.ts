@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,10 +120,19 @@ describe('Parquet', () => {
   });
 });
 
+test('Parquet holds fewer rows in memory the more columns they have', async () => {
+  const file = join(folder, 'wide.parquet');
+  await exportParquet(recording, file, { fields: ['ltp'], depthLevels: 50 });
+  const { row_groups, schema } = await parquetMetadataAsync(new Uint8Array(await readFile(file)).buffer);
+  const rows = row_groups.map(({ num_rows }) => Number(num_rows));
+  expect(rows.reduce((sum, count) => sum + count)).toBe(MANY + 2);
+  expect(Math.max(...rows) * (schema.length - 1)).toBeLessThan(4_100_000);
+});
+
 describe.each([
   ['CSV', exportCsv],
   ['Parquet', exportParquet],
-])('%s', (_kind, exportAs) => {
+])('%s', (kind, exportAs) => {
   test.each([
     ['a field that there is none of', { fields: ['price'] }],
     ['more levels than any ring has', { depthLevels: 201 }],
@@ -133,10 +142,35 @@ describe.each([
     });
   });
 
+  test('says how many rows it has written', async () => {
+    const options = { symbols: ['TCS'], fields: ['ltp'] };
+    expect(await exportAs(recording, join(folder, 'few'), options)).toMatchObject({ ticks: MANY + 2, rows: 1 });
+  });
+
+  test('makes a table without rows where no tick is of the symbols', async () => {
+    const file = join(folder, 'no-rows');
+    expect(await exportAs(recording, file, { symbols: ['SBIN'] })).toMatchObject({ ticks: MANY + 2, rows: 0 });
+    const bytes = await readFile(file);
+    if (exportAs === exportCsv) expect(bytes.toString()).toMatch(/^recorded_at,[^\n]*\n$/);
+    else expect(await parquetReadObjects({ file: new Uint8Array(bytes).buffer })).toEqual([]);
+  });
+
+  test('does not put a table in the place of its recording, by whatever name', async () => {
+    const other = join(folder, `other-name-of-day-${kind}`);
+    symlinkSync(recording, other);
+    const before = readFileSync(recording);
+    for (const file of [recording, other]) {
+      await expect(exportAs(recording, file)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(readFileSync(recording).equals(before)).toBe(true);
+  });
+
   test('leaves no half a table when the recording cannot be read', async () => {
     const file = join(folder, 'none');
     await expect(exportAs(join(folder, 'absent'), file)).rejects.toMatchObject({ code: 'ERR_FILE' });
-    await expect(exportAs(recording, join(folder, 'no-folder', 'table'))).rejects.toMatchObject({ code: 'ERR_FILE' });
+    for (const nowhere of [join(folder, 'no-folder', 'table'), join(recording, 'table')]) {
+      await expect(exportAs(recording, nowhere)).rejects.toMatchObject({ code: 'ERR_FILE' });
+    }
     expect([existsSync(file), existsSync(`${file}.partial`)]).toEqual([false, false]);
   });
 });

@@ -1,10 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ReplayFeed } from '../../src/feeds/replay.ts';
 import { crc32 } from '../../src/recording/crc32.ts';
 import { emptyContents, readRecording } from '../../src/recording/read-recording.ts';
@@ -12,6 +21,7 @@ import type { RecordedTick } from '../../src/recording/recorded-tick.ts';
 import { Recorder, type RecorderOptions } from '../../src/recording/recorder.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
 import { Listener } from '../feeds/listener.ts';
 
 const RING = { name: `test-recorder-${process.pid}`, policy: 'lossless' } as const;
@@ -141,6 +151,22 @@ describe('a recorder', () => {
     expect(readdirSync(folder).toSorted()).toEqual(['day.20261123T034500Z.ticks.gz', 'day.other.ticks', 'day.ticks']);
   });
 
+  test.skipIf(process.platform === 'win32')('compresses for the owner alone', async () => {
+    writeFileSync(join(folder, 'day.20261123T034500Z.ticks'), 'left', { mode: 0o600 });
+    await record().stop();
+    expect(statSync(join(folder, 'day.20261123T034500Z.ticks.gz')).mode & 0o777).toBe(0o600);
+  });
+
+  test('goes on when an old file cannot be compressed, and counts it', async () => {
+    mkdirSync(join(folder, 'day.20261123T034500Z.ticks'));
+    const recorder = record();
+    await until('it has tried', () => recorder.counters.uncompressed === 1);
+    await publishPrices(publisher(), 0, 3);
+    await recorder.stop();
+    expect(prices(await read())).toEqual(upTo(3));
+    expect(readdirSync(folder).toSorted()).toEqual(['day.20261123T034500Z.ticks', 'day.ticks']);
+  });
+
   test('counts what the ring overwrote before it could be read', async () => {
     const name = `${RING.name}-overwriting`;
     open.push({ close: () => void LockFreeRingBuffer.unlink(name) });
@@ -168,6 +194,76 @@ describe('a recorder', () => {
     });
     await recorder.stop();
     expect(prices((await read()).slice(0, 3))).toEqual(upTo(3));
+  });
+
+  test('misses nothing of a ring that was made anew before it looked', async () => {
+    const recorder = record();
+    await publishPrices(publisher(), 0, 3);
+    LockFreeRingBuffer.unlink(RING.name);
+    await publishPrices(publisher(), 3, 3);
+    await until('it has all', () => recorder.counters.ticks === 6);
+    await recorder.stop();
+    expect(prices(await read())).toEqual(upTo(6));
+  });
+
+  test('waits for a ring that cannot be joined yet', async () => {
+    const recorder = record();
+    await publishPrices(publisher(), 0, 3);
+    await until('they are written', () => recorder.counters.ticks === 3);
+    LockFreeRingBuffer.unlink(RING.name);
+    const blocker = new SharedMemorySubscriber({ ...RING, consumers: 1 }).start();
+    open.push(blocker);
+    // Long enough for it to have looked, and been refused, more than once.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(recorder.running).toBe(true);
+    blocker.close();
+    await publishPrices(publisher(), 3, 3);
+    await until('it has all', () => recorder.counters.ticks === 6);
+  });
+
+  test('runs once', async () => {
+    const recorder = record();
+    expect(() => recorder.start()).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    await recorder.stop();
+    expect(() => recorder.start()).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+  });
+
+  test.each([
+    ['a table', Buffer.from('timestamp,price\n')],
+    ['a compressed recording', gzipSync('OATICKS1')],
+  ])('leaves a file that is %s as it is', (_what, bytes) => {
+    writeFileSync(file, bytes);
+    expect(() => new Recorder(file, RING).start()).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+    expect(readFileSync(file).equals(bytes)).toBe(true);
+  });
+
+  test.each([
+    ['zeros, as of a machine that failed', Buffer.alloc(100)],
+    ['a part of the first block', Buffer.from('OATI')],
+  ])('continues a file that begins with %s', async (_what, bytes) => {
+    writeFileSync(file, bytes);
+    const recorder = record();
+    await publishPrices(publisher(), 0, 3);
+    await recorder.stop();
+    expect(prices(await read())).toEqual(upTo(3));
+  });
+
+  test('goes by the time of day when that is set while it records', async () => {
+    const recorder = record();
+    const source = publisher();
+    await publishPrices(source, 0, 1);
+    await until('it is written', () => recorder.counters.ticks === 1);
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    try {
+      await publishPrices(source, 1, 1);
+      await until('it is written', () => recorder.counters.ticks === 2);
+    } finally {
+      clock.mockRestore();
+    }
+    await recorder.stop();
+    const [first, second] = (await read()).map(({ recordedMs }) => recordedMs);
+    expect(second! - first!).toBeGreaterThan(3_500_000);
   });
 
   test('ends with an error where the file cannot be written, and leaves the ring', () => {

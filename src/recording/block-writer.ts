@@ -14,15 +14,15 @@ const HEADROOM = 1 << 22;
 
 /** Gathers ticks into a block. */
 export class BlockWriter {
-  readonly #clockMs: number;
+  /** Ms since 1970 at ns 0 of the publishers' clock. */
+  clockMs: number;
   readonly #names = new Map<string, number>();
   #ticks = Buffer.allocUnsafe(FIRST_ROOM);
   #bytes = 0;
   #count = 0;
 
-  /** @param clockMs - ms since 1970 at ns 0 of the publishers' clock */
   constructor(clockMs: number) {
-    this.#clockMs = clockMs;
+    this.clockMs = clockMs;
   }
 
   /** Ticks gathered. */
@@ -80,7 +80,7 @@ export class BlockWriter {
     const payload = block.subarray(BLOCK.payload);
     payload.writeUInt32LE(this.#count, PAYLOAD.count);
     payload.writeUInt32LE(Math.min(lost, 0xffff_ffff), PAYLOAD.lost);
-    payload.writeDoubleLE(this.#clockMs, PAYLOAD.clock);
+    payload.writeDoubleLE(this.clockMs, PAYLOAD.clock);
     payload.writeUInt16LE(this.#names.size, PAYLOAD.nameCount);
     payload.writeUInt32LE(names.length, PAYLOAD.nameBytes);
     names.copy(payload, PAYLOAD.names);

@@ -1,11 +1,12 @@
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { exportColumns, type Column, type ColumnType, type ExportOptions } from './export-columns.ts';
-import { exportTo, selected } from './export-file.ts';
-import { readRecording, type RecordingContents } from './read-recording.ts';
+import { exportTo, selected, type ExportedContents } from './export-file.ts';
+import { readRecording } from './read-recording.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
-/** Rows that are encoded, and so kept in memory, together. */
+/** Rows that are encoded, and so kept in memory, together; fewer where they are of so many columns. */
 const ROW_GROUP = 50_000;
+const CELLS_OF_GROUP = 4_000_000;
 
 const PARQUET_TYPES = {
   time: { type: 'INT64', converted_type: 'TIMESTAMP_MICROS' },
@@ -18,26 +19,29 @@ const PARQUET_TYPES = {
  * Writes a recording as Parquet, compressed with Snappy: times in µs UTC, numbers as doubles, null where a tick has
  * no value.
  *
- * @throws OpenAlgoShmError `ERR_FILE`, `ERR_INVALID_OPTION`
+ * @throws OpenAlgoShmError `ERR_FILE`, `ERR_INVALID_OPTION`, `ERR_INVALID_ARGUMENT` where the file is the recording
  */
 export async function exportParquet(
   recording: string,
   file: string,
   options: ExportOptions = {},
-): Promise<RecordingContents> {
+): Promise<ExportedContents> {
   const columns = exportColumns(options);
-  return exportTo(file, async (unfinished, contents) => {
+  return exportTo(recording, file, async (unfinished, contents) => {
     const writer = fileWriter(unfinished);
     const table = new ParquetWriter({ writer, schema: parquetSchema(columns), createdBy: 'openalgo-shm' });
+    const groupRows = Math.min(ROW_GROUP, Math.ceil(CELLS_OF_GROUP / columns.length));
     let rows: RecordedTick[] = [];
     const writeRows = async (): Promise<void> => {
       if (rows.length === 0) return;
       await table.write({ columnData: columns.map((column) => columnData(column, rows)), rowGroupSize: rows.length });
       rows = [];
     };
-    for await (const run of selected(readRecording(recording, contents), options)) {
-      rows.push(...run);
-      if (rows.length >= ROW_GROUP) await writeRows();
+    for await (const run of selected(readRecording(recording, contents), options, contents)) {
+      for (const tick of run) {
+        rows.push(tick);
+        if (rows.length === groupRows) await writeRows();
+      }
     }
     await writeRows();
     await table.finish();

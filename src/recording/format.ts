@@ -52,6 +52,14 @@ export const F64 = 8;
 /** Numbers of one level. */
 export const LEVEL_NUMBERS = 3;
 
+/**
+ * True for the first eight bytes, or fewer, of a file that a recording may be appended to: one that is empty, that
+ * begins as a recording, or with the zeros that a machine leaves which failed while it was written.
+ */
+export function isContinuable(beginning: Buffer): boolean {
+  return MAGIC.subarray(0, beginning.length).equals(beginning) || beginning[0] === 0;
+}
+
 /** Rounds up to a multiple of 8. */
 export function padded(bytes: number): number {
   return (bytes + 7) & ~7;

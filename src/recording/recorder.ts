@@ -1,9 +1,10 @@
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { RingOptions } from '../shm/options.ts';
 import { SharedMemorySubscriber } from '../shm/subscriber.ts';
 import type { TickBatch } from '../shm/tick-batch.ts';
 import { BlockWriter } from './block-writer.ts';
+import { isContinuable } from './format.ts';
 import { compressFile, rotatedName, uncompressedRotations } from './recording-files.ts';
 
 /** Options of a recorder, beside the ring's. */
@@ -30,10 +31,16 @@ export interface RecorderCounters {
   bytes: number;
   /** Files finished for a new one. */
   rotations: number;
+  /** Finished files that could not be compressed and stay as they are. */
+  uncompressed: number;
 }
 
 const DEFAULT_ROTATE_BYTES = 256 * 1024 * 1024;
 const DEFAULT_FLUSH_MS = 1000;
+/** How often it looks whether the ring was made anew, ms. */
+const LOOK_MS = 1000;
+/** How far the clocks may drift apart before the time of day is taken anew, ms. */
+const CLOCK_SLACK_MS = 100;
 /** A block is written when it has so many bytes, or when the time is up. */
 const BLOCK_BYTES = 256 * 1024;
 
@@ -43,28 +50,30 @@ const BLOCK_BYTES = 256 * 1024;
  */
 export class Recorder {
   readonly file: string;
-  readonly counters: RecorderCounters = { ticks: 0, lost: 0, bytes: 0, rotations: 0 };
+  readonly counters: RecorderCounters = { ticks: 0, lost: 0, bytes: 0, rotations: 0, uncompressed: 0 };
   /** Resolves when the recorder was stopped; rejects with what made it fail. */
   readonly done: Promise<void>;
   readonly #options: RecorderOptions;
-  readonly #subscriber: SharedMemorySubscriber;
+  #subscriber: SharedMemorySubscriber;
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #descriptor: number | undefined;
-  #block = new BlockWriter(0);
+  #clockMs = clockNow();
+  #block = new BlockWriter(this.#clockMs);
   #fileBytes = 0;
   #fileBegan = 0;
   #lostOfEarlierRings = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
   #isSynchronising = false;
   #background: Promise<void> = Promise.resolve();
   #isRunning = false;
+  #wasStarted = false;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_OPTION` */
   constructor(file: string, options: RecorderOptions = {}) {
     this.file = file;
     this.#options = options;
     for (const name of ['rotateBytes', 'rotateMs', 'flushMs'] as const) checkPositive(name, options[name]);
-    this.#subscriber = new SharedMemorySubscriber({ subscriberName: 'recorder', ...options });
+    this.#subscriber = this.#newSubscriber();
     let settle = { resolve: () => {}, reject: (_reason: unknown) => {} };
     this.done = new Promise((resolve, reject) => {
       settle = { resolve, reject };
@@ -79,19 +88,27 @@ export class Recorder {
   /**
    * Joins the ring and begins to write.
    *
-   * @throws OpenAlgoShmError `ERR_FILE` where the file cannot be written, and those of joining a ring
+   * @throws OpenAlgoShmError `ERR_FILE` where the file cannot be written or is something else than a recording,
+   *   `ERR_INVALID_ARGUMENT` at a second start, and those of joining a ring
    */
   start(): this {
+    if (this.#wasStarted) {
+      throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', 'the recorder has been started before; make a new one');
+    }
     this.#openFile();
     try {
-      this.#listen();
+      this.#listenTo(this.#subscriber.start());
     } catch (error) {
       this.#closeFile();
       throw error;
     }
+    this.#wasStarted = true;
     this.#isRunning = true;
-    this.#timer = setInterval(() => this.#guarded(() => this.#onTimer()), this.#options.flushMs ?? DEFAULT_FLUSH_MS);
-    if (this.#options.compress !== false) this.#inBackground(() => this.#compressLeftovers());
+    this.#timers = [
+      setInterval(() => this.#guarded(() => this.#onTimer()), this.#options.flushMs ?? DEFAULT_FLUSH_MS),
+      setInterval(() => this.#guarded(() => this.#follow()), LOOK_MS),
+    ];
+    if (this.#options.compress !== false) this.#background = this.#compressLeftovers();
     return this;
   }
 
@@ -110,8 +127,12 @@ export class Recorder {
     await this.done;
   }
 
-  #listen(): void {
-    this.#subscriber.start().onBatch((batch) => this.#guarded(() => this.#add(batch)));
+  #newSubscriber(from: 'newest' | 'oldest' = 'newest'): SharedMemorySubscriber {
+    return new SharedMemorySubscriber({ subscriberName: 'recorder', ...this.#options, from });
+  }
+
+  #listenTo(subscriber: SharedMemorySubscriber): void {
+    subscriber.onBatch((batch) => this.#guarded(() => this.#add(batch)));
   }
 
   #add(batch: TickBatch): void {
@@ -126,7 +147,6 @@ export class Recorder {
     this.#flush();
     this.#synchronise();
     if (this.#fileBytes > 0 && Date.now() - this.#fileBegan >= (this.#options.rotateMs ?? Infinity)) this.#rotate();
-    if (!this.#subscriber.ringStats().current) this.#joinAnew();
   }
 
   #flush(): void {
@@ -134,6 +154,7 @@ export class Recorder {
     const lost = this.#lostOfEarlierRings + this.#subscriber.getStats().messagesLost;
     if (this.#block.count === 0 && lost === counters.lost) return;
     const count = this.#block.count;
+    this.#setClock();
     const block = this.#block.take(lost - counters.lost);
     for (let at = 0; at < block.length;) at += writeSync(this.#descriptor!, block, at);
     counters.ticks += count;
@@ -141,6 +162,13 @@ export class Recorder {
     counters.bytes += block.length;
     this.#fileBytes += block.length;
     if (this.#fileBytes >= (this.#options.rotateBytes ?? DEFAULT_ROTATE_BYTES)) this.#rotate();
+  }
+
+  /** The time of day may be set, and a machine may sleep, while the publishers' clock goes on or stands. */
+  #setClock(): void {
+    const now = clockNow();
+    if (Math.abs(now - this.#clockMs) > CLOCK_SLACK_MS) this.#clockMs = now;
+    this.#block.clockMs = this.#clockMs;
   }
 
   #synchronise(): void {
@@ -160,35 +188,56 @@ export class Recorder {
     renameSync(this.file, name);
     this.#openFile();
     this.counters.rotations += 1;
-    if (this.#options.compress !== false) this.#inBackground(() => compressFile(name));
+    if (this.#options.compress !== false) this.#background = this.#background.then(() => this.#compress(name));
   }
 
-  /** The ring's name leads elsewhere now: what is left of the old one is written, then the new one is joined. */
-  #joinAnew(): void {
+  /** Where the ring's name leads elsewhere now: what is left of the old one is written, then all of the new one. */
+  #follow(): void {
+    if (this.#subscriber.isCurrent()) return;
+    const successor = this.#newSubscriber('oldest');
+    try {
+      successor.start();
+    } catch (error) {
+      // It cannot be joined yet; the next look tries again.
+      if (error instanceof OpenAlgoShmError) return;
+      throw error;
+    }
     for (let batch = this.#subscriber.poll(); batch.length > 0; batch = this.#subscriber.poll()) this.#add(batch);
     this.#flush();
     this.#lostOfEarlierRings += this.#subscriber.getStats().messagesLost;
     this.#subscriber.close();
-    this.#listen();
+    this.#subscriber = successor;
+    this.#listenTo(successor);
   }
 
+  /** Never fails: that an old file cannot be made smaller is no reason to lose the ticks of now. */
   async #compressLeftovers(): Promise<void> {
-    for (const name of await uncompressedRotations(this.file)) await compressFile(name);
+    const names = await uncompressedRotations(this.file).catch(() => []);
+    for (const name of names) await this.#compress(name);
   }
 
-  #inBackground(work: () => Promise<void>): void {
-    this.#background = this.#background.then(work).catch((error: unknown) => this.#fail(error));
+  async #compress(name: string): Promise<void> {
+    await compressFile(name).catch(() => (this.counters.uncompressed += 1));
   }
 
   #openFile(): void {
     try {
-      this.#descriptor = openSync(this.file, 'a', 0o600);
+      this.#descriptor = openSync(this.file, 'a+', 0o600);
+      this.#fileBytes = fstatSync(this.#descriptor).size;
+      this.#checkBeginning(this.#descriptor);
     } catch (error) {
+      this.#closeFile();
       throw this.#fileError(error);
     }
-    this.#fileBytes = fstatSync(this.#descriptor).size;
     this.#fileBegan = Date.now();
-    this.#block = new BlockWriter(Date.now() - Number(process.hrtime.bigint()) / 1e6);
+  }
+
+  /** To append to a table or to a compressed file would spoil it, and the recording too. */
+  #checkBeginning(descriptor: number): void {
+    const beginning = Buffer.alloc(8);
+    const bytes = readSync(descriptor, beginning, 0, beginning.length, 0);
+    if (isContinuable(beginning.subarray(0, bytes))) return;
+    throw new Error('it is there, and is no recording that could be continued; give the name of another file');
   }
 
   #closeFile(): void {
@@ -214,7 +263,7 @@ export class Recorder {
 
   #end(): void {
     this.#isRunning = false;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#subscriber.close();
     try {
       this.#closeFile();
@@ -228,6 +277,11 @@ export class Recorder {
     const reason = error instanceof Error ? error.message : String(error);
     return new OpenAlgoShmError('ERR_FILE', `${this.file} cannot be written: ${reason}`, { cause: error });
   }
+}
+
+/** Ms since 1970 at ns 0 of the publishers' clock. */
+function clockNow(): number {
+  return Date.now() - Number(process.hrtime.bigint()) / 1e6;
 }
 
 function checkPositive(name: string, value: number | undefined): void {

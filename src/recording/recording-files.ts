@@ -32,9 +32,15 @@ export async function uncompressedRotations(file: string): Promise<string[]> {
 /** Puts a compressed file in the place of a file. At no moment is there neither. */
 export async function compressFile(file: string): Promise<void> {
   const unfinished = file + UNFINISHED;
-  await pipeline(createReadStream(file), createGzip(), createWriteStream(unfinished));
-  synchronise(unfinished);
-  await rename(unfinished, file + COMPRESSED);
+  try {
+    // As the recording itself, it is for its owner alone.
+    await pipeline(createReadStream(file), createGzip(), createWriteStream(unfinished, { mode: 0o600 }));
+    synchronise(unfinished);
+    await rename(unfinished, file + COMPRESSED);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
   await rm(file);
 }
 

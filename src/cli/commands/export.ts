@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import type { RecordingContents } from '../../recording/read-recording.ts';
-import { counted } from '../figures.ts';
+import type { ExportedContents } from '../../recording/export-file.ts';
+import { count, counted } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
 
 type Format = 'csv' | 'parquet';
@@ -40,14 +40,18 @@ export function exportCommand(): Command {
 async function exportTable(recording: string, table: string, flags: ExportFlags): Promise<void> {
   const options = {
     depthLevels: flags.depth,
-    ...(flags.fields === undefined ? {} : { fields: flags.fields.split(',') }),
-    ...(flags.symbols === undefined ? {} : { symbols: flags.symbols.split(',') }),
+    ...(flags.fields === undefined ? {} : { fields: listOf(flags.fields) }),
+    ...(flags.symbols === undefined ? {} : { symbols: listOf(flags.symbols) }),
   };
   const write =
     (flags.format ?? formatOf(table)) === 'csv'
       ? (await import('../../recording/export-csv.ts')).exportCsv
       : (await import('../../recording/export-parquet.ts')).exportParquet;
   report(await write(recording, table, options), recording, table);
+}
+
+function listOf(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
 }
 
 function formatOf(table: string): Format {
@@ -59,8 +63,9 @@ function formatOf(table: string): Format {
   );
 }
 
-function report({ ticks, lost, damages, damagedBytes }: RecordingContents, recording: string, table: string): void {
-  process.stdout.write(`${counted(ticks, 'tick')} read from ${recording}, written to ${table}\n`);
+function report(contents: ExportedContents, recording: string, table: string): void {
+  const { ticks, rows, lost, damages, damagedBytes } = contents;
+  process.stdout.write(`${counted(ticks, 'tick')} read from ${recording}, ${count(rows)} written to ${table}\n`);
   if (lost > 0) process.stderr.write(`${counted(lost, 'tick')} had come faster than the recorder could read\n`);
   if (damages === 0) return;
   process.stderr.write(`${counted(damages, 'damaged place')} passed over, ${counted(damagedBytes, 'byte')} in all\n`);

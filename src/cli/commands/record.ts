@@ -73,6 +73,9 @@ async function record(file: string, flags: RecordFlags): Promise<void> {
     await recorder.stop();
   }
   process.stdout.write(`recorded ${counted(counters.ticks, 'tick')}, ${bytes(counters.bytes)}\n`);
+  if (counters.uncompressed > 0) {
+    process.stderr.write(`${counted(counters.uncompressed, 'finished file')} could not be compressed\n`);
+  }
   if (counters.lost > 0) {
     process.stderr.write(
       `${counted(counters.lost, 'tick')} came faster than this process could read: a ring with a larger --buffer-size takes longer bursts\n`,
