@@ -3,20 +3,17 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
 
 use crate::clock;
 use crate::consumer::Consumer;
-use crate::encode::{Context, Format, TopicText, longest_frame, write_frame};
+use crate::encode::{Context, Format, longest_frame, write_frame};
 use crate::error::Result;
-use crate::extent::Extent;
-use crate::message::{EXCHANGE_BYTES, MessageView, Mode, TOPIC_WORDS, text_from, topic_words};
+use crate::message::{MessageView, Mode, topic_words};
 use crate::monitor::PublisherNames;
 use crate::ring::LockFreeRingBuffer;
+use crate::topics::{LastTick, Topics};
 
-/// Most topics whose ticks are kept; ticks of further ones are counted and dropped. All brokers' symbols together are about 150,000.
-pub const MAX_TOPICS: usize = 262_144;
 /// Numbers of an entry: topic, variant, offset in bytes, length in bytes.
 pub const ENTRY_WORDS: usize = 4;
 /// Latencies above this (10 s) are recorded as this.
@@ -47,21 +44,6 @@ const VARIANTS: [(Mode, Format); 6] = [
     (Mode::Ltp, Format::Json),
 ];
 
-struct Topic {
-    text: TopicText,
-    wanted: Variants,
-    /// Numbers of the messages of each mode.
-    sequences: [u64; 3],
-    /// Newest tick of each mode.
-    last: [Option<LastTick>; 3],
-}
-
-struct LastTick {
-    /// As in the ring, as far as in use.
-    words: Box<[u64]>,
-    publisher: u32,
-}
-
 /// Percentiles of the time from a publisher's stamp to the read here, ns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
@@ -79,11 +61,10 @@ pub struct Latency {
     pub mean: f64,
 }
 
-/// A tick as the last value of a topic.
+/// Reads a ring and writes each tick that somebody wants as finished frames.
 pub struct TickEncoder {
     consumer: Consumer,
-    topics: Vec<Topic>,
-    index: HashMap<[u64; TOPIC_WORDS], u32, RandomState>,
+    topics: Topics,
     /// Variants wanted of every topic of an exchange, or of all with [`ANY`].
     exchanges: HashMap<String, Variants>,
     publishers: PublisherNames,
@@ -92,7 +73,7 @@ pub struct TickEncoder {
     frames: Vec<u8>,
     latency: Histogram<u64>,
     wall_offset_ns: i64,
-    dropped_topics: u64,
+    dropped: u64,
 }
 
 impl TickEncoder {
@@ -100,15 +81,14 @@ impl TickEncoder {
     pub fn new(consumer: Consumer) -> Self {
         Self {
             consumer,
-            topics: Vec::new(),
-            index: HashMap::default(),
+            topics: Topics::default(),
             exchanges: HashMap::new(),
             publishers: PublisherNames::default(),
             records: Vec::new(),
             frames: Vec::new(),
             latency: Histogram::new_with_bounds(1, LONGEST_LATENCY_NS, 2).expect("constant bounds are valid"),
             wall_offset_ns: 0,
-            dropped_topics: 0,
+            dropped: 0,
         }
     }
 
@@ -117,30 +97,40 @@ impl TickEncoder {
         VARIANTS.len() * longest_frame(2 * self.consumer.ring().layout().depth_levels)
     }
 
-    /// The number of a topic, stable for this encoder's life; `None` when there are [`MAX_TOPICS`] already.
+    /// The number of a topic that is about to be wanted. It is the topic's for good once that has ticked; until
+    /// then as long as it is wanted. `None` when [`MAX_TOPICS`](crate::MAX_TOPICS) are wanted that never ticked.
     ///
     /// # Errors
     /// `ERR_INVALID_SYMBOL`.
     pub fn topic(&mut self, exchange: &str, symbol: &str) -> Result<Option<u32>> {
         let key = topic_words(exchange, symbol)?;
-        Ok(self.intern(&key))
+        Ok(self.topics.ask(&key))
+    }
+
+    /// The number of a topic that has ticked or is wanted.
+    pub fn find_topic(&self, exchange: &str, symbol: &str) -> Option<u32> {
+        self.topics.find(&topic_words(exchange, symbol).ok()?)
     }
 
     /// Exchange and symbol of a topic.
     pub fn topic_name(&self, topic: u32) -> Option<(&str, &str)> {
-        self.topics.get(topic as usize).map(|topic| (topic.text.exchange(), topic.text.symbol()))
+        self.topics.get(topic).map(|topic| (topic.text.exchange(), topic.text.symbol()))
     }
 
-    /// Number of topics seen or asked for.
+    /// All topics' numbers are below this.
     pub fn topic_count(&self) -> usize {
-        self.topics.len()
+        self.topics.end()
     }
 
-    /// Sets which variants of a topic are wanted.
+    /// Numbers of the topics that have ticked, in the order of their first ticks. It only grows.
+    pub fn ticked(&self) -> &[u32] {
+        self.topics.ticked()
+    }
+
+    /// Sets which variants of a topic are wanted. With none, a topic that never ticked is forgotten: its number
+    /// may become another's.
     pub fn want(&mut self, topic: u32, variants: Variants) {
-        if let Some(topic) = self.topics.get_mut(topic as usize) {
-            topic.wanted = variants;
-        }
+        self.topics.want(topic, variants);
     }
 
     /// Sets which variants are wanted of every topic of an exchange, or of all exchanges with [`ANY`],
@@ -213,12 +203,11 @@ impl TickEncoder {
         let tick = MessageView::new(record);
         let stamp = tick.publish_ns();
         self.latency.saturating_record(now.saturating_sub(stamp).clamp(1, LONGEST_LATENCY_NS));
-        let Some(id) = self.intern(tick.topic()) else {
-            self.dropped_topics += 1;
+        let Some((id, topic)) = self.topics.ticking(tick.topic()) else {
+            self.dropped += 1;
             return;
         };
         let publisher = self.publishers.of(ring, tick.lane());
-        let topic = &mut self.topics[id as usize];
         let wanted = topic.wanted | wanted_of_exchange(&self.exchanges, topic.text.exchange());
         for sequence in &mut topic.sequences[..tick.mode() as usize] {
             *sequence += 1;
@@ -248,7 +237,7 @@ impl TickEncoder {
     /// snapshot and how old it is. False if there was none, or no such variant.
     pub fn snapshot(&mut self, topic: u32, variant: u8, out: &mut Vec<u8>) -> bool {
         let Some((mode, format)) = mode_and_format(variant) else { return false };
-        let Some(topic) = self.topics.get(topic as usize) else { return false };
+        let Some(topic) = self.topics.get(topic) else { return false };
         let newest = topic.last[mode as usize - 1..]
             .iter()
             .flatten()
@@ -279,9 +268,9 @@ impl TickEncoder {
         self.publishers.forget_lanes();
     }
 
-    /// Ticks dropped because there were too many topics.
-    pub const fn dropped_topics(&self) -> u64 {
-        self.dropped_topics
+    /// Ticks that were read and dropped because [`MAX_TOPICS`](crate::MAX_TOPICS) others have ticked.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Latencies since the last call with `reset`, or since the beginning.
@@ -300,32 +289,6 @@ impl TickEncoder {
         }
         latency
     }
-
-    fn intern(&mut self, key: &[u64; TOPIC_WORDS]) -> Option<u32> {
-        if let Some(&topic) = self.index.get(key) {
-            return Some(topic);
-        }
-        self.add_topic(key)
-    }
-
-    #[cold]
-    fn add_topic(&mut self, key: &[u64; TOPIC_WORDS]) -> Option<u32> {
-        if self.topics.len() == MAX_TOPICS {
-            return None;
-        }
-        let (mut exchange, mut symbol) = (String::new(), String::new());
-        text_from(&key[..EXCHANGE_BYTES / 8], &mut exchange);
-        text_from(&key[EXCHANGE_BYTES / 8..], &mut symbol);
-        let id = self.topics.len() as u32;
-        self.topics.push(Topic {
-            text: TopicText::new(&exchange, &symbol),
-            wanted: 0,
-            sequences: [0; 3],
-            last: [const { None }; 3],
-        });
-        self.index.insert(*key, id);
-        Some(id)
-    }
 }
 
 fn wanted_of_exchange(exchanges: &HashMap<String, Variants>, exchange: &str) -> Variants {
@@ -333,19 +296,4 @@ fn wanted_of_exchange(exchanges: &HashMap<String, Variants>, exchange: &str) -> 
         return 0;
     }
     exchanges.get(exchange).copied().unwrap_or(0) | exchanges.get(ANY).copied().unwrap_or(0)
-}
-
-impl LastTick {
-    /// Keeps the words in use, in the predecessor's memory if that is large enough.
-    fn keep(before: Option<Self>, record: &[u64], publisher: u32) -> Self {
-        let used = Extent::from_word(record[1]).end().max(crate::message::LEVELS_WORD).min(record.len());
-        match before {
-            Some(mut last) if last.words.len() == used => {
-                last.words.copy_from_slice(&record[..used]);
-                last.publisher = publisher;
-                last
-            }
-            _ => Self { words: record[..used].into(), publisher },
-        }
-    }
 }

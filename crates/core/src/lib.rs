@@ -24,11 +24,12 @@ mod ring;
 mod shm;
 mod slot;
 mod sync;
+mod topics;
 mod wait;
 
 pub use consumer::{Consumer, ConsumerOptions, Start};
 pub use doorbell::Doorbell;
-pub use encoder::{ANY, ENTRY_WORDS, Latency, MAX_TOPICS, TickEncoder, Variants};
+pub use encoder::{ANY, ENTRY_WORDS, Latency, TickEncoder, Variants};
 pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::{
@@ -36,6 +37,7 @@ pub use ring::{
     LockFreeRingBuffer, RingConfig,
 };
 pub use shm::{MAX_NAME_BYTES, check_name};
+pub use topics::MAX_TOPICS;
 pub use wait::WaitStrategy;
 
 /// The guide for Rust is outside the crate; its snippets are tests all the same.

@@ -1,0 +1,125 @@
+//! What the encoder keeps of topics, and what it says of itself.
+
+use openalgo_shm_core::message::{Field, MarketDataMessage, Mode};
+use openalgo_shm_core::{ANY, ConsumerOptions, LockFreeRingBuffer, MAX_TOPICS, RingConfig, TickEncoder};
+
+const LTP_AS_JSON: u8 = 1 << Mode::Ltp as u8;
+
+fn ring() -> LockFreeRingBuffer {
+    LockFreeRingBuffer::on_heap(RingConfig::mpmc().lanes(1).consumers(2).buffer_size(4096 * 640)).unwrap()
+}
+
+fn encoder(ring: &LockFreeRingBuffer) -> TickEncoder {
+    TickEncoder::new(ring.consumer(ConsumerOptions::new("encoder")).unwrap())
+}
+
+fn tick(symbol: &str) -> MarketDataMessage {
+    let mut tick = MarketDataMessage::new("NSE", symbol, Mode::Ltp).unwrap();
+    tick.set(Field::Ltp, 1.0);
+    tick
+}
+
+/// The topics of the frames of all that is in the ring.
+fn drain(encoder: &mut TickEncoder) -> Vec<i32> {
+    let mut arena = vec![0; 16 * encoder.longest_tick()];
+    let (mut entries, mut stamps) = (vec![0; 4096], vec![0.0; 1024]);
+    let mut topics = Vec::new();
+    while encoder.consumer().lag() > 0 {
+        let count = encoder.drain(&mut arena, &mut entries, &mut stamps);
+        topics.extend(entries.iter().step_by(4).take(count));
+    }
+    topics
+}
+
+#[test]
+fn names_that_are_wanted_no_more_leave_nothing_behind() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let kept = encoder.topic("NSE", "KEPT").unwrap().unwrap();
+    encoder.want(kept, LTP_AS_JSON);
+    for round in 0..100 {
+        let asked: Vec<u32> = (0..3_000)
+            .map(|name| encoder.topic("NSE", &format!("INVENTED{round}-{name}")).unwrap().unwrap())
+            .inspect(|&topic| assert_ne!(topic, kept))
+            .collect();
+        asked.iter().for_each(|&topic| encoder.want(topic, LTP_AS_JSON));
+        asked.iter().for_each(|&topic| encoder.want(topic, 0));
+        assert_eq!(encoder.find_topic("NSE", &format!("INVENTED{round}-7")), None);
+        assert_eq!(encoder.topic_name(asked[0]), None);
+        assert_eq!(encoder.topic_count(), 1);
+    }
+    assert_eq!(encoder.find_topic("NSE", "KEPT"), Some(kept));
+}
+
+#[test]
+fn a_number_given_again_means_its_new_topic_alone() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let mut producer = ring.producer("feed").unwrap();
+    let [first, second] = ["A", "B"].map(|symbol| encoder.topic("NSE", symbol).unwrap().unwrap());
+    encoder.want(first, LTP_AS_JSON);
+    encoder.want(second, LTP_AS_JSON);
+    encoder.want(first, 0);
+    assert_eq!(encoder.topic("NSE", "C").unwrap(), Some(first));
+    encoder.want(first, LTP_AS_JSON);
+    for symbol in ["A", "C", "B"] {
+        producer.publish(tick(symbol).as_words()).unwrap();
+    }
+    assert_eq!(drain(&mut encoder), [first as i32, second as i32], "nobody wants A any more");
+    assert_eq!(encoder.topic_name(first), Some(("NSE", "C")));
+}
+
+#[test]
+fn a_topic_that_has_ticked_keeps_its_number_and_its_last_tick() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let mut producer = ring.producer("feed").unwrap();
+    let topic = encoder.topic("NSE", "TCS").unwrap().unwrap();
+    encoder.want(topic, LTP_AS_JSON);
+    producer.publish(tick("TCS").as_words()).unwrap();
+    assert_eq!(drain(&mut encoder), [topic as i32]);
+    encoder.want(topic, 0);
+    assert_eq!(encoder.topic("NSE", "TCS").unwrap(), Some(topic));
+    assert!(encoder.snapshot(topic, Mode::Ltp as u8, &mut Vec::new()));
+    assert_eq!(encoder.ticked(), [topic]);
+}
+
+#[test]
+fn no_name_that_is_only_asked_for_takes_the_place_of_one_that_ticks() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let mut producer = ring.producer("feed").unwrap();
+    encoder.want_exchange(ANY, LTP_AS_JSON);
+    for name in 0..MAX_TOPICS {
+        let topic = encoder.topic("X", &name.to_string()).unwrap().unwrap();
+        encoder.want(topic, LTP_AS_JSON);
+    }
+    assert_eq!(encoder.topic("NSE", "ONE MORE").unwrap(), None);
+    producer.publish(tick("RELIANCE").as_words()).unwrap();
+    let reliance = MAX_TOPICS as u32;
+    assert_eq!((drain(&mut encoder), encoder.dropped()), (vec![reliance as i32], 0));
+    assert_eq!(encoder.topic("NSE", "RELIANCE").unwrap(), Some(reliance));
+    encoder.want(7, 0);
+    assert_eq!(encoder.topic("NSE", "ONE MORE").unwrap(), Some(7));
+}
+
+#[test]
+fn ticks_of_more_topics_than_are_kept_are_counted_and_dropped() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let mut producer = ring.producer("feed").unwrap();
+    let asked = encoder.topic("NSE", "ASKED").unwrap().unwrap();
+    for first in (0..MAX_TOPICS).step_by(1024) {
+        let ticks: Vec<MarketDataMessage> =
+            (first..first + 1024).map(|name| tick(&name.to_string())).collect();
+        producer.publish_batch(ticks.iter().map(MarketDataMessage::as_words)).unwrap();
+        assert_eq!(drain(&mut encoder), [0; 0]);
+    }
+    assert_eq!((encoder.ticked().len(), encoder.dropped()), (MAX_TOPICS, 0));
+    for symbol in ["ASKED", "NEW", "7"] {
+        producer.publish(tick(symbol).as_words()).unwrap();
+    }
+    drain(&mut encoder);
+    assert_eq!(encoder.dropped(), 2);
+    assert!(!encoder.snapshot(asked, Mode::Ltp as u8, &mut Vec::new()));
+}
