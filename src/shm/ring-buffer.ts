@@ -1,3 +1,4 @@
+import { hasCode } from '../errors.ts';
 import { NativeRing, findSegments, removeIfUnused, unlinkRing, type NativeRingStats } from './native-binding.ts';
 import { native } from './native.ts';
 import { nativeOptions, type Policy, type RingOptions } from './options.ts';
@@ -111,7 +112,11 @@ export class LockFreeRingBuffer {
     return native(findSegments);
   }
 
-  /** Removes a ring that no living process holds. True if it was removed. */
+  /**
+   * Removes a ring that no living process holds, of whatever version. True if it was removed.
+   *
+   * @throws {OpenAlgoShmError} `ERR_SHM_LAYOUT` for what is no ring, `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_BUSY`.
+   */
   static removeIfUnused(name: string): boolean {
     return native(() => removeIfUnused(name));
   }
@@ -167,7 +172,21 @@ export function ringStats({ info, lanes, consumers, ...rest }: NativeRingStats):
   return { ...(info as RingInfo), ...rest, publishers: lanes, subscribers: consumers };
 }
 
-/** Removes the rings of interest and events beside a ring of ticks, unless somebody living holds them. */
+/** Names of the small rings beside a ring of ticks. */
+export function companionsOf(name: string): string[] {
+  return ['interest', 'events'].map((kind) => `${name}.${kind}`);
+}
+
+/**
+ * Removes the rings of interest and events beside a ring of ticks, unless somebody living holds them, or what has such a
+ * name is no ring.
+ */
 export function removeCompanions(name: string): void {
-  for (const kind of ['interest', 'events']) native(() => removeIfUnused(`${name}.${kind}`));
+  for (const companion of companionsOf(name)) {
+    try {
+      native(() => removeIfUnused(companion));
+    } catch (error) {
+      if (!hasCode(error, 'ERR_SHM_LAYOUT')) throw error;
+    }
+  }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::layout::{ConsumerRecord, LaneRecord, Policy, word_of};
+use crate::layout::{ConsumerRecord, Kind, LaneRecord, Policy, word_of};
 use crate::message::MessageView;
 use crate::ownership::{self, Owned, Place};
 use crate::record::{self, WhoWords};
@@ -166,7 +166,16 @@ impl Consumer {
     }
 
     /// Reads up to `max` messages, lane by lane in turn, and gives each to `each`. Returns how many.
+    ///
+    /// # Panics
+    /// On a ring that was made for another [`Kind`] than ticks: see [`poll_words`](Self::poll_words).
     pub fn poll(&mut self, max: usize, mut each: impl FnMut(MessageView<'_>)) -> usize {
+        let kind = self.ring.layout.kind;
+        assert!(
+            kind == Kind::Ticks,
+            "ring '{}' carries {kind:?}, not ticks: use poll_words",
+            self.ring.name()
+        );
         self.poll_words(max, |words| each(MessageView::new(words)))
     }
 
@@ -239,34 +248,24 @@ impl Consumer {
         }
     }
 
-    /// Goes on half a ring behind the newest message. False if the stamp cannot be true and the message
+    /// Goes on behind a stamp that is beyond the next message. False if that cannot be true and the message
     /// that belongs there was not written yet.
     #[cold]
     fn skip(&mut self, lane: usize, stamp: u64) -> bool {
-        // Acquire, pairs with the writer's Release fences: who saw the stamp sees those of earlier messages.
-        fence(Ordering::Acquire);
         let next = self.next[lane];
-        let tail = self.tail(lane);
-        let capacity = self.ring.layout.capacity as u64;
-        let behind = |newest: u64| newest.saturating_sub(capacity / 2);
-        // The stamp of a lane that went on is of this slot, and messages before it are there.
-        let newest = slot::decode(stamp)
-            .filter(|&(at, written)| {
-                at % capacity == next % capacity
-                    && written < SEQUENCE_LIMIT
-                    && self.was_committed(lane, behind(written))
-            })
-            .map_or(tail, |(_, written)| written.max(tail));
-        if behind(newest) > next {
-            self.lost += behind(newest) - next;
-            self.next[lane] = behind(newest);
-            self.skipped = true;
-        } else if next < tail {
-            self.skip_corrupt(lane);
-        } else {
-            return false;
+        match beyond(&self.ring, lane, next, stamp) {
+            Beyond::Lapped(to) => {
+                self.lost += to - next;
+                self.next[lane] = to;
+                self.skipped = true;
+                true
+            }
+            Beyond::Corrupt => {
+                self.skip_corrupt(lane);
+                true
+            }
+            Beyond::NotYet => false,
         }
-        true
     }
 
     #[cold]
@@ -274,13 +273,6 @@ impl Consumer {
         self.corrupt += 1;
         self.next[lane] += 1;
         self.skipped = true;
-    }
-
-    /// True if the slot of the message before `next` is at that message or at a later one. Stamps only
-    /// grow, so this holds for every position that a lane ever reached.
-    fn was_committed(&self, lane: usize, next: u64) -> bool {
-        // Relaxed: see the callers' fences.
-        next == 0 || self.ring.slot(lane, next - 1)[0].load(Ordering::Relaxed) >= slot::committed(next - 1)
     }
 
     #[inline]
@@ -302,7 +294,7 @@ impl Consumer {
     fn come_back(&mut self) {
         for lane in 0..self.ring.lanes_used() {
             let tail = self.tail(lane);
-            if self.next[lane] > tail && !self.was_committed(lane, self.next[lane]) {
+            if self.next[lane] > tail && !was_committed(&self.ring, lane, self.next[lane]) {
                 self.next[lane] = tail;
                 self.corrupt += 1;
                 self.skipped = true;
@@ -325,9 +317,7 @@ impl Consumer {
     }
 
     fn tail(&self, lane: usize) -> u64 {
-        let tail = self.ring.region[self.ring.layout.lane_word(lane) + word_of!(LaneRecord, tail)]
-            .load(Ordering::Relaxed);
-        tail.min(SEQUENCE_LIMIT)
+        tail(&self.ring, lane)
     }
 
     /// True if a poll would find something.
@@ -397,12 +387,59 @@ impl Drop for Consumer {
     }
 }
 
-/// True if a lane has a message at its next sequence.
+/// True if a poll from these positions finds a message, or something to count as lost or corrupt.
 #[inline]
 pub(crate) fn is_ready(ring: &LockFreeRingBuffer, next: impl Fn(usize) -> u64) -> bool {
     (0..ring.lanes_used()).any(|lane| {
         let next = next(lane);
         // Relaxed: the read that follows loads it again with Acquire.
-        ring.slot(lane, next)[0].load(Ordering::Relaxed) >= slot::committed(next)
+        let stamp = ring.slot(lane, next)[0].load(Ordering::Relaxed);
+        stamp == slot::committed(next)
+            || stamp > slot::committed(next) && beyond(ring, lane, next, stamp) != Beyond::NotYet
     })
+}
+
+/// What it means that a slot's stamp is beyond the message that is expected there.
+#[derive(PartialEq, Eq)]
+enum Beyond {
+    /// The lane went on: read on from here, half a ring behind the newest message.
+    Lapped(u64),
+    /// The message was written, and the stamp cannot be true.
+    Corrupt,
+    /// The message was not written yet, and the stamp cannot be true.
+    NotYet,
+}
+
+#[cold]
+fn beyond(ring: &LockFreeRingBuffer, lane: usize, next: u64, stamp: u64) -> Beyond {
+    // Acquire, pairs with the writer's Release fences: who saw the stamp sees those of earlier messages.
+    fence(Ordering::Acquire);
+    let tail = tail(ring, lane);
+    let capacity = ring.layout.capacity as u64;
+    let behind = |newest: u64| newest.saturating_sub(capacity / 2);
+    // The stamp of a lane that went on is of this slot, and messages before it are there.
+    let newest = slot::decode(stamp)
+        .filter(|&(at, written)| {
+            at % capacity == next % capacity
+                && written < SEQUENCE_LIMIT
+                && was_committed(ring, lane, behind(written))
+        })
+        .map_or(tail, |(_, written)| written.max(tail));
+    match behind(newest) {
+        to if to > next => Beyond::Lapped(to),
+        _ if next < tail => Beyond::Corrupt,
+        _ => Beyond::NotYet,
+    }
+}
+
+/// True if the slot of the message before `next` is at that message or at a later one. Stamps only grow, so
+/// this holds for every position that a lane ever reached.
+fn was_committed(ring: &LockFreeRingBuffer, lane: usize, next: u64) -> bool {
+    // Relaxed: see the callers' fences.
+    next == 0 || ring.slot(lane, next - 1)[0].load(Ordering::Relaxed) >= slot::committed(next - 1)
+}
+
+fn tail(ring: &LockFreeRingBuffer, lane: usize) -> u64 {
+    let tail = ring.region[ring.layout.lane_word(lane) + word_of!(LaneRecord, tail)].load(Ordering::Relaxed);
+    tail.min(SEQUENCE_LIMIT)
 }

@@ -21,7 +21,10 @@
 use std::mem::{offset_of, size_of};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::message::{Field, LEVEL_WORDS, LEVELS_WORD};
+use crate::message::{
+    BUYS_SHIFT, EXCHANGE_BYTES, Field, LEVEL_WORDS, LEVELS_WORD, MODE_SHIFT, SELLS_SHIFT, SYMBOL_BYTES,
+    TOPIC_WORD,
+};
 
 /// First word of a finished segment: `OASHMRNG` read as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"OASHMRNG");
@@ -154,9 +157,9 @@ pub(crate) use word_of;
 pub enum Kind {
     /// [`MarketDataMessage`](crate::message::MarketDataMessage)s.
     Ticks = 1,
-    /// [`InterestMessage`](crate::interest::InterestMessage)s.
+    /// What proxies' clients want: see [`interest`](crate::interest).
     Interest = 2,
-    /// Small JSON texts ([`EventMessage`](crate::event::EventMessage)).
+    /// Small JSON texts: see [`event`](crate::event).
     Events = 3,
 }
 
@@ -405,8 +408,8 @@ impl Layout {
     }
 }
 
-/// FNV-1a over everything that two builds must agree on: byte order, word size, the structs above and the
-/// fields of a tick.
+/// FNV-1a over what two builds must agree on: byte order, word size, sizes and offsets of the structs above,
+/// where a tick has its parts, and the names and places of its fields. What words mean is the version's.
 pub const fn layout_hash() -> u64 {
     layout_hash_on(u64::from_ne_bytes(BYTE_ORDER_MARK), size_of::<usize>())
 }
@@ -423,13 +426,27 @@ pub const fn layout_hash_on(byte_order: u64, word_bytes: usize) -> u64 {
         size_of::<Header>() as u64,
         size_of::<LaneRecord>() as u64,
         size_of::<ConsumerRecord>() as u64,
+        offset_of!(Header, lanes_used) as u64,
+        offset_of!(WaitLine, futex) as u64,
+        offset_of!(LaneRecord, name) as u64,
         offset_of!(LaneRecord, tail) as u64,
+        offset_of!(LaneRecord, last_publish_ns) as u64,
+        offset_of!(ConsumerRecord, gates) as u64,
+        offset_of!(ConsumerRecord, name) as u64,
         offset_of!(ConsumerRecord, received) as u64,
         NAME_BYTES as u64,
         PAGE as u64,
         SLOT_HEADER_WORDS as u64,
+        TOPIC_WORD as u64,
+        EXCHANGE_BYTES as u64,
+        SYMBOL_BYTES as u64,
         LEVELS_WORD as u64,
         LEVEL_WORDS as u64,
+        MODE_SHIFT as u64,
+        BUYS_SHIFT as u64,
+        SELLS_SHIFT as u64,
+        crate::interest::STRIDE as u64,
+        crate::event::STRIDE as u64,
     ];
     let mut hash = FNV_START;
     let mut i = 0;

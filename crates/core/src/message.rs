@@ -33,9 +33,9 @@ pub const TOPIC_WORD: usize = 8;
 pub const TOPIC_WORDS: usize = 8;
 
 pub(crate) const SUMMARY_WORD: usize = 3;
-const MODE_SHIFT: u32 = 40;
-const BUYS_SHIFT: u32 = 48;
-const SELLS_SHIFT: u32 = 56;
+pub(crate) const MODE_SHIFT: u32 = 40;
+pub(crate) const BUYS_SHIFT: u32 = 48;
+pub(crate) const SELLS_SHIFT: u32 = 56;
 const PRESENCE_MASK: u64 = (1 << MODE_SHIFT) - 1;
 
 /// What a tick carries, and what a client subscribes to. A tick of mode M is for subscribers of modes 1 to M.

@@ -192,6 +192,8 @@ pub struct FoundSegment {
 pub fn find_segments() -> Vec<FoundSegment> {
     shm::candidate_names()
         .into_iter()
+        // Not so much as a lock file beside it is taken of what somebody else made.
+        .filter(|name| shm::begins_with(name, crate::layout::MAGIC))
         .filter_map(|name| {
             let ring = LockFreeRingBuffer::open(&name).ok()?;
             Some(FoundSegment { bytes: ring.layout.total_bytes(), in_use: ring.is_in_use(), name })
@@ -199,23 +201,10 @@ pub fn find_segments() -> Vec<FoundSegment> {
         .collect()
 }
 
-/// Removes a segment if no process holds a lane or a consumer record of it. True if it was removed.
+/// As [`LockFreeRingBuffer::unlink_if_unused`].
 ///
 /// # Errors
-/// `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_BUSY`.
+/// The same.
 pub fn remove_if_unused(name: &str) -> crate::error::Result<bool> {
-    match LockFreeRingBuffer::open(name) {
-        Ok(ring) => ring.unlink_unused(),
-        Err(error) if error.code() == crate::error::ErrorCode::ShmNotFound => Ok(false),
-        // Of another version, or broken: its owners cannot be asked, and the user named it.
-        Err(error)
-            if matches!(
-                error.code(),
-                crate::error::ErrorCode::ShmLayout | crate::error::ErrorCode::ShmVersion
-            ) =>
-        {
-            LockFreeRingBuffer::unlink(name)
-        }
-        Err(error) => Err(error),
-    }
+    LockFreeRingBuffer::unlink_if_unused(name)
 }

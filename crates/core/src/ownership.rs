@@ -27,6 +27,9 @@ impl Place {
 /// Ownership of a place, until dropped.
 pub(crate) struct Owned {
     held: Held,
+    /// A process made by `fork` has a copy of this, and does not own.
+    #[cfg(target_os = "linux")]
+    pid: u32,
 }
 
 enum Held {
@@ -47,19 +50,17 @@ enum Held {
 pub(crate) fn acquire(region: &Region, heap_word: usize, place: Place) -> Result<Option<Owned>> {
     match region.mapping() {
         None => Ok(heap::acquire(region, heap_word)
-            .then(|| Owned { held: Held::Heap { region: region.clone(), word: heap_word } })),
+            .then(|| Owned::new(Held::Heap { region: region.clone(), word: heap_word }))),
         #[cfg(target_os = "linux")]
         Some(mapping) => {
             let file = mapping.reopen()?;
             let byte = place.byte();
-            Ok(linux::try_lock(&file, byte)
-                .map_err(system)?
-                .then_some(Owned { held: Held::Byte { file, byte } }))
+            Ok(linux::try_lock(&file, byte).map_err(system)?.then_some(Owned::new(Held::Byte { file, byte })))
         }
         #[cfg(not(target_os = "linux"))]
         Some(mapping) => {
             let path = files::path(region, mapping.name(), place);
-            Ok(files::take(&path).map_err(system)?.map(|lock| Owned { held: Held::File(lock) }))
+            Ok(files::take(&path).map_err(system)?.map(|lock| Owned::new(Held::File(lock))))
         }
     }
 }
@@ -75,12 +76,32 @@ pub(crate) fn is_owned(region: &Region, heap_word: usize, place: Place) -> bool 
     }
 }
 
+/// True if anybody living owns a place of a segment whose header need not be sound.
+pub(crate) fn is_any_owned(region: &Region) -> bool {
+    let mut places = (0..crate::layout::MAX_LANES)
+        .map(Place::Lane)
+        .chain((0..crate::layout::MAX_CONSUMERS).map(Place::Consumer));
+    region.mapping().is_some() && places.any(|place| is_owned(region, 0, place))
+}
+
+impl Owned {
+    fn new(held: Held) -> Self {
+        Self {
+            held,
+            #[cfg(target_os = "linux")]
+            pid: std::process::id(),
+        }
+    }
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
         match &self.held {
             Held::Heap { region, word } => heap::release(region, *word),
             #[cfg(target_os = "linux")]
-            Held::Byte { file, byte } => linux::unlock(file, *byte),
+            Held::Byte { file, byte } if self.pid == std::process::id() => linux::unlock(file, *byte),
+            #[cfg(target_os = "linux")]
+            Held::Byte { .. } => {}
             #[cfg(not(target_os = "linux"))]
             Held::File(_) => {}
         }

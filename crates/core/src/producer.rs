@@ -130,10 +130,14 @@ impl Producer {
         let start = clock::monotonic_ns();
         let mut count = 0;
         let mut outcome = Ok(());
-        for message in messages {
+        let mut messages = messages.into_iter();
+        while let Some(message) = messages.next() {
             match self.write(message, start) {
                 Ok(true) => count += 1,
-                Ok(false) => break,
+                Ok(false) => {
+                    self.refuse(messages.count() as u64);
+                    break;
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -171,13 +175,18 @@ impl Producer {
             && self.next >= self.writable_until
             && !self.find_room()
         {
-            self.rejected = self.rejected.wrapping_add(1);
-            self.counter(word_of!(LaneRecord, rejected)).store(self.rejected, Ordering::Relaxed);
+            self.refuse(1);
             return Ok(false);
         }
         slot::write(self.ring.slot(self.lane, self.next), self.next, extent, publish_ns, message);
         self.next += 1;
         Ok(true)
+    }
+
+    #[cold]
+    fn refuse(&mut self, messages: u64) {
+        self.rejected = self.rejected.wrapping_add(messages);
+        self.counter(word_of!(LaneRecord, rejected)).store(self.rejected, Ordering::Relaxed);
     }
 
     /// Shows the lane's progress to monitors and wakes sleeping consumers.

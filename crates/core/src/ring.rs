@@ -4,7 +4,7 @@ use crate::clock;
 use crate::consumer::{Consumer, ConsumerOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::layout::{
-    FORMAT_VERSION, Header, Kind, LaneRecord, Layout, MAX_CONSUMERS, MAX_LANES, Policy, layout_hash,
+    FORMAT_VERSION, Header, Kind, LaneRecord, Layout, MAGIC, MAX_CONSUMERS, MAX_LANES, Policy, layout_hash,
     tick_stride, word_of,
 };
 use crate::monitor::RingStats;
@@ -293,6 +293,30 @@ impl LockFreeRingBuffer {
         self.unlink_own_if(|ring| !ring.is_in_use())
     }
 
+    /// Removes a name unless a living process owns a place of what it leads to. A segment of another version, a
+    /// corrupt one and what a dead creator left are removed too; what was never made by this library is not.
+    ///
+    /// # Errors
+    /// `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_BUSY`, and `ERR_SHM_LAYOUT` for what somebody else made.
+    pub fn unlink_if_unused(name: &str) -> Result<bool> {
+        // One lock around the look and the removal: in between, the name could become another's.
+        let _lock = NameLock::acquire(name)?;
+        let region = match Mapping::open(name) {
+            Ok(mapping) => Region::Shared(mapping.into()),
+            Err(error) if error.code() == ErrorCode::ShmNotFound => return Ok(false),
+            // Its creator died before it gave it a size.
+            Err(error) if error.code() == ErrorCode::ShmLayout => return shm::unlink(name),
+            Err(error) => return Err(error),
+        };
+        let in_use = match read_header(&region) {
+            Ok(layout) => Self::new(region, layout).is_in_use(),
+            Err(_) if is_unfinished(&region) => false,
+            Err(_) if is_ours(&region) => ownership::is_any_owned(&region),
+            Err(error) => return Err(error),
+        };
+        if in_use { Ok(false) } else { shm::unlink(name) }
+    }
+
     fn unlink_own_if(&self, condition: impl FnOnce(&Self) -> bool) -> Result<bool> {
         let Some(mapping) = self.region.mapping() else { return Ok(false) };
         let _lock = NameLock::acquire(mapping.name())?;
@@ -370,6 +394,11 @@ impl LockFreeRingBuffer {
         let start = first_word + lane * lane_words + (sequence as usize & index_mask) * slot_words;
         &self.region[start..start + slot_words]
     }
+}
+
+/// True of a segment of any version, sound or not.
+fn is_ours(region: &Region) -> bool {
+    region.bytes() >= size_of::<Header>() && region[word_of!(Header, magic)].load(Ordering::Relaxed) == MAGIC
 }
 
 /// True of a segment whose creator died before the magic word, never of somebody else's file: words of

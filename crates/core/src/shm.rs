@@ -78,6 +78,22 @@ pub(crate) fn candidate_names() -> Vec<String> {
     names
 }
 
+/// True if the file behind a name begins with this word. Looks only where a segment is a file.
+pub(crate) fn begins_with(name: &str, word: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut first = [0; 8];
+        let read = File::open(path_of(name))
+            .and_then(|file| std::os::unix::fs::FileExt::read_exact_at(&file, &mut first, 0));
+        read.is_ok() && u64::from_le_bytes(first) == word
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (name, word);
+        true
+    }
+}
+
 /// A mapped segment.
 pub(crate) struct Mapping {
     shmem: Shmem,
@@ -143,12 +159,23 @@ impl Mapping {
             shmem,
             name: name.to_owned(),
             #[cfg(target_os = "linux")]
-            file: File::options()
-                .read(true)
-                .write(true)
-                .open(path_of(name))
-                .map_err(|error| system_fault(name, &error))?,
+            file: Self::own_file(name)?,
         })
+    }
+
+    /// The segment's file. Another user's is refused even where its mode lets us in: who owns a file can cut it
+    /// short, which kills whoever has it mapped.
+    #[cfg(target_os = "linux")]
+    fn own_file(name: &str) -> Result<File> {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+        let open = || {
+            let file =
+                File::options().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path_of(name))?;
+            Ok((file.metadata()?.uid(), file))
+        };
+        let (owner, file) = open().map_err(|error| system_fault(name, &error))?;
+        // SAFETY: a plain system call.
+        if owner == unsafe { libc::geteuid() } { Ok(file) } else { Err(permission(name)) }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -314,7 +341,11 @@ impl LockFile {
         let mut options = File::options();
         options.truncate(false).read(true).write(true);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // In a directory that all may write to, a name can be another user's link to a file of ours.
+            options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        }
         // Reading and writing are shared, removing is not: nobody removes a file that another has open.
         #[cfg(windows)]
         std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 3);

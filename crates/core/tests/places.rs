@@ -65,6 +65,9 @@ fn a_lossless_ring_refuses_while_its_registered_reader_needs_the_slot() {
     assert!((0..4).all(|number| producer.publish(&message(&[number])).unwrap()));
     assert!(!producer.publish(&message(&[4])).unwrap());
     assert_eq!(ring.stats().lanes[0].messages_rejected, 1);
+    let words = message(&[0]);
+    assert_eq!(producer.publish_batch(std::iter::repeat_n(words.as_slice(), 5)), Ok(0));
+    assert_eq!(ring.stats().lanes[0].messages_rejected, 6);
     assert_eq!(reader.poll_words(1, |record| assert_eq!(payload(record, 1), [0])), 1);
     assert!(producer.publish(&message(&[4])).unwrap());
     assert!(!producer.publish(&message(&[5])).unwrap());

@@ -139,15 +139,15 @@ fn publish_for_ever() {
 }
 
 #[test]
-fn a_sleeping_consumer_is_woken_by_another_process() {
-    let name = ScratchName::new("wake");
+fn a_sleeping_consumer_sees_what_another_process_sends() {
+    let name = ScratchName::new("sleeper");
     let ring = LockFreeRingBuffer::create(&name, config()).unwrap();
     let consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
     let mut child = role("publish_for_ever", &name);
-    let woken = consumer.wait(openalgo_shm_core::WaitStrategy::Sleep, PATIENCE);
+    let seen = consumer.wait(openalgo_shm_core::WaitStrategy::Sleep, PATIENCE);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(woken);
+    assert!(seen);
 }
 
 #[test]
@@ -187,6 +187,27 @@ fn a_place_is_free_when_its_owner_has_left_though_a_process_is_just_being_starte
         libc::waitpid(child, std::ptr::null_mut(), 0);
     }
     assert!(!in_use);
+}
+
+/// Its copy of the owner is none: dropped there, it leaves the place to the process that took it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_made_by_fork_does_not_give_a_place_away() {
+    let name = ScratchName::new("forked-owner");
+    let ring = LockFreeRingBuffer::create(&name, config()).unwrap();
+    let mut one = Some(ring.producer("one").unwrap());
+    // SAFETY: the C library lets the child allocate and free; it ends without running anything of ours.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                drop(one.take());
+                libc::_exit(0);
+            }
+            child => libc::waitpid(child, std::ptr::null_mut(), 0),
+        };
+    }
+    assert!(ring.is_in_use());
+    assert_eq!(one.map(|producer| producer.lane()), Some(0));
 }
 
 #[test]

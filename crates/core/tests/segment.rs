@@ -129,7 +129,46 @@ fn a_foreign_file_is_refused_and_left_alone() {
         assert_eq!(error.code(), ErrorCode::ShmLayout, "{what}");
         assert_eq!(fs::read(name.path()).unwrap(), content, "{what}");
         assert!(find_segments().iter().all(|found| *found.name != *name), "{what}");
+        assert_eq!(remove_if_unused(&name).unwrap_err().code(), ErrorCode::ShmLayout, "{what}");
+        assert!(name.path().exists(), "{what}");
     }
+}
+
+#[test]
+fn looking_for_rings_touches_no_lock_file_of_others() {
+    let name = ScratchName::new("foreign-lock");
+    fs::write(name.path(), b"something else").unwrap();
+    fs::write(lock_file(&name), b"and its lock").unwrap();
+    find_segments();
+    assert_eq!(fs::read(lock_file(&name)).unwrap(), b"and its lock");
+    fs::remove_file(lock_file(&name)).unwrap();
+}
+
+#[test]
+fn a_link_in_place_of_a_lock_file_is_not_followed() {
+    let (name, target) = (ScratchName::new("planted"), ScratchName::new("planted-target"));
+    std::os::unix::fs::symlink(target.path(), lock_file(&name)).unwrap();
+    assert_eq!(open_error(&name).code(), ErrorCode::ShmSystem);
+    fs::remove_file(lock_file(&name)).unwrap();
+    assert!(!target.path().exists());
+}
+
+#[test]
+fn a_segment_of_another_version_is_removed_only_when_nobody_holds_it() {
+    const VERSION: u64 = 8;
+    let name = ScratchName::new("versions");
+    let ring = create(&name);
+    let producer = ring.producer("old").unwrap();
+    File::options()
+        .write(true)
+        .open(name.path())
+        .unwrap()
+        .write_all_at(&2_u64.to_le_bytes(), VERSION)
+        .unwrap();
+    assert_eq!(open_error(&name).code(), ErrorCode::ShmVersion);
+    assert_eq!(remove_if_unused(&name), Ok(false));
+    drop(producer);
+    assert_eq!(remove_if_unused(&name), Ok(true));
 }
 
 #[test]
@@ -300,6 +339,34 @@ fn as_another_user() {
     }
     assert!(find_segments().iter().all(|found| found.name != name));
     LockFreeRingBuffer::create(&format!("{name}.own"), config()).unwrap().unlink_own().unwrap();
+}
+
+/// Its owner could cut it short, and kill whoever has it mapped.
+#[test]
+fn a_segment_that_another_user_owns_is_refused_though_it_is_open_to_all() {
+    if !is_root() {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    let name = ScratchName::new("trap");
+    assert_success(&role("sets_a_trap", &name).output().unwrap());
+    for error in [open_error(&name), LockFreeRingBuffer::create(&name, config()).err().unwrap()] {
+        assert_eq!(error.code(), ErrorCode::ShmPermission, "{error}");
+        assert!(error.message().contains("user id 65534"), "{error}");
+    }
+    assert!(find_segments().iter().all(|found| found.name != *name));
+    assert_eq!(remove_if_unused(&name).unwrap_err().code(), ErrorCode::ShmPermission);
+}
+
+#[test]
+#[ignore = "a role of a_segment_that_another_user_owns_is_refused_though_it_is_open_to_all"]
+fn sets_a_trap() {
+    let name = ring_of_role();
+    // SAFETY: plain system calls.
+    unsafe { assert_eq!((libc::setgid(65534), libc::setuid(65534)), (0, 0)) };
+    create(&name);
+    let path = std::path::Path::new("/dev/shm").join(name);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
 }
 
 #[test]

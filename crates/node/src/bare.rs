@@ -68,11 +68,11 @@ unsafe extern "C" fn call<T>(env: sys::napi_env, info: sys::napi_callback_info) 
     let mut argument = ptr::null_mut();
     let mut count = 1;
     let mut number = 0;
-    // SAFETY: called by N-API with a valid environment and info; one argument is read at most. A missing
-    // or non-numeric one leaves `number` 0.
+    // SAFETY: called by N-API with a valid environment and info; one argument is read at most, however
+    // many `count` says there were. A missing or non-numeric one leaves `number` 0.
     let data = unsafe {
         sys::napi_get_cb_info(env, info, &raw mut count, &raw mut argument, ptr::null_mut(), &raw mut data);
-        if count == 1 {
+        if count >= 1 {
             sys::napi_get_value_uint32(env, argument, &raw mut number);
         }
         &*data.cast::<Data<T>>()
