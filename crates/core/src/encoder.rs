@@ -147,8 +147,7 @@ impl TickEncoder {
     /// numbers each into `entries` (topic, variant, offset, length) and the publish times (ns) into `stamps`.
     /// Returns the number of entries; the entries of one tick follow one another, descending by variant.
     pub fn drain(&mut self, arena: &mut [u8], entries: &mut [i32], stamps: &mut [f64]) -> usize {
-        let now = clock::monotonic_ns();
-        self.wall_offset_ns = clock::wall_ns() as i64 - now as i64;
+        self.wall_offset_ns = clock::wall_ns() as i64 - clock::monotonic_ns() as i64;
         let mut out = std::mem::take(&mut self.frames);
         out.clear();
         let longest = self.longest_tick();
@@ -157,7 +156,7 @@ impl TickEncoder {
             let room = (arena.len() - out.len()) / longest;
             let places = (entries.len() / ENTRY_WORDS).min(stamps.len()) - count;
             let max = room.min(places / VARIANTS.len()).min(64);
-            if max == 0 || self.drain_some(max, now, &mut out, entries, stamps, &mut count) < max {
+            if max == 0 || self.drain_some(max, &mut out, entries, stamps, &mut count) < max {
                 break;
             }
         }
@@ -169,7 +168,6 @@ impl TickEncoder {
     fn drain_some(
         &mut self,
         max: usize,
-        now: u64,
         out: &mut Vec<u8>,
         entries: &mut [i32],
         stamps: &mut [f64],
@@ -180,6 +178,8 @@ impl TickEncoder {
         let mut records = std::mem::take(&mut self.records);
         records.resize(max.max(records.len() / slot_words) * slot_words, 0);
         let read = self.consumer.poll_into(&mut records, max);
+        // After the read of these: a full ring takes long to drain, and ticks come meanwhile.
+        let now = clock::monotonic_ns();
         for record in records.chunks_exact(slot_words).take(read) {
             self.encode(&ring, record, now, out, |topic, variant, offset, length, stamp| {
                 let entry = [topic as i32, i32::from(variant), offset as i32, length as i32];

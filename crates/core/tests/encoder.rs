@@ -1,7 +1,9 @@
 //! What the encoder keeps of topics, and what it says of itself.
 
 use openalgo_shm_core::message::{Field, MarketDataMessage, Mode};
-use openalgo_shm_core::{ANY, ConsumerOptions, LockFreeRingBuffer, MAX_TOPICS, RingConfig, TickEncoder};
+use openalgo_shm_core::{
+    ANY, ConsumerOptions, LockFreeRingBuffer, MAX_TOPICS, RingConfig, TickEncoder, clock,
+};
 
 const LTP_AS_JSON: u8 = 1 << Mode::Ltp as u8;
 
@@ -122,4 +124,26 @@ fn ticks_of_more_topics_than_are_kept_are_counted_and_dropped() {
     drain(&mut encoder);
     assert_eq!(encoder.dropped(), 2);
     assert!(!encoder.snapshot(asked, Mode::Ltp as u8, &mut Vec::new()));
+}
+
+#[test]
+fn the_latency_of_a_tick_lasts_until_it_is_read_however_many_are_before_it() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    encoder.want_exchange(ANY, u8::MAX);
+    let mut producer = ring.producer("feed").unwrap();
+    let (mut arena, mut entries, mut stamps) = (vec![0; 8 << 20], vec![0; 4 * 16_384], vec![0.0; 16_384]);
+    // Latencies are recorded to a hundredth: more rounds if this thread was away for long before it drained.
+    let grew = (0..100).any(|_| {
+        let stamp = clock::monotonic_ns();
+        for _ in 0..4_000 {
+            producer.write(tick("TCS").as_words(), stamp).unwrap();
+        }
+        producer.flush();
+        assert_eq!(encoder.drain(&mut arena, &mut entries, &mut stamps), 2 * 4_000);
+        let latency = encoder.latency(true);
+        assert_eq!(latency.count, 4_000);
+        latency.max > latency.p50
+    });
+    assert!(grew, "all ticks of a drain have the same latency");
 }
