@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { bytes, count, counted, duration, short } from '../../src/cli/figures.ts';
@@ -5,6 +6,7 @@ import { LiveScreen } from '../../src/cli/live-screen.ts';
 import { ProgressLine } from '../../src/cli/progress-line.ts';
 import { TickRows, type TickRow } from '../../src/cli/tick-rows.ts';
 import { screenOf } from '../../src/cli/tick-screen.ts';
+import { root, run } from './running-command.ts';
 
 function stream(isTTY: boolean): { written: string; stream: NodeJS.WriteStream } {
   const sink = { written: '', isTTY, columns: 20, rows: 5, write: (text: string) => (sink.written += text) };
@@ -45,6 +47,16 @@ describe('the live screen', () => {
     expect(terminal.written.endsWith('5\u001b[K\u001b[J\u001b[?25h\u001b[?1049l')).toBe(true);
     expect(terminal.written).not.toContain('6\u001b[K');
   });
+});
+
+test('the live screen is left when the process is ended in the midst of it', async () => {
+  expect((await run(['--version'])).code, 'the package is built').toBe(0);
+  const script = `import { LiveScreen } from './dist/cli/live-screen.js'; new LiveScreen().draw('x'); process.exit(130);`;
+  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect([status, stdout.endsWith('\u001b[?25h\u001b[?1049l')]).toEqual([130, true]);
 });
 
 const tick = (symbol: string, fields: Partial<TickRow> & { mode?: number } = {}) =>

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
 
 const ring = `test-start-${process.pid}`;
@@ -110,6 +111,15 @@ describe('start', () => {
     const { stdout } = await run(['stats', `--ring=${ring}`, '--json']);
     expect(JSON.parse(stdout).publishers).toMatchObject([{ name: 'paper' }]);
     rmSync(directory, { recursive: true });
+  });
+
+  test('removes no ring whose name only begins like its own', async () => {
+    const other = new LockFreeRingBuffer({ name: `${ring}.mine` });
+    const command = start();
+    await pidsOf(command);
+    await command.signal('SIGTERM');
+    expect([ring, `${ring}.interest`, `${ring}.mine`].map(ringExists)).toEqual([false, false, true]);
+    other.close();
   });
 
   test('keeps a ring that was there before and is still held', async () => {

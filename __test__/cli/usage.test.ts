@@ -125,6 +125,24 @@ describe('settings come from flags, then the environment, then a file, then defa
     rmSync(path);
   });
 
+  test('a flag rules out what weaker layers say of those that it excludes', async () => {
+    const settings = await printed(['serve', '--openalgo-url=http://127.0.0.1:5000'], {
+      OPENALGO_SHM_KEYS_FILE: 'keys',
+    });
+    expect(settings).toMatchObject({
+      'openalgo-url': { value: 'http://127.0.0.1:5000', source: 'flag' },
+      'keys-file': { value: null, source: 'default' },
+    });
+    const other = await printed(['serve', '--keys-file=keys'], { OPENALGO_SHM_OPENALGO_URL: 'http://127.0.0.1:5000' });
+    expect(other).toMatchObject({ 'keys-file': { value: 'keys' }, 'openalgo-url': { value: null } });
+  });
+
+  test('two places for keys are refused, wherever they are named', async () => {
+    const env = { OPENALGO_SHM_KEYS_FILE: 'keys', OPENALGO_SHM_OPENALGO_URL: 'http://127.0.0.1:5000' };
+    const { code, stderr } = await run(['serve', '--port=0', `--ring=test-usage-${process.pid}`], { env });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/ERR_INVALID_OPTION: keys-file and openalgo-url/)]);
+  });
+
   test('a key is never printed', async () => {
     const settings = await printed(['stats'], { OPENALGO_SHM_API_KEY: 'letmein' });
     expect(settings['api-key']).toEqual({ value: '(set)', source: 'environment', from: 'OPENALGO_SHM_API_KEY' });
@@ -138,6 +156,8 @@ describe('settings come from flags, then the environment, then a file, then defa
   test.each([
     ['an unknown key', { prot: 1 }, 2, /"prot" in .* is no setting/],
     ['a key of another command', { watch: { rate: 5 } }, 2, /"watch\.rate" in .* is no setting/],
+    ['nothing for a value', { ring: null }, 2, /"ring" in .* is null; it must be text/],
+    ['an object for a value', { serve: { ring: {} } }, 2, /"serve\.ring" in .* is an object; it must be text/],
     ['a value that does not fit', { port: 'http' }, 2, /"port" in .* is 'http'\. It must be a whole number/],
     ['no JSON', '{', 1, /ERR_FILE: configuration .* cannot be read/],
     ['an array', [], 1, /ERR_FILE: .*expected a JSON object/],

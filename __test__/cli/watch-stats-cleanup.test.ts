@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { InterestPublisher } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
@@ -117,6 +121,15 @@ describe('stats', () => {
     expect(JSON.parse(stdout.split('\n')[0]!)).toMatchObject({ clients: { connected: 0 }, ring: { name: ring } });
   });
 
+  test('says so where something else than a proxy answers', async () => {
+    const other = createServer((_, response) => response.end('{"clients":5}')).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await run(['stats', `--url=http://127.0.0.1:${port}`]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_UPSTREAM: .* is no openalgo-shm proxy\n$/)]);
+    other.close();
+  });
+
   test('says how to get a proxy where none answers', async () => {
     const { code, stderr } = await run(['stats', '--url=http://127.0.0.1:9']);
     expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_UPSTREAM: no proxy answers .*--ring NAME\n$/)]);
@@ -152,11 +165,12 @@ describe('cleanup', () => {
   });
 
   test('leaves rings of other names alone', async () => {
-    const other = `${ring}x`;
-    new LockFreeRingBuffer({ name: other }).close();
+    const others = [`${ring}x`, `${ring}.mine`];
+    for (const other of others) new LockFreeRingBuffer({ name: other }).close();
+    new InterestPublisher({ name: ring }).close();
     publisher.stop();
     await run(['cleanup', `--ring=${ring}`]);
-    expect([ringExists(ring), ringExists(other)]).toEqual([false, true]);
-    LockFreeRingBuffer.unlink(other);
+    expect([ring, `${ring}.interest`, ...others].map(ringExists)).toEqual([false, false, true, true]);
+    for (const other of others) LockFreeRingBuffer.unlink(other);
   });
 });

@@ -61,6 +61,11 @@ export class ConfigurationFile {
           'ERR_INVALID_OPTION',
           `"${where}${key}" in ${this.path} is no setting; see ${['openalgo-shm', ...where.split('.')].join(' ').trim()} --help`,
         );
+      } else if (value === null || isSection(value)) {
+        throw new OpenAlgoShmError(
+          'ERR_INVALID_OPTION',
+          `"${where}${key}" in ${this.path} is ${value === null ? 'null' : 'an object'}; it must be text, a number, true or false`,
+        );
       }
     }
   }

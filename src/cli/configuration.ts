@@ -55,8 +55,10 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
   const path = pathOf(command);
   file?.checkKeys(rootOf(command));
   const settings = new Map<string, Setting>();
+  const excluded = excludedByFlags(command);
   for (const option of configurable(command)) {
-    const setting = command.getOptionValueSource(option.attributeName()) === 'cli' ? undefined : layered(option, path);
+    const isGiven = isFlag(command, option) || excluded.has(option.attributeName());
+    const setting = isGiven ? undefined : layered(option, path);
     if (setting !== undefined) command.setOptionValueWithSource(option.attributeName(), setting.value, 'config');
     settings.set(settingName(option), setting ?? asParsed(command, option));
   }
@@ -79,6 +81,24 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
   }
 }
 
+function isFlag(command: Command, option: Option): boolean {
+  return command.getOptionValueSource(option.attributeName()) === 'cli';
+}
+
+/** What the flags that were given cannot stand beside: no weaker layer brings it in again. */
+function excludedByFlags(command: Command): Set<string> {
+  const options = configurable(command);
+  const excluded = new Set<string>();
+  for (const option of options) {
+    for (const name of (option as Option & { conflictsWith?: string[] }).conflictsWith ?? []) {
+      const other = options.find((candidate) => candidate.attributeName() === name);
+      if (isFlag(command, option)) excluded.add(name);
+      else if (other !== undefined && isFlag(command, other)) excluded.add(option.attributeName());
+    }
+  }
+  return excluded;
+}
+
 /** The environment variables of a flag. */
 function variablesOf(option: Option): string[] {
   const known = KNOWN_VARIABLES[settingName(option)];
@@ -88,7 +108,7 @@ function variablesOf(option: Option): string[] {
 
 function asParsed(command: Command, option: Option): Setting {
   const value: unknown = command.getOptionValue(option.attributeName());
-  return { value, source: command.getOptionValueSource(option.attributeName()) === 'cli' ? 'flag' : 'default' };
+  return { value, source: isFlag(command, option) ? 'flag' : 'default' };
 }
 
 function parse(option: Option, text: string, from: string): unknown {

@@ -21,12 +21,17 @@ export async function fetchStats(url: string, apiKey?: string): Promise<StatsRep
     );
   }
   try {
-    return (await response.json()) as StatsReport;
+    const report = (await response.json()) as Partial<StatsReport> | null;
+    if (report?.clients !== undefined && report.messages !== undefined) return report as StatsReport;
   } catch (error) {
-    throw new OpenAlgoShmError('ERR_UPSTREAM', `${url}/stats answers, but not with JSON: it is no openalgo-shm proxy`, {
-      cause: error,
-    });
+    throw noProxy(url, error);
   }
+  throw noProxy(url);
+}
+
+function noProxy(url: string, cause?: unknown): OpenAlgoShmError {
+  const message = `${url}/stats answers, but not with the figures of a proxy: it is no openalgo-shm proxy`;
+  return new OpenAlgoShmError('ERR_UPSTREAM', message, { cause });
 }
 
 async function ask(url: string, apiKey: string | undefined): Promise<Response> {

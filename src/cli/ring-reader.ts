@@ -1,4 +1,4 @@
-import { hasCode } from '../errors.ts';
+import { OpenAlgoShmError } from '../errors.ts';
 import { SharedMemorySubscriber } from '../shm/subscriber.ts';
 import type { TickView } from '../shm/tick-view.ts';
 
@@ -60,7 +60,8 @@ export class RingReader {
     try {
       this.#join('oldest');
     } catch (error) {
-      if (!hasCode(error, 'ERR_SHM_NOT_FOUND') && !hasCode(error, 'ERR_SHM_BUSY')) throw error;
+      // It cannot be joined yet; the next look tries again.
+      if (!(error instanceof OpenAlgoShmError)) throw error;
     }
   }
 }

@@ -1,6 +1,6 @@
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import { LockFreeRingBuffer, type FoundRing } from '../../shm/ring-buffer.ts';
+import { companionsOf, LockFreeRingBuffer, type FoundRing } from '../../shm/ring-buffer.ts';
 import { bytes, counted } from '../figures.ts';
 
 interface CleanupFlags {
@@ -55,9 +55,9 @@ function cleanUp({ ring, dryRun, json }: CleanupFlags): void {
   }
 }
 
-/** The ring itself and the smaller ones beside it, whose names begin with its own. */
+/** The ring itself and the smaller ones beside it. A ring of somebody else may have a name that begins like it. */
 function belongsTo(name: string, ring: string): boolean {
-  return name === ring || name.startsWith(`${ring}.`);
+  return name === ring || companionsOf(ring).includes(name);
 }
 
 function holders(name: string): string {

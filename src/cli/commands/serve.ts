@@ -1,4 +1,5 @@
 import { type Command, createCommand, Option } from 'commander';
+import { OpenAlgoShmError } from '../../errors.ts';
 import type { WorkerOptions } from '../../proxy/workers/messages.ts';
 import type { Wait } from '../../shm/options.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
@@ -129,6 +130,12 @@ function optionsOf(flags: ServeFlags): WorkerOptions {
 }
 
 function authOf({ keysFile, openalgoUrl }: ServeFlags): NonNullable<WorkerOptions['auth']> {
+  if (keysFile !== undefined && openalgoUrl !== undefined) {
+    throw new OpenAlgoShmError(
+      'ERR_INVALID_OPTION',
+      'keys-file and openalgo-url are both set: keys come from one place',
+    );
+  }
   if (keysFile !== undefined) return { file: keysFile };
   return openalgoUrl === undefined ? 'none' : { openalgo: openalgoUrl };
 }

@@ -1,5 +1,5 @@
 import { type Command, createCommand, Option } from 'commander';
-import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
+import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
 import { colours } from '../colours.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
@@ -45,7 +45,7 @@ export function startCommand(): Command {
 
 async function start(flags: StartFlags): Promise<void> {
   const ending = endingSignal();
-  const wasThere = LockFreeRingBuffer.list().some(({ name }) => name === flags.ring);
+  const wasThere = isThere(flags.ring);
   const children: ChildCommand[] = [];
   const launch = async (name: string, args: string[]): Promise<Record<string, unknown>> => {
     const config = flags.config === undefined ? [] : [`--config=${flags.config}`];
@@ -86,12 +86,15 @@ async function start(flags: StartFlags): Promise<void> {
   }
 }
 
+function isThere(ring: string): boolean {
+  return LockFreeRingBuffer.list().some(({ name }) => name === ring);
+}
+
 function removeRing(ring: string, wasThere: boolean): void {
-  for (const { name } of LockFreeRingBuffer.list()) {
-    if (name !== ring && !name.startsWith(`${ring}.`)) continue;
-    const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(name) : LockFreeRingBuffer.unlink(name);
-    if (removed && name === ring) process.stdout.write(`removed shared memory ${name}\n`);
-  }
+  if (!isThere(ring)) return;
+  const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(ring) : LockFreeRingBuffer.unlink(ring);
+  removeCompanions(ring);
+  if (removed) process.stdout.write(`removed shared memory ${ring}\n`);
 }
 
 function showProgress(ring: string): () => void {
