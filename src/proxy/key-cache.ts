@@ -11,7 +11,8 @@ const MAX_REMEMBERED = 10_000;
 const SHORTEST_ROUND_MS = 20;
 
 interface Remembered {
-  key: string;
+  /** The key itself, only while a session that it opened lives: those that were refused may be long, and many. */
+  key: string | undefined;
   identity: Identity | undefined;
   checkedAt: number;
   /** Set while a check is under way. */
@@ -43,7 +44,7 @@ export class KeyCache implements Authenticator {
   async verify(key: string): Promise<Identity | undefined> {
     const entry = this.#entryOf(key);
     if (entry.checking === undefined && this.#isFresh(entry)) return entry.identity;
-    return this.#refresh(entry);
+    return this.#refresh(entry, key);
   }
 
   watch(key: string, onRevoked: () => void): () => void {
@@ -51,7 +52,11 @@ export class KeyCache implements Authenticator {
     // A function of its own, so that two sessions never share an entry of the set.
     const watcher = (): void => onRevoked();
     entry.watchers.add(watcher);
-    return () => entry.watchers.delete(watcher);
+    entry.key = key;
+    return () => {
+      entry.watchers.delete(watcher);
+      if (entry.watchers.size === 0) entry.key = undefined;
+    };
   }
 
   close(): void {
@@ -63,7 +68,7 @@ export class KeyCache implements Authenticator {
     const id = digestOf(key).toString('base64');
     let entry = this.#remembered.get(id);
     if (entry === undefined) {
-      entry = { key, identity: undefined, checkedAt: -Infinity, checking: undefined, watchers: new Set() };
+      entry = { key: undefined, identity: undefined, checkedAt: -Infinity, checking: undefined, watchers: new Set() };
       this.#remembered.set(id, entry);
       this.#forgetOldest();
     }
@@ -75,15 +80,15 @@ export class KeyCache implements Authenticator {
     return performance.now() - entry.checkedAt < lifetime;
   }
 
-  #refresh(entry: Remembered): Promise<Identity | undefined> {
-    entry.checking ??= this.#ask(entry).finally(() => {
+  #refresh(entry: Remembered, key: string): Promise<Identity | undefined> {
+    entry.checking ??= this.#ask(entry, key).finally(() => {
       entry.checking = undefined;
     });
     return entry.checking;
   }
 
-  async #ask(entry: Remembered): Promise<Identity | undefined> {
-    const identity = await this.#check(entry.key);
+  async #ask(entry: Remembered, key: string): Promise<Identity | undefined> {
+    const identity = await this.#check(key);
     entry.identity = identity;
     entry.checkedAt = performance.now();
     if (identity === undefined) for (const onRevoked of [...entry.watchers]) onRevoked();
@@ -93,9 +98,9 @@ export class KeyCache implements Authenticator {
   // A check that fails says nothing about the key: its sessions go on, and it is asked again next time.
   #checkWatched(): void {
     for (const entry of this.#remembered.values()) {
-      if (entry.watchers.size === 0 || entry.checking !== undefined) continue;
+      if (entry.key === undefined || entry.checking !== undefined) continue;
       if (performance.now() - entry.checkedAt < this.#cacheMs * 0.75) continue;
-      this.#refresh(entry).catch(this.#onTrouble);
+      this.#refresh(entry, entry.key).catch(this.#onTrouble);
     }
   }
 
