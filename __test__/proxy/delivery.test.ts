@@ -62,6 +62,28 @@ describe('who gets a tick', () => {
     expect(brief(client)).toEqual(['SBIN:1', 'SBIN:2', 'SBIN:3']);
   });
 
+  test('a mode’s seq counts its ticks and those of higher modes, so that a client of several modes can count too', async () => {
+    const client = await running.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN' });
+    for (const tick of [LTP, QUOTE, LTP, DEPTH, LTP, QUOTE]) publisher.publishMarketData('SBIN', tick);
+    await after(client);
+    const ticks = client.ticks().filter((tick) => tick['symbol'] === 'SBIN');
+    expect(ticks.map(({ mode, seq }) => [mode, seq])).toEqual([
+      [1, 1],
+      [2, 1],
+      [1, 3],
+      [3, 1],
+      [1, 5],
+      [2, 3],
+    ]);
+    // What a client does that wants to know what it has missed.
+    const counted = [0, 0, 0, 0];
+    for (const { mode, seq } of ticks as { mode?: number; seq?: number }[]) {
+      for (let lower = 1; lower <= mode!; lower++) counted[lower]! += 1;
+      expect(counted[mode!]).toBe(seq);
+    }
+  });
+
   test('the same symbol of another exchange is another topic', async () => {
     const client = await subscriber(1);
     publisher.publishMarketData('SBIN', { ...LTP, exchange: 'BSE' });

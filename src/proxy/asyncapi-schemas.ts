@@ -90,7 +90,11 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
       symbol: text,
       exchange: text,
       mode: { type: 'integer', enum: [1, 2, 3] },
-      seq: { ...count, description: 'counts the ticks of the instrument at this proxy: a gap is what conflation took' },
+      seq: {
+        ...count,
+        description:
+          'counts the instrument’s ticks of this mode and of higher ones at this proxy: a gap is what conflation took, or came in a higher mode to a client that has subscribed to several',
+      },
       data: {
         type: 'object',
         description: 'Only what the broker sent. Prices in the currency of the instrument, times in ms since 1970.',
