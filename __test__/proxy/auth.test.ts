@@ -1,5 +1,12 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import {
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  createServer,
+  request as httpRequest,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -273,6 +280,19 @@ describe('figures and prices over HTTP', () => {
     expect(await (running as RunningProxy).get(path)).toMatchObject(rejection);
     expect(await (running as RunningProxy).get(path, { 'x-api-key': 'wrong' })).toMatchObject(rejection);
     expect((await (running as RunningProxy).get(path, { 'x-api-key': 'secret' })).status).not.toBe(401);
+  });
+
+  test('a HEAD that asks for a WebSocket needs one too', async () => {
+    await start({ keys: ['secret'] });
+    const request = httpRequest({
+      port: (running as RunningProxy).port,
+      host: '127.0.0.1',
+      method: 'HEAD',
+      path: '/stats',
+      headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    });
+    const [response] = (await once(request.end(), 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(401);
   });
 
   test('say so when the key cannot be checked now', async () => {

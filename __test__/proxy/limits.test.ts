@@ -1,6 +1,7 @@
+import { get } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
-import { isLoopback, isOriginAllowed } from '../../src/proxy/addresses.ts';
+import { isHostAllowed, isLoopback, isOriginAllowed } from '../../src/proxy/addresses.ts';
 import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { Client, RunningProxy, until } from './running-proxy.ts';
 
@@ -24,6 +25,16 @@ function handshakeStatus(url: string, headers: Record<string, string>): Promise<
       client.webSocket.terminate();
       resolve(101);
     });
+  });
+}
+
+/** The status of `GET /stats` by a name of this machine. */
+function statusFor(port: number, host: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get({ port, host: '127.0.0.1', path: '/stats', headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on('error', reject);
   });
 }
 
@@ -98,10 +109,27 @@ describe('origins', () => {
     expect(await status('http://localhost.evil.example')).toBe(403);
     expect(await status('http://localhost:3000')).toBe(101);
     expect(await status('http://127.0.0.1:5000')).toBe(101);
-    expect(await status('null')).toBe(101);
-    expect(refusals().origin).toBe(2);
+    // Any page can have a frame of this origin.
+    expect(await status('null')).toBe(403);
+    expect(refusals().origin).toBe(3);
     const { status: http } = await running.get('/stats', { origin: 'https://evil.example' });
     expect(http).toBe(403);
+  });
+
+  test.each(['/ws', '/some/where', '/stats', '/health', '/metrics', '/snapshot', '/openapi.json', '/asyncapi.json'])(
+    'nobody else may connect at %s either',
+    async (path) => {
+      await start({});
+      expect(await handshakeStatus(running.url + path, { origin: 'https://evil.example' })).toBe(403);
+    },
+  );
+
+  test('a page whose name was made to lead to this machine sees no figures', async () => {
+    await start({});
+    const [foreign, own] = ['evil.example:8765', 'localhost:8765'].map((host) => statusFor(running.port, host));
+    expect(await foreign).toBe(403);
+    expect(await own).toBe(200);
+    expect(refusals().origin).toBe(1);
   });
 
   test('a list names those that may, and none but those', async () => {
@@ -119,8 +147,23 @@ describe('origins', () => {
     ['https://any.example', ['*'], true, true],
     ['http://[::1]:80', undefined, true, true],
     ['no url', undefined, true, false],
+    ['file:///home/me/page.html', undefined, true, true],
+    ['null', undefined, true, false],
+    ['null', ['null'], true, true],
   ])('origin %s with the list %j, open %s: %s', (origin, allowed, open, expected) => {
     expect(isOriginAllowed(origin, allowed, open)).toBe(expected);
+  });
+
+  test.each<[string | undefined, readonly string[] | undefined, boolean]>([
+    [undefined, undefined, true],
+    ['127.0.0.1:8765', undefined, true],
+    ['[::1]:8765', ['https://app.example'], true],
+    ['evil.example', undefined, false],
+    ['evil.example', ['*'], true],
+    ['App.Example', ['https://app.example'], true],
+    ['no host', undefined, false],
+  ])('host %s with the list %j: %s', (host, allowed, expected) => {
+    expect(isHostAllowed(host, allowed)).toBe(expected);
   });
 });
 

@@ -14,7 +14,8 @@ export function isLoopback(host: string | undefined): boolean {
  *
  * @param origin the request's Origin; undefined when it comes from no page.
  * @param allowed origins, `*` for all; undefined for the default.
- * @param open whether nobody needs a key: then by default only pages of this machine may, files included.
+ * @param open whether nobody needs a key: then by default only pages of this machine may, files included. Not those of
+ * origin `null`: any page of the world can have a frame of that origin.
  */
 export function isOriginAllowed(
   origin: string | undefined,
@@ -23,6 +24,19 @@ export function isOriginAllowed(
 ): boolean {
   if (origin === undefined) return true;
   if (allowed !== undefined) return allowed.includes('*') || allowed.includes(origin);
-  if (!open || origin === 'null' || origin.startsWith('file:')) return true;
+  if (!open || origin.startsWith('file:')) return true;
   return URL.canParse(origin) && isLoopback(new URL(origin).hostname);
+}
+
+/**
+ * Whether a request that comes without an Origin may be one of this machine's own, where nobody needs a key. A page
+ * whose name was made to lead to this machine sends none, but it cannot help sending its name as the Host.
+ *
+ * @param host the request's Host; undefined when it comes from no browser.
+ * @param origins those that may connect, `*` for all; undefined for none but this machine's.
+ */
+export function isHostAllowed(host: string | undefined, origins: readonly string[] = []): boolean {
+  if (host === undefined || origins.includes('*')) return true;
+  if (URL.canParse(`http://${host}`) && isLoopback(new URL(`http://${host}`).hostname)) return true;
+  return origins.some((origin) => URL.canParse(origin) && new URL(origin).host === host.toLowerCase());
 }

@@ -7,17 +7,22 @@ export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<Fa
 /** Who may open a WebSocket; plain requests pass. */
 export function webSocketGuard(proxy: Proxy): Guard {
   return async (request, reply) => {
-    const rejection = request.ws ? proxy.rejectionOf(request) : undefined;
+    const rejection = becomesWebSocket(request) ? proxy.rejectionOf(request) : undefined;
     return rejection === undefined ? undefined : reject(reply, rejection);
   };
 }
 
-/** Who may open a WebSocket, and who may see figures and prices. */
+/** Who may see figures and prices; requests for a WebSocket pass. */
 export function figuresGuard(proxy: Proxy): Guard {
   return async (request, reply) => {
-    const rejection = request.ws ? proxy.rejectionOf(request) : await proxy.httpRejectionOf(request);
+    const rejection = becomesWebSocket(request) ? undefined : await proxy.httpRejectionOf(request);
     return rejection === undefined ? undefined : reject(reply, rejection);
   };
+}
+
+// A HEAD that asks for an upgrade gets none: its answer tells what a GET's would.
+function becomesWebSocket({ ws, method }: FastifyRequest): boolean {
+  return ws && method === 'GET';
 }
 
 function reject(reply: FastifyReply, { statusCode, code, message }: Rejection): FastifyReply {

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { Mode } from '../message.ts';
 import { TickEncoder } from '../shm/tick-encoder.ts';
-import { isLoopback, isOriginAllowed } from './addresses.ts';
+import { isHostAllowed, isLoopback, isOriginAllowed } from './addresses.ts';
 import type { Answer } from './answers.ts';
 import { Audiences } from './audiences.ts';
 import { type Authenticator, type Identity, authenticator } from './auth.ts';
@@ -145,7 +145,7 @@ export class Proxy {
 
   /** Why this request may not see figures and prices; undefined if it may. */
   async httpRejectionOf(request: FastifyRequest): Promise<Rejection | undefined> {
-    if (this.#authenticator.open) return this.rejectionOf(request);
+    if (this.#authenticator.open) return this.rejectionOf(request) ?? this.#hostRejectionOf(request);
     const key = keyOf(request);
     let identity: Identity | undefined;
     try {
@@ -162,6 +162,13 @@ export class Proxy {
       code: 'AUTHENTICATION_ERROR',
       message: 'Send a valid API key in the header X-API-Key, or as a bearer token',
     };
+  }
+
+  #hostRejectionOf({ headers: { host, origin } }: FastifyRequest): Rejection | undefined {
+    if (origin !== undefined || isHostAllowed(host, this.settings.origins)) return undefined;
+    this.#counters.refuse('origin');
+    const message = `${String(host).slice(0, 200)} is no name of this machine; add its origin to the option origins`;
+    return { statusCode: 403, code: 'ORIGIN_NOT_ALLOWED', message };
   }
 
   /** Takes over a WebSocket. */

@@ -37,17 +37,17 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
 
   const { worker } = proxy.settings;
   const figures = worker === undefined ? new OwnFigures(proxy) : new SharedFigures(proxy, worker);
-  const guard = webSocketGuard(proxy);
+  // A hook, so that no route is forgotten: any of them may take a WebSocket.
+  fastify.addHook('preValidation', webSocketGuard(proxy));
   const guardFigures = figuresGuard(proxy);
   const notFound = (_request: FastifyRequest, reply: FastifyReply): void => void reply.callNotFound();
 
   await describe(fastify, alsoWebSocket as object);
-  if (options.dashboard) await fastify.register(dashboard, { page: { preValidation: guard, wsHandler } as object });
+  if (options.dashboard) await fastify.register(dashboard, { page: { wsHandler } as object });
   for (const url of anyPath ? ['/*'] : options.dashboard ? ['/ws'] : ['/', '/ws']) {
     fastify.route({
       method: 'GET',
       url,
-      preValidation: guard,
       handler: notFound,
       wsHandler,
       schema: { hide: true } as object,
@@ -82,7 +82,6 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
       summary: 'Whether ticks can be expected, and why not',
       response: { 200: HealthSchema, 503: HealthSchema },
     },
-    preValidation: guard,
     handler: async (_request, reply) => {
       const { status, reasons, lastTickAgeMs } = await figures.health();
       reply.code(status === 'ok' ? 200 : 503);
