@@ -62,6 +62,17 @@ test('broken frames are counted', () => {
   expect(refused.message_too_big).toBeGreaterThanOrEqual(3);
 });
 
+test('a handshake at a URL that is none is answered, and its connection ended', async () => {
+  const socket = connect(running.port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (data: Buffer) => (answer += data.toString('latin1')));
+  socket.write('GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  let ended = false;
+  socket.on('end', () => (ended = true));
+  await until('it was ended', () => ended);
+  expect(answer).toMatch(/^HTTP\/1.1 400 /);
+});
+
 test('a fragmented message with a ping between its fragments is one message', async () => {
   const socket = await running.rawClient();
   const bytes: Buffer[] = [];

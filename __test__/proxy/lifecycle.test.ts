@@ -1,9 +1,24 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocketProxy } from '../../src/proxy/websocket-proxy.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { Client, RunningProxy, until } from './running-proxy.ts';
+
+/** A key and a certificate of its own making. */
+function certificate(): { key: Buffer; cert: Buffer } {
+  const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
+  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=localhost'];
+  execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const made = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(directory, { recursive: true });
+  return made;
+}
 
 let running: RunningProxy;
 afterEach(() => running?.stop());
@@ -106,6 +121,65 @@ describe('stopping', () => {
     expect(running.proxy.address()).toBeUndefined();
     socket.destroy();
   });
+
+  const upgrade = (path: string): string =>
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+    `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`;
+
+  /** A connection that does not mind being cut off, once the proxy has taken it. */
+  async function connection(text: string): Promise<Socket> {
+    const socket = connect(running.port, '127.0.0.1').on('error', () => undefined);
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    socket.write(text);
+    // The proxy has seen what came before the answer to this.
+    await running.get('/health');
+    return socket;
+  }
+
+  test.each([
+    ['has never said anything', ''],
+    ['is in the middle of a request', 'GET /stats HT'],
+    ['asked for a WebSocket at a URL that is none', upgrade('/%zz')],
+    ['was refused and does not take notice', upgrade('/')],
+  ])('does not wait for a connection that %s', async (_what, text) => {
+    running = await RunningProxy.start({ limits: { clients: 1 } });
+    await running.client();
+    const socket = await connection(text);
+    let stopped = false;
+    void running.proxy.stop().then(() => (stopped = true));
+    await until('it has stopped', () => stopped);
+    socket.destroy();
+  });
+
+  test('does not wait for a handshake that comes meanwhile', async () => {
+    running = await RunningProxy.start({ closeTimeout: 500 });
+    const stubborn = await running.rawClient();
+    stubborn.pause();
+    const { port } = running;
+    let stopped = false;
+    void running.proxy.stop().then(() => (stopped = true));
+    const late = connect(port, '127.0.0.1').on('error', () => undefined);
+    late.end(upgrade('/'));
+    await until('it has stopped', () => stopped);
+    stubborn.destroy();
+    late.destroy();
+  });
+
+  test.skipIf(spawnSync('openssl', ['version']).status !== 0)(
+    'does not wait for a connection that never finishes the handshake of TLS',
+    async () => {
+      running = await RunningProxy.start({ server: { https: certificate() } });
+      const silent = connect(running.port, '127.0.0.1').on('error', () => undefined);
+      // The proxy has seen it: it takes connections in their order.
+      const client = await running.client('/', { rejectUnauthorized: false });
+      expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
+      let stopped = false;
+      void running.proxy.stop().then(() => (stopped = true));
+      await until('it has stopped', () => stopped);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      silent.destroy();
+    },
+  );
 
   test('is the same twice as once, and frees the port', async () => {
     running = await RunningProxy.start();

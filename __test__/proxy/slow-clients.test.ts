@@ -85,6 +85,17 @@ describe('a client that stops reading', () => {
     expect(slow.ticks().length - before).toBe(10);
   });
 
+  test('gets the newest ticks when the proxy stops, before it is closed', async () => {
+    const { slow, publish } = await startWith({ closeTimeout: 20_000 });
+    const published = await publishUntilConflated(publish);
+    const stopped = running.proxy.stop();
+    slow.webSocket.resume();
+    expect(await slow.closed).toMatchObject({ code: 1001 });
+    expect([lastPrice(slow, 'A'), lastPrice(slow, 'B')]).toEqual([published, published]);
+    expect(slow.received.at(-1)).toMatchObject({ type: 'skipped' });
+    await stopped;
+  });
+
   test('gets nothing of what it has left meanwhile', async () => {
     const { slow, publish } = await startWith();
     const published = await publishUntilConflated(publish);

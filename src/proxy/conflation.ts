@@ -4,6 +4,8 @@ import type { KeyedFrame } from './frames.ts';
 export class Conflation {
   readonly #frames = new Map<number, string>();
   #replaced = 0;
+  /** Called once all that was kept has been taken. */
+  onEnd: (() => void) | undefined;
 
   /** Ticks that newer ones have taken the place of. */
   get replaced(): number {

@@ -1,6 +1,7 @@
 import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
+import { endIfAnswered } from './handshake.ts';
 import { type ProxyOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
 import { routes } from './routes.ts';
@@ -37,6 +38,7 @@ const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, opt
   fastify.addHook('preClose', () => proxy.close());
   try {
     await acceptWebSockets(fastify, proxy);
+    fastify.server.on('upgrade', endIfAnswered);
     const { prefix = '', anyPath = false, dashboard = false } = options;
     await fastify.register(routes, { proxy, prefix, anyPath, dashboard });
     proxy.start();
@@ -46,14 +48,12 @@ const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, opt
   }
 };
 
-// An application may have registered @fastify/websocket for itself: then its limits hold, and its error handler.
+// An application may have registered @fastify/websocket for itself: then its limits hold.
 async function acceptWebSockets(fastify: FastifyInstance, proxy: Proxy): Promise<void> {
   if (fastify.hasDecorator('websocketServer')) return;
   const { limits, perMessageDeflate } = proxy.settings;
   await fastify.register(websocket, {
     options: { maxPayload: Math.max(limits.messageBytes, limits.bulkMessageBytes), perMessageDeflate, handleProtocols },
-    // A broken frame is the client's affair: ws has answered it with the right close code already.
-    errorHandler: (error) => proxy.noteBrokenFrame(error),
   });
 }
 

@@ -176,12 +176,6 @@ export class Proxy {
     this.#clients.admit(webSocket, request);
   }
 
-  /** Notes a frame that was no WebSocket frame; `ws` closes the connection by itself. */
-  noteBrokenFrame(error: Error): void {
-    const tooBig = (error as { code?: unknown }).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
-    this.#counters.refuse(tooBig ? 'message_too_big' : 'broken_frame');
-  }
-
   /** The figures of `GET /stats`. */
   stats(): StatsReport {
     return this.#stats.report();
@@ -258,10 +252,11 @@ export class Proxy {
   }
 
   async #close(): Promise<void> {
-    await this.#clients.closeAll();
-    this.#feeds?.close();
+    // The monitor starts the fan-out again when the ring was attached to anew.
     this.#monitor.stop();
     this.#fanOut.stop();
+    await this.#clients.closeAll();
+    this.#feeds?.close();
     this.#stats.stop();
     this.#authenticator.close();
     this.#source.close();

@@ -64,6 +64,12 @@ export class Recipient {
     }
   }
 
+  /** Calls back once nothing is kept for it: at once, unless it is behind. Never if it goes before. */
+  whenCaughtUp(callback: () => void): void {
+    if (this.#conflation === undefined) callback();
+    else this.#conflation.onEnd = callback;
+  }
+
   /** Drops what is kept for it. */
   discard(): void {
     this.#conflation = undefined;
@@ -110,5 +116,6 @@ export class Recipient {
     if (!conflation.isEmpty) return this.#awaitFlush();
     this.#conflation = undefined;
     if (conflation.replaced > 0) this.connection.send(skipped(conflation.replaced));
+    conflation.onEnd?.();
   }
 }

@@ -29,17 +29,22 @@ export class Session {
   readonly recipient: Recipient;
   readonly #services: Services;
   readonly #log: FastifyBaseLogger;
-  readonly #rate: MessageRate;
+  /** Made with the first message: most clients send few, and then only listen. */
+  #rate: MessageRate | undefined;
   #authDeadline: NodeJS.Timeout | undefined;
   /** Whether the deadline is that of a refused key: more refused keys do not move it. */
   #hasSecondChance = false;
-  readonly #name: ClientName;
+  readonly #id: number;
+  /** Where it came from. */
+  readonly address: string;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked. */
   #waiting: string[] | undefined;
   #ended = false;
+  /** Whether anything has come since the last ping, or there was none yet. */
+  #isAlive = true;
 
   constructor(
     connection: Connection,
@@ -48,12 +53,12 @@ export class Session {
     log: FastifyBaseLogger,
     name: ClientName,
   ) {
-    this.#name = name;
+    this.#id = name.id;
+    this.address = name.address;
     this.connection = connection;
     this.recipient = recipient;
     this.#services = services;
     this.#log = log;
-    this.#rate = new MessageRate(services.settings.limits.messagesPerSecond);
     if (services.authenticator.open) this.#identity = LOCAL_USER;
     else this.#authDeadline = setTimeout(() => this.#missDeadline(), services.settings.authTimeout).unref();
   }
@@ -66,7 +71,8 @@ export class Session {
   figures(): ClientFigures {
     const { sent, conflated, subscriptionCount, isConflated } = this.recipient;
     return {
-      ...this.#name,
+      id: this.#id,
+      address: this.address,
       user: this.userId ?? null,
       connected_seconds: (performance.now() - this.#connectedAt) / 1000,
       subscriptions: subscriptionCount,
@@ -75,6 +81,18 @@ export class Session {
       backlog_bytes: this.connection.backlog,
       is_conflated: isConflated,
     };
+  }
+
+  /** Notes that something has come from the client. */
+  markAlive(): void {
+    this.#isAlive = true;
+  }
+
+  /** Whether anything has come since this was asked the last time. */
+  answersPing(): boolean {
+    const isAlive = this.#isAlive;
+    this.#isAlive = false;
+    return isAlive;
   }
 
   /** Sends something that the client did not ask for just now. */
@@ -261,11 +279,12 @@ export class Session {
   }
 
   #isWithinRate(): boolean {
+    const { messagesPerSecond } = this.#services.settings.limits;
+    this.#rate ??= new MessageRate(messagesPerSecond);
     const verdict = this.#rate.next(performance.now());
     if (verdict === 'pass') return true;
     this.#services.counters.refuse('message_rate');
     if (verdict === 'refuse') {
-      const { messagesPerSecond } = this.#services.settings.limits;
       const message = `More than ${messagesPerSecond} messages in a second; wait before you send more`;
       this.connection.send(answers.failed('RATE_LIMIT_EXCEEDED', message));
     } else if (verdict === 'close') {

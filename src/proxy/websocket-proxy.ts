@@ -1,3 +1,6 @@
+import type { ServerOptions as TlsOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { OpenAlgoShmError } from '../errors.ts';
 import { isLoopback } from './addresses.ts';
@@ -24,7 +27,7 @@ export interface WebSocketProxyOptions extends ProxyOptions {
   /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
   log?: LogLevel | NonNullable<FastifyServerOptions['loggerInstance']>;
   /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
-  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'>;
+  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'> & { https?: TlsOptions };
 }
 
 /** Where a proxy listens. */
@@ -150,10 +153,14 @@ export class WebSocketProxy {
   async #start(): Promise<this> {
     const logController = new LogController({ disableRequestLogging: true });
     const loggerInstance = typeof this.#log === 'object' ? this.#log : logger(this.#log);
-    const options = { logController, ...this.#serverOptions, loggerInstance };
+    // A connection that was never used, a browser's for instance, would keep the server from closing.
+    const options = { logController, forceCloseConnections: true, ...this.#serverOptions, loggerInstance };
     const server = Fastify(options) as unknown as FastifyInstance;
     try {
+      const cutOff = followConnections(server);
       await server.register(openalgoShm, { ...this.#options, anyPath: true, dashboard: this.#dashboard });
+      // After the plugin's own hooks, which see the clients off.
+      server.addHook('preClose', async () => cutOff());
       await server.listen({ host: this.#host, port: this.#port });
     } catch (error) {
       await server.close();
@@ -182,4 +189,18 @@ export class WebSocketProxy {
       throw new OpenAlgoShmError('ERR_CLOSED', 'the proxy does not run; call start() first');
     return this.#server.openalgoShm;
   }
+}
+
+/**
+ * Follows the connections of a TLS server, since those that never finish its handshake are known to nobody else and would
+ * keep it from closing.
+ *
+ * @returns a function that cuts off those that are left.
+ */
+function followConnections({ server }: FastifyInstance): () => void {
+  const sockets = new Set<Socket>();
+  if (server instanceof TlsServer) {
+    server.on('connection', (socket: Socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
+  }
+  return () => sockets.forEach((socket) => socket.destroy());
 }
