@@ -10,9 +10,6 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ring::LockFreeRingBuffer;
 use crate::wait::{WaitStrategy, wait_until};
 
-/// Length of one wait; its end means nothing, it is waited again.
-const WAIT_SLICE: Duration = Duration::from_secs(60);
-
 /// Rings once for any number of messages: armed with a consumer's position, it rings as soon as there is
 /// something beyond it, and is silent until it is armed again. So at most one ring is ever on its way.
 pub struct Doorbell {
@@ -89,7 +86,7 @@ fn run(ring: &LockFreeRingBuffer, shared: &Shared, strategy: WaitStrategy, ring_
         std::mem::swap(&mut position, &mut state.position);
         drop(state);
         let ready = || closed() || is_ready(ring, |lane| position.get(lane).copied().unwrap_or(0));
-        while !wait_until(&ring.region, ring.layout.futex_word(), strategy, WAIT_SLICE, ready) {}
+        wait_until(&ring.region, ring.layout.futex_word(), strategy, Duration::MAX, ready);
         if !closed() {
             ring_bell();
         }

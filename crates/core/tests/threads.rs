@@ -2,10 +2,9 @@
 
 mod scratch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openalgo_shm_core::layout::Policy;
+use openalgo_shm_core::layout::{NAME_BYTES, Policy};
 use openalgo_shm_core::message::{Field, MarketDataMessage, Mode};
 use openalgo_shm_core::monitor::PublisherNames;
 use openalgo_shm_core::{ConsumerOptions, LockFreeRingBuffer, RingConfig, Start, TickEncoder, WaitStrategy};
@@ -13,6 +12,8 @@ use scratch::{message, payload, plain};
 
 const MESSAGES: u64 = if cfg!(miri) { 20 } else { 10_000 };
 const OWNERS: u64 = if cfg!(miri) { 2 } else { 20 };
+/// Often enough that some of them fall into a change of owners.
+const READS: u64 = if cfg!(miri) { 20 } else { 100_000 };
 
 fn ring(lanes: usize, policy: Policy, capacity: usize) -> LockFreeRingBuffer {
     LockFreeRingBuffer::on_heap(plain(RingConfig::mpmc().lanes(lanes).consumers(4).policy(policy), capacity))
@@ -92,24 +93,29 @@ fn two_lanes_and_three_readers_agree_on_every_message() {
 #[test]
 fn monitors_read_while_owners_come_and_go() {
     let ring = ring(1, Policy::Overwrite, 8);
-    let ended = AtomicBool::new(false);
+    // As long as a name can be: a record of two owners would show words of both.
+    let owners = ["first ", "other "].map(|name| name.repeat(NAME_BYTES / name.len()));
+    let check = |name: &str| {
+        assert!(name.is_empty() || owners.iter().any(|owner| owner == name), "{name:?} is nobody's name");
+    };
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let monitor = scope.spawn(|| {
             let mut names = PublisherNames::default();
-            while !ended.load(Ordering::Acquire) {
-                for lane in ring.stats().lanes {
-                    assert!(["", "first", "other"].contains(&lane.publisher.as_str()));
-                }
+            for _ in 0..READS {
+                let stats = ring.stats();
+                stats.lanes.iter().for_each(|lane| check(&lane.publisher));
+                stats.consumers.iter().for_each(|consumer| check(&consumer.name));
                 let publisher = names.of(&ring, 0);
-                assert!(["", "first", "other"].contains(&names.name(publisher)));
+                check(names.name(publisher));
             }
         });
-        for owner in 0..MESSAGES / 10 {
-            let name = if owner % 2 == 0 { "first" } else { "other" };
-            ring.producer(name).unwrap().publish(&message(&[owner])).unwrap();
-            drop(ring.consumer(ConsumerOptions::new("reader")).unwrap());
+        for name in owners.iter().cycle() {
+            if monitor.is_finished() {
+                break;
+            }
+            ring.producer(name).unwrap().publish(&message(&[0])).unwrap();
+            drop(ring.consumer(ConsumerOptions::new(name)).unwrap());
         }
-        ended.store(true, Ordering::Release);
     });
 }
 

@@ -1,8 +1,10 @@
-//! Sleeping consumers and the doorbell are woken by every message and by closing.
+//! Waiting consumers and the doorbell see every message, and closing. That it is a wake-up that ends their
+//! sleep is tested where no other does: in `src/wait/tests.rs`.
 
 mod scratch;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use openalgo_shm_core::{ConsumerOptions, Doorbell, LockFreeRingBuffer, RingConfig, WaitStrategy};
@@ -11,6 +13,8 @@ use scratch::{message, plain};
 /// Far longer than anything here takes; what needs it has failed.
 const LIMIT: Duration = Duration::from_secs(60);
 const MESSAGES: u64 = if cfg!(miri) { 3 } else { 300 };
+/// Its thread is found in another state each time.
+const CLOSINGS: u64 = if cfg!(miri) { 3 } else { 300 };
 
 fn ring() -> LockFreeRingBuffer {
     LockFreeRingBuffer::on_heap(plain(RingConfig::mpmc().lanes(2), 1024)).unwrap()
@@ -29,7 +33,7 @@ fn every_way_of_waiting_sees_every_message() {
                 let ready = ready.clone();
                 scope.spawn(move || {
                     while consumer.received() < MESSAGES {
-                        assert!(consumer.wait(strategy, LIMIT), "{strategy:?} was not woken");
+                        assert!(consumer.wait(strategy, LIMIT), "{strategy:?} did not see it");
                         consumer.poll_words(1, |_| {});
                         ready.send(()).unwrap();
                     }
@@ -74,16 +78,22 @@ fn the_doorbell_rings_once_each_time_it_is_armed() {
 }
 
 #[test]
-fn a_doorbell_closes_while_it_waits_and_while_it_is_silent() {
-    for armed in [true, false] {
-        for strategy in [WaitStrategy::Spin, WaitStrategy::Adaptive, WaitStrategy::Sleep] {
-            let ring = ring();
-            let consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
-            let doorbell = Doorbell::new(&ring, strategy, || panic!("nothing to ring for")).unwrap();
+fn a_doorbell_closes_while_it_waits_and_while_it_is_silent_and_does_not_ring() {
+    for (armed, strategy) in [true, false].into_iter().flat_map(|armed| {
+        [WaitStrategy::Spin, WaitStrategy::Adaptive, WaitStrategy::Sleep].map(|strategy| (armed, strategy))
+    }) {
+        let ring = ring();
+        let consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
+        for _ in 0..CLOSINGS {
+            let rung = Arc::new(AtomicBool::new(false));
+            let bell = Arc::clone(&rung);
+            let doorbell =
+                Doorbell::new(&ring, strategy, move || bell.store(true, Ordering::Relaxed)).unwrap();
             if armed {
                 doorbell.arm(&consumer);
             }
             drop(doorbell);
+            assert!(!rung.load(Ordering::Relaxed), "{strategy:?}: there was nothing to ring for");
         }
     }
 }
