@@ -27,7 +27,7 @@ export interface WebSocketProxyOptions extends ProxyOptions {
   /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
   log?: LogLevel | NonNullable<FastifyServerOptions['loggerInstance']>;
   /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
-  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'> & { https?: TlsOptions };
+  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'> & Partial<Record<'https', TlsOptions>>;
 }
 
 /** Where a proxy listens. */
