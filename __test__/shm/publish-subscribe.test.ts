@@ -79,6 +79,52 @@ describe('a published tick', () => {
     );
   });
 
+  test('has the symbol and the exchange that are given, before those inside', () => {
+    const reader = subscriber();
+    const writer = publisher({ exchange: 'BSE' });
+    const data = { symbol: 'INSIDE', ltp: 1 };
+    writer.publishMarketData('GIVEN', data);
+    writer.publishMarketData('GIVEN', { ...data, exchange: 'NFO' });
+    writer.publishBatch([data]);
+    expect(Array.from(reader.poll(), ({ exchange, symbol }) => `${exchange}:${symbol}`)).toEqual([
+      'BSE:GIVEN',
+      'NFO:GIVEN',
+      'BSE:INSIDE',
+    ]);
+  });
+
+  class Own {
+    symbol = 'TCS';
+    ltp = 1;
+    open = 2;
+  }
+  class Derived extends Own {
+    get close(): number {
+      return this.ltp + 2;
+    }
+  }
+  test.each([
+    ['a literal with names that are not ours', { symbol: 'TCS', open: 2, ltp: 1, colour: 'red', low: undefined }],
+    ['spreading', { ...{ ltp: 1, open: 2 }, symbol: 'TCS' }],
+    ['a class', new Own()],
+    ['no prototype', Object.assign(Object.create(null) as object, { symbol: 'TCS', ltp: 1, open: 2 })],
+    ['defaults', Object.create({ symbol: 'TCS', ltp: 0, open: 2 }, { ltp: { value: 1, enumerable: true } }) as object],
+  ])('may be made of %s', (_, made) => {
+    const reader = subscriber();
+    publisher().publishBatch([made as Tick]);
+    expect(reader.poll().at(0)!.toTick()).toEqual({ symbol: 'TCS', exchange: 'NSE', type: 2, ltp: 1, open: 2 });
+  });
+
+  test('may have getters, as what a subscriber reads has', () => {
+    const reader = subscriber();
+    const writer = publisher();
+    writer.publishBatch([new Own(), new Derived(), new Own()]);
+    expect(Array.from(reader.poll(), ({ close }) => close)).toEqual([undefined, 3, undefined]);
+    writer.publishMarketData(full.symbol, full);
+    expect(writer.publishBatch([reader.poll().at(0)! as Tick])).toBe(1);
+    expect(reader.poll().at(0)!.toTick()).toEqual(full);
+  });
+
   test('is stamped with the clock of process.hrtime', () => {
     const reader = subscriber();
     const before = Number(process.hrtime.bigint());

@@ -4,7 +4,7 @@ import type { MarketData, Tick } from '../message.ts';
 import { keeping, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { LockFreeRingBuffer, removeCompanions, ringStats, type RingInfo } from './ring-buffer.ts';
-import { TickWriter } from './tick-writer.ts';
+import { OWN_SYMBOL, TickWriter } from './tick-writer.ts';
 
 /** Options of a publisher. */
 export interface PublisherOptions extends RingOptions {
@@ -54,7 +54,6 @@ interface Lane {
 export class SharedMemoryPublisher {
   readonly #options: PublisherOptions;
   readonly #name: string;
-  readonly #exchange: string;
   #lane: Lane | undefined;
   #published = 0;
   #rejected = 0;
@@ -65,7 +64,6 @@ export class SharedMemoryPublisher {
     nativeOptions(options);
     this.#options = { ...options };
     this.#name = options.publisherName ?? 'publisher';
-    this.#exchange = options.exchange ?? 'NSE';
   }
 
   /**
@@ -85,7 +83,11 @@ export class SharedMemoryPublisher {
       info,
       publisher,
       commit: publisher.commit(),
-      writer: new TickWriter(scratch, slotWords, info.depthLevels, this.#options.nonFinite !== 'pass'),
+      writer: new TickWriter(scratch, slotWords, {
+        exchange: this.#options.exchange ?? 'NSE',
+        depthLevels: info.depthLevels,
+        strict: this.#options.nonFinite !== 'pass',
+      }),
     };
     return this;
   }
@@ -97,7 +99,7 @@ export class SharedMemoryPublisher {
    */
   publishMarketData(symbol: string, data: MarketData): boolean {
     const lane = this.#lane ?? notStarted();
-    lane.writer.write(0, data.exchange ?? this.#exchange, symbol, data);
+    lane.writer.write(0, symbol, data);
     if (lane.commit() === 0) {
       this.#rejected++;
       return false;
@@ -186,10 +188,7 @@ export class SharedMemoryPublisher {
     let written = 0;
     let taken = 0;
     try {
-      for (; written < size; written++) {
-        const tick = ticks[from + written]!;
-        lane.writer.write(written, tick.exchange ?? this.#exchange, tick.symbol, tick);
-      }
+      for (; written < size; written++) lane.writer.write(written, OWN_SYMBOL, ticks[from + written]!);
     } finally {
       if (written > 0) taken = lane.commit(written);
       this.#published += taken;
