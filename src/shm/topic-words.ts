@@ -72,36 +72,52 @@ export interface TopicName {
   readonly symbol: string;
 }
 
+interface NamedTopic extends TopicName {
+  readonly words: Int32Array;
+  /** Another topic with the same hash. */
+  readonly next: NamedTopic | undefined;
+}
+
 /** The names of topics, decoded once a topic. */
 export class TopicNames {
-  readonly #topics = new Map<number, { words: Int32Array; name: TopicName }[]>();
+  readonly #topics = new Map<number, NamedTopic>();
+  /** Of one message, symbol and exchange are usually read one after the other. */
+  #last: NamedTopic | undefined;
   #count = 0;
 
   /** The topic whose words begin at `at` in `words`. */
   at(words: Int32Array, at: number): TopicName {
+    const last = this.#last;
+    return last !== undefined && same(last.words, words, at) ? last : (this.#last = this.#find(words, at));
+  }
+
+  #find(words: Int32Array, at: number): NamedTopic {
     let hash = 0;
-    for (let i = 0; i < TOPIC_INTS; i++) hash = (Math.imul(hash, 31) + words[at + i]!) | 0;
-    const candidates = this.#topics.get(hash);
-    if (candidates !== undefined) {
-      for (const candidate of candidates) if (same(candidate.words, words, at)) return candidate.name;
+    for (let i = at; i < at + TOPIC_INTS; i += 2) {
+      hash = Math.imul(hash ^ words[i]! ^ Math.imul(words[i + 1]!, 0x85ebca6b), 0x9e3779b1);
+    }
+    hash ^= hash >>> 15;
+    for (let topic = this.#topics.get(hash); topic !== undefined; topic = topic.next) {
+      if (same(topic.words, words, at)) return topic;
     }
     return this.#add(hash, words.slice(at, at + TOPIC_INTS));
   }
 
-  #add(hash: number, words: Int32Array): TopicName {
+  #add(hash: number, words: Int32Array): NamedTopic {
     if (this.#count++ === MAX_CACHED) {
       this.#topics.clear();
       this.#count = 1;
     }
-    const bytes = new Uint8Array(words.buffer);
-    const name = {
+    // A copy: to ask for the memory behind an array moves it further away, and `words` are read for every message.
+    const bytes = new Uint8Array(words.slice().buffer);
+    const topic = {
       exchange: decode(bytes.subarray(0, MAX_EXCHANGE_BYTES)),
       symbol: decode(bytes.subarray(MAX_EXCHANGE_BYTES)),
+      words,
+      next: this.#topics.get(hash),
     };
-    const candidates = this.#topics.get(hash);
-    if (candidates === undefined) this.#topics.set(hash, [{ words, name }]);
-    else candidates.push({ words, name });
-    return name;
+    this.#topics.set(hash, topic);
+    return topic;
   }
 }
 
