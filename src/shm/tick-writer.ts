@@ -168,7 +168,12 @@ export class TickWriter {
 
 /** The same data in an object of its own. */
 function copyOf(data: MarketData): MarketData {
-  return Object.fromEntries(NAMES.map((name) => [name, (data as Tick)[name]]));
+  const copy: Record<string, unknown> = {};
+  for (const name of NAMES) {
+    const value = (data as Tick)[name];
+    if (value !== undefined) copy[name] = value;
+  }
+  return copy;
 }
 
 function number(name: string, value: unknown, strict: boolean): number {
