@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { CompanionReader, CompanionWriter, type Slots } from '../../src/shm/companion-ring.ts';
 import { EventPublisher, EventReader, MAX_EVENT_BYTES, type RingEvent } from '../../src/shm/events.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { LivingProcess, until } from './living.ts';
@@ -90,5 +91,30 @@ describe('an event', () => {
     await until('the newest has come', () => events.at(-1)?.[0]['i'] === 4_999);
     expect(events.length + consumer.getStats().eventsLost).toBe(5_000);
     expect(consumer.getStats().eventsLost).toBeGreaterThan(0);
+  });
+
+  test('that was published before the ring was removed is read first; the count of the lost goes on', () => {
+    const seen: number[] = [];
+    const each = (slots: Slots, at: number): void => void seen.push(slots.f64[at + 4]!);
+    const consumer = new CompanionReader('events', name, 'proxy', each);
+    const write = (writer: CompanionWriter, numbers: number[]): void => {
+      for (const number of numbers) writer.write((slots, at) => ((slots.f64[at + 4] = number), 5));
+      writer.flush();
+    };
+    const older = new CompanionWriter('events', name, 'feed');
+    open.push(consumer, older);
+    write(
+      older,
+      Array.from({ length: 5_000 }, (_, i) => i),
+    );
+    LockFreeRingBuffer.unlink(`${name}.events`);
+    const newer = new CompanionWriter('events', name, 'feed');
+    open.push(newer);
+    write(newer, [5_000, 5_001]);
+    expect(seen).toEqual([]);
+    expect(consumer.follow()).toBe(true);
+    expect(seen.at(-1)).toBe(4_999);
+    expect(consumer.messagesLost).toBeGreaterThan(0);
+    expect(seen.length + consumer.messagesLost).toBe(5_000);
   });
 });

@@ -133,6 +133,8 @@ export class CompanionReader {
   readonly #afterwards: () => void;
   #ring!: NativeRing;
   #subscriber!: NativeSubscriber;
+  #read!: () => void;
+  #lostBefore = 0;
   #closed = false;
 
   /**
@@ -165,17 +167,21 @@ export class CompanionReader {
     return native(() => this.#subscriber.publisherOf(lane));
   }
 
-  /** Messages that were overwritten before they were read. */
+  /** Messages that were overwritten before they were read, or left in a segment that another has followed. */
   get messagesLost(): number {
-    return native(() => this.#subscriber.stats()).messagesLost;
+    return this.#lostBefore + native(() => this.#subscriber.stats()).messagesLost;
   }
 
-  /** Moves to the newer segment if the ring was created anew; true if it was. */
+  /** Moves to the newer segment if the ring was created anew, once all of the older one is read; true if it was. */
   follow(): boolean {
     if (this.#closed || native(() => this.#ring.isCurrent())) return false;
+    this.#read();
+    const older = this.#subscriber;
     const release = this.#releaser();
     // Nobody has read anything of the newer one yet.
     if (!opens(() => this.#open(true))) return false;
+    const { messagesLost, lag } = native(() => older.stats());
+    this.#lostBefore += messagesLost + lag;
     release();
     return true;
   }
@@ -194,7 +200,8 @@ export class CompanionReader {
     const pollInto = subscriber.pollInto();
     this.#ring = ring;
     this.#subscriber = subscriber;
-    native(() => subscriber.onReady('sleep', () => this.#drain(subscriber, pollInto, slots)));
+    this.#read = () => this.#drain(subscriber, pollInto, slots);
+    native(() => subscriber.onReady('sleep', this.#read));
   }
 
   #drain(subscriber: NativeSubscriber, pollInto: (max: number) => number, slots: Slots): void {

@@ -61,9 +61,22 @@ pub struct Latency {
     pub mean: f64,
 }
 
+/// What became of the messages of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accounts {
+    /// Messages read.
+    pub received: u64,
+    /// Messages never read: overwritten before, or left in a segment that was created anew.
+    pub lost: u64,
+    /// Messages skipped because they could not be one.
+    pub corrupt: u64,
+}
+
 /// Reads a ring and writes each tick that somebody wants as finished frames.
 pub struct TickEncoder {
     consumer: Consumer,
+    /// Of the segments before this consumer's.
+    before: Accounts,
     topics: Topics,
     /// Variants wanted of every topic of an exchange, or of all with [`ANY`].
     exchanges: HashMap<String, Variants>,
@@ -81,6 +94,7 @@ impl TickEncoder {
     pub fn new(consumer: Consumer) -> Self {
         Self {
             consumer,
+            before: Accounts::default(),
             topics: Topics::default(),
             exchanges: HashMap::new(),
             publishers: PublisherNames::default(),
@@ -262,8 +276,23 @@ impl TickEncoder {
         &self.consumer
     }
 
-    /// Goes on with another consumer, after the segment was created anew. Topics, wishes and last values stay.
+    /// Messages of this ring and of all that it was created anew from.
+    pub const fn accounts(&self) -> Accounts {
+        let (before, consumer) = (self.before, &self.consumer);
+        Accounts {
+            received: before.received + consumer.received(),
+            lost: before.lost.saturating_add(consumer.lost()),
+            corrupt: before.corrupt + consumer.corrupt(),
+        }
+    }
+
+    /// Goes on with another consumer, after the segment was created anew. Topics, wishes, last values and
+    /// accounts stay; what is behind it in the older segment, or before its start in the newer, is lost.
     pub fn reattach(&mut self, consumer: Consumer) {
+        let accounts = self.accounts();
+        let unread =
+            consumer.positions().iter().fold(self.consumer.lag(), |sum, &next| sum.saturating_add(next));
+        self.before = Accounts { lost: accounts.lost.saturating_add(unread), ..accounts };
         self.consumer = consumer;
         self.publishers.forget_lanes();
     }

@@ -29,7 +29,7 @@ mod wait;
 
 pub use consumer::{Consumer, ConsumerOptions, Start};
 pub use doorbell::Doorbell;
-pub use encoder::{ANY, ENTRY_WORDS, Latency, TickEncoder, Variants};
+pub use encoder::{ANY, Accounts, ENTRY_WORDS, Latency, TickEncoder, Variants};
 pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::{

@@ -2,7 +2,7 @@
 
 use openalgo_shm_core::message::{Field, MarketDataMessage, Mode};
 use openalgo_shm_core::{
-    ANY, ConsumerOptions, LockFreeRingBuffer, MAX_TOPICS, RingConfig, TickEncoder, clock,
+    ANY, Accounts, ConsumerOptions, LockFreeRingBuffer, MAX_TOPICS, RingConfig, Start, TickEncoder, clock,
 };
 
 const LTP_AS_JSON: u8 = 1 << Mode::Ltp as u8;
@@ -146,4 +146,37 @@ fn the_latency_of_a_tick_lasts_until_it_is_read_however_many_are_before_it() {
         latency.max > latency.p50
     });
     assert!(grew, "all ticks of a drain have the same latency");
+}
+
+#[test]
+fn a_ring_made_anew_ends_no_account_and_what_was_left_in_the_old_one_is_lost() {
+    let rings = [ring(), ring()];
+    let mut encoder = encoder(&rings[0]);
+    encoder.want_exchange(ANY, LTP_AS_JSON);
+    let (mut arena, mut entries, mut stamps) = (vec![0; 1 << 20], vec![0; 4 * 512], vec![0.0; 512]);
+    let mut published = 0;
+    let mut publish = |ring: &LockFreeRingBuffer, count: u64| {
+        let mut producer = ring.producer("feed").unwrap();
+        for _ in 0..count {
+            producer.publish(tick("TCS").as_words()).unwrap();
+        }
+        published += count;
+        published
+    };
+    // Lapped, a part read, a part left.
+    publish(&rings[0], rings[0].layout().capacity as u64 + 1_000);
+    assert!(encoder.drain(&mut arena, &mut entries, &mut stamps) > 0);
+    let left = encoder.consumer().lag();
+    let before = encoder.accounts();
+    assert!(left > 0 && before.lost > 0);
+    publish(&rings[1], 4_000);
+    let newer = rings[1].consumer(ConsumerOptions::new("encoder").from(Start::Oldest)).unwrap();
+    encoder.reattach(newer);
+    let skipped = encoder.consumer().positions()[0];
+    assert!(skipped > 0);
+    assert_eq!(encoder.accounts(), Accounts { lost: before.lost + left + skipped, ..before });
+    drain(&mut encoder);
+    let Accounts { received, lost, corrupt } = encoder.accounts();
+    assert_eq!((received, corrupt), (before.received + 4_000 - skipped, 0));
+    assert_eq!(received + lost, publish(&rings[1], 0));
 }
