@@ -191,4 +191,46 @@ describe('an encoder', () => {
       drain(reader).map(({ topic, message }) => [topic, message.seq, message.data['ltp'], message['broker']]),
     ).toEqual([[topic, 2, 2, 'angel']]);
   });
+
+  test('ends no account with a ring that was created anew: what it left there unread is lost', () => {
+    const reader = encoder();
+    reader.wantExchange('*', 0b10);
+    const first = publisher();
+    const { capacity } = reader.ringInfo();
+    const burst = Array.from({ length: 1000 }, (_, i) => ({ symbol: 'TCS', ltp: i }));
+    let published = 0;
+    for (; published < capacity; published += burst.length) first.publishBatch(burst);
+    reader.drain();
+    const { messagesReceived, messagesLost } = reader.stats();
+    expect(messagesReceived).toBeGreaterThan(0);
+    first.publishBatch(burst);
+    first.cleanup();
+    publisher().publishBatch(burst);
+    reader.reattach();
+    const after = reader.stats();
+    expect(after.messagesReceived).toBe(messagesReceived);
+    expect(after.messagesLost).toBeGreaterThan(messagesLost);
+    expect(after.messagesReceived + after.messagesLost + after.lag).toBe(published + 2000);
+    for (let left = 1; left > 0;) left = drain(reader).length;
+    const end = reader.stats();
+    expect(end).toMatchObject({ lag: 0, messagesLost: after.messagesLost });
+    expect(end.messagesReceived + end.messagesLost).toBe(published + 2000);
+  });
+
+  test('finds a topic that has ticked or is wanted, and makes none of what it is asked for', () => {
+    const reader = encoder();
+    expect(reader.findTopic('NSE', 'TCS')).toBeUndefined();
+    const wanted = reader.topic('NSE', 'TCS');
+    reader.want(wanted, 0b10);
+    expect(reader.findTopic('NSE', 'TCS')).toBe(wanted);
+    publisher().publishMarketData('INFY', { ltp: 1 });
+    reader.drain();
+    const ticked = reader.findTopic('NSE', 'INFY')!;
+    expect([...reader.ticked()]).toEqual([ticked]);
+    expect([...reader.ticked(1)]).toEqual([]);
+    reader.want(wanted, 0);
+    expect(reader.findTopic('NSE', 'TCS')).toBeUndefined();
+    expect(reader.topicName(wanted)).toBeUndefined();
+    expect(reader.topicName(ticked)).toEqual({ exchange: 'NSE', symbol: 'INFY' });
+  });
 });

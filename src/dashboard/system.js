@@ -26,9 +26,9 @@ export function drawSystem(stats, before, seconds) {
 }
 
 /** What the proxy has lost, all its workers together: theirs are the readers whose latencies are known. */
-function lostBy({ subscribers }) {
+function lostBy({ subscribers, messages }) {
   const own = subscribers.filter(({ latency_ns }) => latency_ns !== undefined);
-  return own.reduce((sum, { messages_lost }) => sum + messages_lost, 0);
+  return own.reduce((sum, { messages_lost }) => sum + messages_lost, messages.dropped);
 }
 
 function drawTiles(stats, before, rate) {

@@ -63,11 +63,17 @@ export declare class NativeSubscriber {
 export declare class NativeTickEncoder {
   /** Joins the ring. Frames go to `arena`, four numbers a frame to `entries`, publish times to `stamps`. */
   constructor(ring: NativeRing, name: string, arena: Uint8Array, entries: Int32Array, stamps: Float64Array)
-  /** Number of a topic; -1 when there are too many. */
+  /** Number of a topic that is about to be wanted; -1 when there are too many. */
   topic(exchange: string, symbol: string): number
   topicName(topic: number): NativeTopic | null
-  topicCount(): number
-  /** Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack. */
+  /** Number of a topic that has ticked or is wanted; -1 of another. */
+  findTopic(exchange: string, symbol: string): number
+  /** Numbers of topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`. */
+  ticked(from: number, most: number): Uint32Array
+  /**
+   * Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
+   * With none, a topic that never ticked is forgotten.
+   */
   want(topic: number, variants: number): void
   /** Sets the wanted variants of all topics of an exchange, or of all with "*". */
   wantExchange(exchange: string, variants: number): void
@@ -82,6 +88,8 @@ export declare class NativeTickEncoder {
   /** Goes on with a newer segment; `on_ready` must be called again. */
   reattach(ring: NativeRing, name: string): void
   stats(): NativeSubscriberStats
+  /** Ticks that were read and dropped because there were too many topics. */
+  dropped(): number
   /** Time from the publishers' stamps to the read here. */
   latency(reset: boolean): NativeLatency
   close(): void

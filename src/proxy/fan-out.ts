@@ -25,7 +25,7 @@ export class FanOut {
   readonly #batches = new Map<Audience, Frames>();
   /** The wildcards that match each topic, as long as there are no others. */
   readonly #matching: (readonly number[])[] = [];
-  #wildcardCount = 0;
+  #generation = 0;
   #entries: Int32Array;
   #now = 0;
   #running = false;
@@ -192,8 +192,8 @@ export class FanOut {
   }
 
   #wildcardsOf(topic: number): readonly number[] {
-    if (this.#wildcardCount !== this.#wildcards.size) {
-      this.#wildcardCount = this.#wildcards.size;
+    if (this.#generation !== this.#wildcards.generation) {
+      this.#generation = this.#wildcards.generation;
       this.#matching.length = 0;
     }
     const known = this.#matching[topic];

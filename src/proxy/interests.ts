@@ -1,4 +1,3 @@
-import { OpenAlgoShmError } from '../errors.ts';
 import { WILDCARD } from './requests.ts';
 
 /**
@@ -6,9 +5,6 @@ import { WILDCARD } from './requests.ts';
  * above. The key is a topic's number, or a wildcard's, which is negative.
  */
 export type Interests = ReadonlyMap<number, number>;
-
-/** Most exchanges with a wildcard; there are about 14 in the world of OpenAlgo. */
-const MAX_WILDCARDS = 1024;
 
 const VARIANT_BITS = 8;
 const VARIANT_MASK = (1 << VARIANT_BITS) - 1;
@@ -28,31 +24,37 @@ export function intervalOf(value: number): number {
   return value >>> VARIANT_BITS;
 }
 
+/** Key of the wildcard for everything. */
+export const EVERYTHING = -1;
+
 /** Numbers of exchanges' wildcards: negative, so that they never meet a topic's. */
 export class WildcardKeys {
-  readonly #keys = new Map<string, number>([[WILDCARD, -1]]);
+  readonly #keys = new Map<string, number>([[WILDCARD, EVERYTHING]]);
   readonly #exchanges: string[] = [WILDCARD];
+  readonly #free: number[] = [];
+  #generation = 0;
 
-  /** Number of wildcards, the one for everything included. */
-  get size(): number {
-    return this.#exchanges.length;
+  /** Grows whenever a key gets a new meaning. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  /**
-   * The key of all symbols of an exchange, or of everything for `*`.
-   *
-   * @throws {OpenAlgoShmError} `ERR_INVALID_ARGUMENT` when there are too many.
-   */
+  /** The key of all symbols of an exchange, or of everything for `*`, until it is forgotten. */
   of(exchange: string): number {
     const known = this.#keys.get(exchange);
     if (known !== undefined) return known;
-    if (this.#exchanges.length === MAX_WILDCARDS) {
-      throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', 'too many exchanges with a wildcard: this one is not kept');
-    }
-    this.#exchanges.push(exchange);
-    const key = -this.#exchanges.length;
+    const key = this.#free.pop() ?? -this.#exchanges.length - 1;
+    this.#exchanges[-key - 1] = exchange;
     this.#keys.set(exchange, key);
+    this.#generation += 1;
     return key;
+  }
+
+  /** Frees the key of a wildcard that nobody wants any more: so there are never more than subscriptions. */
+  forget(key: number): void {
+    if (key === EVERYTHING) return;
+    this.#keys.delete(this.exchangeOf(key));
+    this.#free.push(key);
   }
 
   /** The exchange of a wildcard's key. */
@@ -65,6 +67,3 @@ export class WildcardKeys {
     return this.#keys.get(exchange);
   }
 }
-
-/** Key of the wildcard for everything. */
-export const EVERYTHING = -1;

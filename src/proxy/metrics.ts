@@ -135,7 +135,7 @@ const OWN: readonly MetricDefinition[] = [
     help: 'Time from the publishers’ stamps to the read by this proxy, since the start',
     labels: ['percentile'],
     samples: ({ report }) => {
-      const latency = report.subscribers.find(({ latency_ns }) => latency_ns !== undefined)?.latency_ns;
+      const latency = ownReader(report)?.latency_ns;
       if (latency === undefined || latency.count === 0) return [];
       return [
         [latency.p50 * SECONDS_PER_NS, { percentile: '50' }],
@@ -155,6 +155,16 @@ const OWN: readonly MetricDefinition[] = [
     'ticks_conflated_total',
     'Ticks that newer ones took the place of',
     ({ report }) => report.messages.conflated,
+  ),
+  counter(
+    'ticks_dropped_total',
+    'Ticks read and not kept, because more instruments tick than are kept',
+    ({ report }) => report.messages.dropped,
+  ),
+  counter(
+    'ticks_lost_total',
+    'Ticks that this proxy never read: overwritten before, or left in a ring that was created anew',
+    ({ report }) => ownReader(report)?.messages_lost,
   ),
   {
     kind: 'counter',
@@ -246,6 +256,11 @@ function consumerMetrics(): MetricDefinition[] {
       ...each(({ lag }) => lag),
     },
   ];
+}
+
+/** A proxy's own reader is the only one whose latencies it knows; undefined while the ring cannot be looked at. */
+function ownReader({ subscribers }: StatsReport): StatsReport['subscribers'][number] | undefined {
+  return subscribers.find(({ latency_ns }) => latency_ns !== undefined);
 }
 
 function gauge(name: string, help: string, value: (sight: Sight) => number | undefined): MetricDefinition {

@@ -25,7 +25,7 @@ import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
 import { type RingStats, type TickSource, type TopicName, lastMessage } from './tick-source.ts';
-import { KnownTopics } from './topics.ts';
+import { TickedTopics } from './topics.ts';
 import { chain, messageWriter, streamWriter } from './writer.ts';
 
 /** Name of the proxy in the rings; workers of one port add their numbers. */
@@ -47,7 +47,7 @@ export class Proxy {
   readonly #counters = new Counters();
   readonly #orders = new OrderUpdates();
   readonly #subscriptions: Subscriptions;
-  readonly #topics: KnownTopics;
+  readonly #topics: TickedTopics;
   readonly #fanOut: FanOut;
   readonly #monitor: Monitor;
   readonly #clients: Clients;
@@ -68,7 +68,7 @@ export class Proxy {
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, onTrouble);
     this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: this.#name });
-    this.#topics = new KnownTopics(this.#source);
+    this.#topics = new TickedTopics(this.#source);
     const wildcards = new WildcardKeys();
     const audiences = new Audiences();
     const writer = chain(...directWriters(this.#source.arena), streamWriter, messageWriter);
@@ -193,11 +193,11 @@ export class Proxy {
 
   /** The last tick of an instrument as a client would get it, or undefined if there was none. */
   lastTick(exchange: string, symbol: string, mode?: Mode): SnapshotMessage | undefined {
-    const topic = this.#topics.find(exchange, symbol);
+    const topic = this.#source.findTopic(exchange, symbol);
     return topic === undefined ? undefined : lastMessage(this.#source, topic, mode);
   }
 
-  /** Instruments that have ticked or were subscribed to, by words of their names; `total` counts those beyond `most` too. */
+  /** Instruments that have ticked, by words of their names; `total` counts those beyond `most` too. */
   searchTopics(query: string, most: number): { found: TopicName[]; total: number } {
     return this.#topics.search(query, most);
   }

@@ -94,7 +94,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     method: 'GET',
     url: '/topics',
     schema: {
-      summary: 'Instruments that have ticked or were subscribed to, by words of their names',
+      summary: 'Instruments that have ticked, by words of their names',
       querystring: TopicsQuery,
       response: { 200: TopicsSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema },
     },

@@ -46,8 +46,8 @@ const Publisher = object({
 const Subscriber = object({
   name: Type.String(),
   pid: count('its process'),
-  messages_received: count('since it came'),
-  messages_lost: count('overwritten before it read them'),
+  messages_received: count('since it came; of this proxy and its workers from all rings that they were attached to'),
+  messages_lost: count('overwritten before it read them, or left in a ring that was created anew'),
   messages_corrupt: count('skipped because they could not be one'),
   lag: count('published and not yet read'),
   latency_ns: Type.Optional(
@@ -90,6 +90,7 @@ const Subscriptions = object({
 const Messages = object({
   sent: count('ticks handed to clients'),
   conflated: count('ticks that newer ones took the place of, for slow clients'),
+  dropped: count('ticks read and not kept, because 262,144 other instruments have ticked'),
   received: count('messages of clients'),
   batches: count('reads of the ring that brought something'),
 });
@@ -112,7 +113,7 @@ const Worker = object({
   name: Type.String({ description: 'of its reader in the ring' }),
   uptime_seconds: figure('since it started'),
   messages_received: count('from the ring'),
-  messages_lost: count('overwritten before it read them'),
+  messages_lost: count('overwritten before it read them, or left in a ring that was created anew'),
   lag: count('published and not yet read'),
   clients: object(CLIENT_COUNTS),
   subscriptions: Subscriptions,

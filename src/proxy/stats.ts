@@ -66,6 +66,7 @@ export class Stats {
       messages: {
         sent: counters.sent,
         conflated: counters.conflated,
+        dropped: this.#sources.source.droppedTicks,
         received: counters.received,
         batches: counters.batches,
       },

@@ -47,16 +47,16 @@ export class Subscriber {
     const { format } = recipient.connection;
     let room = this.#options.maxSubscriptions - recipient.subscriptionCount;
     for (const instrument of request.instruments) {
-      const key = this.#keyOf(instrument);
+      const key = this.#keyOf(instrument, room > 0);
       for (const mode of request.modes) {
         if (typeof key === 'string') {
           lines.push(failedLine(instrument, key, broker));
           continue;
         }
         const variant = variantOf(mode, format);
-        const variants = variantsOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
+        const variants = key === undefined ? 0 : variantsOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
         const isNew = ((variants >> variant) & 1) === 0;
-        if (isNew && room === 0) {
+        if (key === undefined || (isNew && room === 0)) {
           this.#counters.refuse('too_many_subscriptions');
           lines.push(failedLine(instrument, this.#capacityReached(), broker));
           continue;
@@ -83,14 +83,15 @@ export class Subscriber {
     const changes = new Map<number, number>();
     const { format } = recipient.connection;
     for (const leave of request.leaves) {
-      const key = this.#keyOf(leave);
-      if (typeof key === 'string') {
-        failures.push(failedLine(leave, key, broker));
+      if (leave.error !== undefined) {
+        failures.push(failedLine(leave, leave.error, broker));
         continue;
       }
+      successful.push(leftLine(leave, broker));
+      const key = this.#subscriptions.knownKeyOf(leave);
+      if (key === undefined) continue;
       const value = changes.get(key) ?? recipient.interests.get(key) ?? 0;
       changes.set(key, interest(variantsOf(value) & ~variantsOfModes(leave.modesMask, format), intervalOf(value)));
-      successful.push(leftLine(leave, broker));
     }
     this.#subscriptions.apply(recipient, changes);
     return { successful, failures };
@@ -111,10 +112,11 @@ export class Subscriber {
     return lines;
   }
 
-  #keyOf(instrument: RequestedInstrument): number | string {
+  // A key that is made stays until the one it is made for wants it no more: without room there is none to make.
+  #keyOf(instrument: RequestedInstrument, hasRoom: boolean): number | string | undefined {
     if (instrument.error !== undefined) return instrument.error;
     try {
-      return this.#subscriptions.keyOf(instrument);
+      return hasRoom ? this.#subscriptions.keyOf(instrument) : this.#subscriptions.knownKeyOf(instrument);
     } catch (error) {
       return (error as Error).message;
     }
@@ -136,8 +138,7 @@ export class Subscriber {
 
   *#topicsOf(key: number, { exchange }: RequestedInstrument): Generator<number> {
     if (key >= 0) return yield key;
-    const count = Math.min(this.#source.topicCount, MAX_WILDCARD_SNAPSHOTS);
-    for (let topic = 0; topic < count; topic++) {
+    for (const topic of this.#source.ticked(0, MAX_WILDCARD_SNAPSHOTS)) {
       if (exchange === WILDCARD || this.#source.topicName(topic)?.exchange === exchange) yield topic;
     }
   }

@@ -60,12 +60,17 @@ export class Subscriptions {
   }
 
   /**
-   * The key of an instrument or a wildcard.
+   * The key of an instrument or a wildcard that is about to be wanted: until nobody wants it any more.
    *
    * @throws {OpenAlgoShmError} `ERR_INVALID_SYMBOL`, `ERR_INVALID_ARGUMENT` when there are too many already.
    */
   keyOf({ exchange, symbol }: TopicName): number {
     return symbol === WILDCARD ? this.#wildcards.of(exchange) : this.#source.topic(exchange, symbol);
+  }
+
+  /** The same of what there is already: whoever asks for what nobody knows, and does not want it, makes no key of it. */
+  knownKeyOf({ exchange, symbol }: TopicName): number | undefined {
+    return symbol === WILDCARD ? this.#wildcards.find(exchange) : this.#source.findTopic(exchange, symbol);
   }
 
   /** What a key stands for. */
@@ -111,16 +116,18 @@ export class Subscriptions {
     const mask = maskOf(wish);
     if (mask === 0) this.#wishes.delete(key);
     else this.#wishes.set(key, wish);
-    if (mask !== maskBefore) this.#tellSource(key, mask);
     const isNews = mask !== maskBefore || (mask !== 0 && wish.depth !== depthBefore);
     if (isNews && this.#listeners.length > 0) {
       changed.push({ ...this.nameOf(key), modes: modesOfVariants(mask), depth: wish.depth });
     }
+    // The last: what is wanted no more may be forgotten, and its key may become another's.
+    if (mask !== maskBefore) this.#tellSource(key, mask);
   }
 
   #tellSource(key: number, mask: number): void {
-    if (key < 0) this.#source.wantExchange(this.#wildcards.exchangeOf(key), mask);
-    else this.#source.want(key, mask);
+    if (key >= 0) return this.#source.want(key, mask);
+    this.#source.wantExchange(this.#wildcards.exchangeOf(key), mask);
+    if (mask === 0) this.#wildcards.forget(key);
   }
 
   #tellListeners(changed: readonly Interest[]): void {

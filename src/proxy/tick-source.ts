@@ -13,8 +13,9 @@ export { ENTRY_INTS } from '../shm/tick-encoder.ts';
 export type TickSource = Pick<
   TickEncoder,
   | 'topic'
+  | 'findTopic'
   | 'topicName'
-  | 'topicCount'
+  | 'ticked'
   | 'want'
   | 'wantExchange'
   | 'drain'
@@ -27,6 +28,7 @@ export type TickSource = Pick<
   | 'isCurrent'
   | 'reattach'
   | 'stats'
+  | 'droppedTicks'
   | 'latency'
   | 'ringInfo'
   | 'ringStats'

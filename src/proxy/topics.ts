@@ -1,19 +1,12 @@
 import type { TickSource, TopicName } from './tick-source.ts';
 
-/** Looks topics up by name without making new ones, so that whoever asks for names cannot fill the table. */
-export class KnownTopics {
+/** The names of all instruments that have ticked, to search in. Those that were only asked for are nobody else's affair. */
+export class TickedTopics {
   readonly #source: TickSource;
-  readonly #topics = new Map<string, number>();
-  #seen = 0;
+  readonly #names: TopicName[] = [];
 
   constructor(source: TickSource) {
     this.#source = source;
-  }
-
-  /** The number of an instrument that has ticked or was subscribed to. */
-  find(exchange: string, symbol: string): number | undefined {
-    this.#catchUp();
-    return this.#topics.get(nameKey(exchange, symbol));
   }
 
   /**
@@ -24,8 +17,7 @@ export class KnownTopics {
     this.#catchUp();
     const words = query.toUpperCase().split(/\s+/).filter(Boolean);
     const found: (TopicName & { rank: number })[] = [];
-    for (const key of this.#topics.keys()) {
-      const [exchange, symbol] = key.split('\0') as [string, string];
+    for (const { exchange, symbol } of this.#names) {
       const name = `${exchange}:${symbol}`.toUpperCase();
       if (!words.every((word) => name.includes(word))) continue;
       found.push({ exchange, symbol, rank: symbol.toUpperCase().startsWith(words[0] ?? '') ? 0 : 1 });
@@ -35,17 +27,12 @@ export class KnownTopics {
   }
 
   #catchUp(): void {
-    for (const count = this.#source.topicCount; this.#seen < count; this.#seen++) {
-      const name = this.#source.topicName(this.#seen);
-      if (name !== undefined) this.#topics.set(nameKey(name.exchange, name.symbol), this.#seen);
+    for (const topic of this.#source.ticked(this.#names.length)) {
+      this.#names.push(this.#source.topicName(topic) ?? { exchange: '', symbol: '' });
     }
   }
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function nameKey(exchange: string, symbol: string): string {
-  return `${exchange}\0${symbol}`;
 }

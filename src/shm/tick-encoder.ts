@@ -70,9 +70,10 @@ export class TickEncoder {
   }
 
   /**
-   * The number of a topic, small and stable for this encoder's life.
+   * The number of a topic that is about to be wanted, small. It is the topic's for good once that has ticked, until
+   * then as long as it is wanted.
    *
-   * @throws `ERR_INVALID_SYMBOL`; `ERR_INVALID_ARGUMENT` when there are more topics than any market has
+   * @throws `ERR_INVALID_SYMBOL`; `ERR_INVALID_ARGUMENT` when more topics are wanted that never ticked than any market has
    */
   topic(exchange: string, symbol: string): number {
     const topic = native(() => this.#encoder.topic(exchange, symbol));
@@ -80,17 +81,26 @@ export class TickEncoder {
     return topic;
   }
 
-  /** Exchange and symbol of a topic; undefined for a number never given. */
+  /** The number of a topic that has ticked or is wanted; undefined of any other. */
+  findTopic(exchange: string, symbol: string): number | undefined {
+    const topic = native(() => this.#encoder.findTopic(exchange, symbol));
+    return topic < 0 ? undefined : topic;
+  }
+
+  /** Exchange and symbol of a topic; undefined for a number that is no topic's. */
   topicName(topic: number): TopicName | undefined {
     return native(() => this.#encoder.topicName(topic)) ?? undefined;
   }
 
-  /** Number of topics seen or asked for; their numbers are 0 to this. */
-  get topicCount(): number {
-    return native(() => this.#encoder.topicCount());
+  /** Numbers of topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`. */
+  ticked(from = 0, most = 0xffff_ffff): Uint32Array {
+    return native(() => this.#encoder.ticked(from, most));
   }
 
-  /** Sets which variants of a topic are wanted: bit v (`1 << v`) for variant v, 0 for none. */
+  /**
+   * Sets which variants of a topic are wanted: bit v (`1 << v`) for variant v, 0 for none. A topic that is wanted no
+   * more and never ticked is forgotten, and its number may become another's.
+   */
   want(topic: number, variants: number): void {
     native(() => this.#encoder.want(topic, variants));
   }
@@ -125,7 +135,7 @@ export class TickEncoder {
     return native(() => this.#ring.isCurrent());
   }
 
-  /** Joins the ring that has the name now (created if need be), from its oldest message on. Topics and last values stay; call {@link onReady} again. */
+  /** Joins the ring that has the name now (created if need be), from its oldest message on. Topics, last values and counts stay, what was not read before is lost; call {@link onReady} again. */
   reattach(): void {
     const ring = native(() => NativeRing.createOrAttach(nativeOptions(this.#options)));
     keeping(ring, () => this.#encoder.reattach(ring, this.#name));
@@ -133,8 +143,14 @@ export class TickEncoder {
     this.#ring = ring;
   }
 
+  /** Its counts, of all rings that it was attached to. */
   stats(): SubscriberStats {
     return native(() => this.#encoder.stats());
+  }
+
+  /** Ticks that were read and dropped because more topics than any market has were ticking. */
+  get droppedTicks(): number {
+    return native(() => this.#encoder.dropped());
   }
 
   /** Time from the publishers' stamps to the read here; with `reset`, counting starts anew. */

@@ -1,12 +1,12 @@
 //! The proxy's reader: ticks come out as finished WebSocket frames.
 
-use napi::bindgen_prelude::{Buffer, Float64Array, Function, Int32Array, Uint8Array};
+use napi::bindgen_prelude::{Buffer, Float64Array, Function, Int32Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use openalgo_shm_core::{Doorbell, TickEncoder, Variants};
 
 use crate::error::{Result, argument, closed, convert};
 use crate::ring::NativeRing;
-use crate::subscriber::{NativeSubscriberStats, doorbell, options, stats};
+use crate::subscriber::{NativeSubscriberStats, doorbell, options};
 
 /// Percentiles in ns.
 #[napi(object)]
@@ -63,7 +63,7 @@ impl NativeTickEncoder {
         Ok(Self { open: Some(Open { doorbell: None, encoder }), arena, entries, stamps })
     }
 
-    /// Number of a topic; -1 when there are too many.
+    /// Number of a topic that is about to be wanted; -1 when there are too many.
     #[napi(catch_unwind)]
     pub fn topic(&mut self, exchange: String, symbol: String) -> Result<i32> {
         let topic = self.open()?.encoder.topic(&exchange, &symbol).map_err(convert)?;
@@ -79,12 +79,22 @@ impl NativeTickEncoder {
         }))
     }
 
+    /// Number of a topic that has ticked or is wanted; -1 of another.
     #[napi(catch_unwind)]
-    pub fn topic_count(&mut self) -> Result<u32> {
-        Ok(self.open()?.encoder.topic_count() as u32)
+    pub fn find_topic(&mut self, exchange: String, symbol: String) -> Result<i32> {
+        let topic = self.open()?.encoder.find_topic(&exchange, &symbol);
+        Ok(topic.map_or(-1, |topic| topic as i32))
+    }
+
+    /// Numbers of topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`.
+    #[napi(catch_unwind)]
+    pub fn ticked(&mut self, from: u32, most: u32) -> Result<Uint32Array> {
+        let ticked = self.open()?.encoder.ticked();
+        Ok(ticked.iter().skip(from as usize).take(most as usize).copied().collect::<Vec<_>>().into())
     }
 
     /// Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
+    /// With none, a topic that never ticked is forgotten.
     #[napi(catch_unwind)]
     pub fn want(&mut self, topic: u32, variants: u32) -> Result<()> {
         self.open()?.encoder.want(topic, variants as Variants);
@@ -155,7 +165,21 @@ impl NativeTickEncoder {
 
     #[napi(catch_unwind)]
     pub fn stats(&mut self) -> Result<NativeSubscriberStats> {
-        Ok(stats(self.open()?.encoder.consumer()))
+        let encoder = &self.open()?.encoder;
+        let (accounts, consumer) = (encoder.accounts(), encoder.consumer());
+        Ok(NativeSubscriberStats {
+            messages_received: accounts.received as f64,
+            messages_lost: accounts.lost as f64,
+            messages_corrupt: accounts.corrupt as f64,
+            lag: consumer.lag() as f64,
+            registered: consumer.is_registered(),
+        })
+    }
+
+    /// Ticks that were read and dropped because there were too many topics.
+    #[napi(catch_unwind)]
+    pub fn dropped(&mut self) -> Result<f64> {
+        Ok(self.open()?.encoder.dropped() as f64)
     }
 
     /// Time from the publishers' stamps to the read here.
