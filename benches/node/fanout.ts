@@ -22,8 +22,10 @@ interface Seen {
   closed: number;
   connect_ms: number;
   subscribe_ms: number;
-  /** Resident memory of the server: at the start, with the connections, with the subscriptions, at the end. */
-  memory_kb: [number, number, number, number];
+  /** Ticks that were published and did not come to the clients that read; at a given rate only. */
+  missing: number;
+  /** Resident memory of the server: at the start, with the connections, with the subscriptions, at the end of each part. */
+  memory_kb: [number, number, number, number, ...number[]];
 }
 
 interface Contender {
@@ -43,6 +45,21 @@ function contenders(): Contender[] {
     ...(nats === undefined ? [] : [{ name: 'nats-server', by: 'peer' as const, launch: nats }]),
     { name: 'naive ws', by: 'peer', launch: naiveServer, small: true },
   ];
+}
+
+/** Ten minutes in which one client in ten takes less than it is sent. */
+export async function measureEndurance(figures: Figures): Promise<void> {
+  const [minutes, what] = [10, '10 minutes, 45 clients beside 5 slow ones'];
+  const load = { clients: 45, topics: 10, mode: 1, gather: 1, rate: 2_000 } as const;
+  const time = ['--time', minutes * 60_000, '--parts', minutes, '--slow', 5];
+  const seen = await measure(ownProxy, load, time, (minutes + 2) * 60_000);
+  addLatency(figures, 'own', what, seen);
+  figures.add('own', `${what}: ticks that the 45 missed`, '', seen.missing);
+  figures.add('own', `${what}: ticks that the slow ones were told they missed`, '', seen.skipped);
+  const [, , , ...memory] = seen.memory_kb;
+  for (const [minute, kb] of memory.entries()) {
+    figures.add('own', `${what}: memory of the proxy after ${minute + 1} min`, 'MB', kb / 1024);
+  }
 }
 
 /** WebSocket deliveries: the server on one core, the load client on the other. */
@@ -127,7 +144,7 @@ async function idleClients(figures: Figures, quick: boolean): Promise<void> {
   for (const clients of quick ? [1000] : [1000, 5000]) {
     const idle = { clients, topics: 0, mode: 1, gather: 1, rate: 1 } as const;
     const each = ({ memory_kb: [before, connected] }: Seen): number => (connected - before) / clients;
-    const time = ['--warm-up', 0, '--time', 10, '--feed', 'none', '--topics', 0];
+    const time = ['--first', 1000, '--warm-up', 0, '--time', 10, '--feed', 'none', '--topics', 0];
     figures.add(
       'own',
       `memory of an idle client of ${clients}, proxy`,
@@ -200,7 +217,12 @@ function addLatency(figures: Figures, by: By, name: string, seen: Seen): void {
   figures.add(by, `${name}: p99.9`, 'µs', seen.p999_us);
 }
 
-async function measure(launch: Launch, load: Load, further: readonly (string | number)[]): Promise<Seen> {
+async function measure(
+  launch: Launch,
+  load: Load,
+  further: readonly (string | number)[],
+  timeoutMs?: number,
+): Promise<Seen> {
   const server = await launch(load);
   try {
     const { clients, topics, mode, gather, rate } = load;
@@ -222,7 +244,7 @@ async function measure(launch: Launch, load: Load, further: readonly (string | n
       ...server.arguments,
       ...further,
     ]);
-    const seen = JSON.parse(await output(client)) as Seen;
+    const seen = JSON.parse(await output(client, timeoutMs)) as Seen;
     if (seen.closed > 0) throw new Error(`${seen.closed} connections were closed`);
     return seen;
   } finally {

@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [--only ring|node|fanout] [--json FILE]`
+// `npm run bench [-- --quick] [--only ring|node|fanout|endurance] [--json FILE]`
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureAeron } from './aeron.ts';
 import { measureConsume } from './consume.ts';
-import { measureFanOut } from './fanout.ts';
+import { measureEndurance, measureFanOut } from './fanout.ts';
 import { type Figure, Figures, table } from './figures.ts';
 import { ROOT } from './processes.ts';
 import { measurePublish } from './publish.ts';
@@ -52,6 +52,8 @@ await measured('node', async (own) => {
 await measured('fanout', async (own) => {
   for (let run = 0; run < (quick ? 1 : 2); run++) await measureFanOut(own, quick);
 });
+// Ten minutes: only when it is asked for.
+if (only === 'endurance') await measured('endurance', measureEndurance);
 
 if (json !== undefined) writeFileSync(resolve(json), `${JSON.stringify(figures, undefined, 1)}\n`);
 if (only === undefined) writeReadme(figures, machine, quick);

@@ -2,7 +2,8 @@
 //!
 //! `--port P --path / --protocol openalgo|plain|nats --clients N --stalled N --slow N --topics N --mode 1..3`
 //! `--feed none|ring|nats --ring NAME --feed-port P --gather N --rate N (0: as fast as they arrive)`
-//! `--warm-up MS --time MS --pid PID (server, for its CPU and memory) --churn N (connections a second)`
+//! `--first N (clients that come before its memory is looked at) --warm-up MS --time MS --parts N (looks at
+//! memory so often) --pid PID (server, for its CPU and memory) --churn N (connections a second)`
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -161,6 +162,7 @@ fn read_nats(inner: &mut Vec<u8>, meter: &mut Meter) {
     inner.drain(..at);
 }
 
+#[derive(Clone)]
 struct Setup {
     port: u16,
     path: String,
@@ -306,12 +308,17 @@ fn main() {
         churn: arguments.number("churn", 0),
     };
     let server = Server { pid: arguments.number("pid", 0) };
+    // What a server takes once, however many come, is not counted as theirs.
+    let first = arguments.number("first", 0);
+    let _first = connect_all(&Setup { clients: first, stalled: 0, slow: 0, ..setup.clone() });
+    std::thread::sleep(PATIENCE);
     let memory_before = server.resident_kb();
     let mut feed = Feed::open(&arguments, &setup);
 
     let connecting = Instant::now();
     let mut load = connect_all(&setup);
     let connected = connecting.elapsed();
+    std::thread::sleep(PATIENCE);
     let memory_connected = server.resident_kb();
     let subscribing = Instant::now();
     subscribe_all(&mut load, &setup);
@@ -327,15 +334,22 @@ fn main() {
     }
     let time = Duration::from_millis(arguments.number("time", 1000));
     let (messages, cpu, start) = (load.meter.messages, server.cpu_seconds(), Instant::now());
-    driver.run(&mut load, &mut feed, &setup, time);
+    let parts = arguments.number("parts", 1);
+    let mut memory = vec![memory_before, memory_connected, memory_subscribed];
+    for _ in 0..parts {
+        driver.run(&mut load, &mut feed, &setup, time / parts);
+        memory.push(server.resident_kb());
+    }
     let seconds = start.elapsed().as_secs_f64();
     let delivered = load.meter.messages - messages;
+    let used = server.cpu_seconds() - cpu;
+    let missing = if setup.rate > 0 { driver.settle(&mut load, &setup) } else { 0 };
     let quantile =
         |quantile| load.meter.latency.as_ref().map_or(0, |latency| latency.value_at_quantile(quantile));
     println!(
-        r#"{{"deliveries_per_second":{:.0},"cpu":{:.3},"own_cpu":{:.3},"p50_us":{},"p99_us":{},"p999_us":{},"published":{},"delivered":{},"skipped":{},"closed":{},"connect_ms":{},"subscribe_ms":{},"memory_kb":[{memory_before},{memory_connected},{memory_subscribed},{}]}}"#,
+        r#"{{"deliveries_per_second":{:.0},"cpu":{:.3},"own_cpu":{:.3},"p50_us":{},"p99_us":{},"p999_us":{},"published":{},"delivered":{},"skipped":{},"closed":{},"connect_ms":{},"subscribe_ms":{},"missing":{missing},"memory_kb":{memory:?}}}"#,
         delivered as f64 / seconds,
-        (server.cpu_seconds() - cpu) / seconds,
+        used / seconds,
         driver.own_cpu(start),
         quantile(0.5) as f64 / 1e3,
         quantile(0.99) as f64 / 1e3,
@@ -346,7 +360,6 @@ fn main() {
         load.meter.closed,
         connected.as_millis(),
         subscribed.as_millis(),
-        server.resident_kb(),
     );
 }
 
@@ -476,6 +489,19 @@ impl Driver {
         let left = self.due_ns.saturating_sub(monotonic_ns());
         // epoll's own timeout is in whole ms.
         load.turn(if left > 2_000_000 { 1 } else { 0 });
+    }
+
+    /// Reads until all that was published has come to every client that reads, or nothing more does. How much did not come.
+    fn settle(&self, load: &mut Load, setup: &Setup) -> u64 {
+        let expected = self.published * setup.clients as u64;
+        let mut progress = (load.meter.messages, Instant::now());
+        while load.meter.messages < expected && progress.1.elapsed() < Duration::from_secs(2) {
+            load.turn(10);
+            if load.meter.messages != progress.0 {
+                progress = (load.meter.messages, Instant::now());
+            }
+        }
+        expected.saturating_sub(load.meter.messages)
     }
 
     fn own_cpu(&self, start: Instant) -> f64 {
