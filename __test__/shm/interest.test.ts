@@ -76,6 +76,7 @@ describe('interest', () => {
     const told = new Told();
     const [one, two] = [await proxyProcess(), await proxyProcess()];
     one.tell(`set NSE TCS ${LTP} 0`);
+    await told.wants('NSE:TCS 1 0');
     two.tell(`set NSE TCS ${LTP | QUOTE} 0`);
     await told.wants('NSE:TCS 1 0', 'NSE:TCS 2 0');
     two.tell('set NSE TCS 0 0');
@@ -105,9 +106,10 @@ describe('interest', () => {
   test('of a proxy that is killed is forgotten, that of the others stays', async () => {
     const told = new Told();
     const [dying, living] = [await proxyProcess(), await proxyProcess()];
-    dying.tell(`set NSE INFY ${QUOTE} 0`);
-    dying.tell(`set NSE SBIN ${QUOTE} 0`);
     living.tell(`set NSE SBIN ${QUOTE} 0`);
+    await told.wants('NSE:SBIN 2 0');
+    dying.tell(`set NSE SBIN ${QUOTE} 0`);
+    dying.tell(`set NSE INFY ${QUOTE} 0`);
     await told.wants('NSE:INFY 2 0', 'NSE:SBIN 2 0');
     await dying.end('SIGKILL');
     await told.wants('NSE:SBIN 2 0');
