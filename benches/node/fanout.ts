@@ -5,6 +5,7 @@ import {
   type Load,
   type Server,
   bareSender,
+  bareSenderInStep,
   naiveServer,
   natsServer,
   ownProxy,
@@ -34,12 +35,15 @@ interface Contender {
   launch: Launch;
   /** Left out of the largest loads, which it cannot carry in a bounded time. */
   small?: boolean;
+  /** Only as fast as it goes, not at a given rate. */
+  flat?: boolean;
 }
 
 function contenders(): Contender[] {
   const [uws, nats] = [uWebSockets(), natsServer()];
   return [
     { name: 'bare epoll', by: 'limit', launch: bareSender },
+    { name: 'bare epoll in step', by: 'limit', launch: bareSenderInStep, flat: true },
     { name: 'proxy', by: 'own', launch: ownProxy },
     ...(uws === undefined ? [] : [{ name: 'uWebSockets', by: 'peer' as const, launch: uws }]),
     ...(nats === undefined ? [] : [{ name: 'nats-server', by: 'peer' as const, launch: nats }]),
@@ -120,7 +124,7 @@ async function deliveries(figures: Figures, all: readonly Contender[], quick: bo
 async function latencies(figures: Figures, all: readonly Contender[], quick: boolean): Promise<void> {
   for (const clients of [1, 50]) {
     const what = `at 1,000 ticks/s to ${clients} client${clients > 1 ? 's' : ''}`;
-    for (const { name, by, launch } of all) {
+    for (const { name, by, launch } of all.filter(({ flat }) => flat !== true)) {
       const load = { clients, topics: 10, mode: 1, gather: 1, rate: 1000 } as const;
       const seen = await measure(launch, load, ['--warm-up', 500, '--time', quick ? 1000 : 3000]);
       addLatency(figures, by, `publish to client's socket ${what}, ${name}`, seen);

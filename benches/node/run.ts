@@ -50,7 +50,7 @@ await measured('node', async (own) => {
   }
 });
 await measured('fanout', async (own) => {
-  for (let run = 0; run < (quick ? 1 : 2); run++) await measureFanOut(own, quick);
+  for (let run = 0; run < (quick ? 1 : 3); run++) await measureFanOut(own, quick);
 });
 // Ten minutes: only when it is asked for.
 if (only === 'endurance') await measured('endurance', measureEndurance);

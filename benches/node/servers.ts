@@ -61,21 +61,39 @@ export async function ownProxy(): Promise<Server> {
 
 /** The bare sender: the limit. */
 export async function bareSender(load: Load): Promise<Server> {
-  const { clients, topics, mode, gather, rate } = load;
-  return generating(
-    start(0, `${PROGRAMS}fanout-epoll`, [
-      '--clients',
-      clients,
-      '--topics',
-      topics,
-      '--mode',
-      mode,
-      '--gather',
-      gather,
-      '--rate',
-      rate,
-    ]),
-  );
+  return generating(startBareSender(load));
+}
+
+/** The bare sender, a round for every round of the load client's, as the proxy gets them. */
+export async function bareSenderInStep(load: Load): Promise<Server> {
+  const ring = new LockFreeRingBuffer({ name: `bench-${process.pid}-${Date.now()}` });
+  const { name } = ring.info();
+  const server = await generating(startBareSender(load, ['--ring', name]));
+  return {
+    ...server,
+    arguments: ['--protocol', 'plain', '--feed', 'ring', '--ring', name],
+    stop: async () => {
+      await server.stop();
+      ring.unlink();
+      ring.close();
+    },
+  };
+}
+
+function startBareSender({ clients, topics, mode, gather, rate }: Load, further: string[] = []): ChildProcess {
+  return start(0, `${PROGRAMS}fanout-epoll`, [
+    '--clients',
+    clients,
+    '--topics',
+    topics,
+    '--mode',
+    mode,
+    '--gather',
+    gather,
+    '--rate',
+    rate,
+    ...further,
+  ]);
 }
 
 /** `ws` with a JSON.stringify for every client. */

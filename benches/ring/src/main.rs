@@ -7,6 +7,7 @@ mod link;
 mod machine;
 mod own;
 mod peers;
+mod placement;
 mod processes;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use peers::photon::Photon;
 use peers::queue::Rtrb;
 use peers::socket::Socket;
 use peers::zeromq::ZeroMq;
+use placement::Placement;
 
 /// Slots of the default ring: 1 MiB for five levels.
 const SLOTS: usize = 1024;
@@ -58,51 +60,67 @@ impl Options {
 fn main() {
     let options = Options::parse();
     let mut figures = Figures::default();
+    let mut placement = Placement::new();
     println!("machine: {}", machine::describe());
     for run in 1..=options.runs {
         eprintln!("run {run} of {}", options.runs);
-        latencies(&options, &mut figures);
-        throughputs(&options, &mut figures);
-        shapes(&options, &mut figures);
-        crowds(&options, &mut figures);
+        latencies(&options, &mut placement, &mut figures);
+        throughputs(&options, &mut placement, &mut figures);
+        shapes(&options, &mut placement, &mut figures);
+        crowds(&options, &mut placement, &mut figures);
         alone(&options, &mut figures);
         wakes(&options, &mut figures);
     }
     ratios(&mut figures);
+    figures.add(
+        By::Limit,
+        "one-way, 1 to 1 and the like: measurements begun with the cores far from one another",
+        "%",
+        f64::from(placement.far) / f64::from(placement.all) * 100.0,
+    );
     print!("{}", figures.table());
     if let Some(file) = options.json {
         std::fs::write(&file, figures.json_lines()).expect("a file that can be written");
     }
 }
 
-fn add_latency<L: Link>(figures: &mut Figures, by: By, name: &str, link: &L, rounds: u64) {
+fn add_latency<L: Link>(
+    figures: &mut Figures,
+    placement: &mut Placement,
+    by: By,
+    name: &str,
+    link: &L,
+    rounds: u64,
+) {
     eprintln!("  latency of {name}");
+    placement.settle();
     let Latency { p50, p99, p999 } = latency(link, rounds);
     figures.add(by, format!("one-way p50, {name}"), "ns", p50);
     figures.add(by, format!("one-way p99, {name}"), "ns", p99);
     figures.add(by, format!("one-way p99.9, {name}"), "ns", p999);
 }
 
-fn latencies(options: &Options, figures: &mut Figures) {
+fn latencies(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let rounds = options.scaled(400_000);
     let few = options.scaled(20_000);
-    add_latency(figures, By::Limit, "one cache line handed over", &limit::Line::new(), rounds);
+    add_latency(figures, placement, By::Limit, "one cache line handed over", &limit::Line::new(), rounds);
     let overwrite =
         |how| RingPair::new(move || Ring::overwrite(Shape::Ltp, how, crowd::bytes_for(SLOTS, Shape::Ltp)));
     let lossless =
         |how| RingPair::new(move || Ring::lossless(Shape::Ltp, how, crowd::bytes_for(SLOTS, Shape::Ltp)));
-    add_latency(figures, By::Own, "ring, LTP", &overwrite(How::Write), rounds);
-    add_latency(figures, By::Own, "ring, LTP, with clock read", &overwrite(How::Publish), rounds);
-    add_latency(figures, By::Own, "ring, LTP, lossless", &lossless(How::Write), rounds);
-    add_latency(figures, By::Peer, "photon-ring (threads)", &Photon::new(SLOTS), rounds);
-    add_latency(figures, By::Peer, "rtrb (threads)", &Rtrb::new(SLOTS), rounds);
-    add_latency(figures, By::Peer, "iceoryx2", &Iceoryx::new(false), rounds / 4);
-    add_latency(figures, By::Peer, "Unix socket", &Socket::new(), few);
-    add_latency(figures, By::Peer, "ZeroMQ", &ZeroMq::new(), few / 2);
+    add_latency(figures, placement, By::Own, "ring, LTP", &overwrite(How::Write), rounds);
+    add_latency(figures, placement, By::Own, "ring, LTP, with clock read", &overwrite(How::Publish), rounds);
+    add_latency(figures, placement, By::Own, "ring, LTP, lossless", &lossless(How::Write), rounds);
+    add_latency(figures, placement, By::Peer, "photon-ring (threads)", &Photon::new(SLOTS), rounds);
+    add_latency(figures, placement, By::Peer, "rtrb (threads)", &Rtrb::new(SLOTS), rounds);
+    add_latency(figures, placement, By::Peer, "iceoryx2", &Iceoryx::new(false), rounds / 4);
+    add_latency(figures, placement, By::Peer, "Unix socket", &Socket::new(), few);
+    add_latency(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), few / 2);
 }
 
 fn add_throughput<S: Stream>(
     figures: &mut Figures,
+    placement: &mut Placement,
     by: By,
     name: &str,
     stream: &S,
@@ -110,6 +128,7 @@ fn add_throughput<S: Stream>(
     batch: usize,
 ) {
     eprintln!("  throughput of {name}");
+    placement.settle();
     let throughput = throughput(stream, total, batch);
     figures.add(by, format!("1 to 1, {name}"), "M/s", throughput.received);
     if by == By::Own && throughput.lost > 0.0 {
@@ -117,14 +136,22 @@ fn add_throughput<S: Stream>(
     }
 }
 
-fn throughputs(options: &Options, figures: &mut Figures) {
+fn throughputs(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let total = options.scaled(8_000_000);
     for (slots, size) in [(SLOTS, ""), (MANY_SLOTS, ", 16,384 slots")] {
         let bytes = crowd::bytes_for(slots, Shape::Ltp);
         for (batch, batched) in [(1, "single"), (BATCH, "batch of 16")] {
             let mut own = |name: &str, ring: Ring| {
                 assert_eq!(ring.capacity(), slots, "the peers get as many slots");
-                add_throughput(figures, By::Own, &format!("{name}, {batched}{size}"), &ring, total, batch);
+                add_throughput(
+                    figures,
+                    placement,
+                    By::Own,
+                    &format!("{name}, {batched}{size}"),
+                    &ring,
+                    total,
+                    batch,
+                );
             };
             own("ring, LTP, lossless", Ring::lossless(Shape::Ltp, How::Write, bytes));
             own("ring, LTP, overwriting", Ring::overwrite(Shape::Ltp, How::Write, bytes));
@@ -133,6 +160,7 @@ fn throughputs(options: &Options, figures: &mut Figures) {
             }
             add_throughput(
                 figures,
+                placement,
                 By::Peer,
                 &format!("rtrb (threads), {batched}{size}"),
                 &Rtrb::new(slots),
@@ -141,6 +169,7 @@ fn throughputs(options: &Options, figures: &mut Figures) {
             );
             add_throughput(
                 figures,
+                placement,
                 By::Peer,
                 &format!("photon-ring (threads), {batched}{size}"),
                 &Photon::new(slots),
@@ -149,14 +178,30 @@ fn throughputs(options: &Options, figures: &mut Figures) {
             );
         }
     }
-    add_throughput(figures, By::Peer, "iceoryx2, lossless", &Iceoryx::new(true), total / 10, 1);
-    add_throughput(figures, By::Peer, "iceoryx2, overwriting", &Iceoryx::new(false), total / 10, 1);
-    add_throughput(figures, By::Peer, "Unix socket, single", &Socket::new(), total / 40, 1);
-    add_throughput(figures, By::Peer, "Unix socket, batch of 16", &Socket::new(), total / 10, BATCH);
-    add_throughput(figures, By::Peer, "ZeroMQ", &ZeroMq::new(), total / 40, 1);
+    add_throughput(figures, placement, By::Peer, "iceoryx2, lossless", &Iceoryx::new(true), total / 10, 1);
+    add_throughput(
+        figures,
+        placement,
+        By::Peer,
+        "iceoryx2, overwriting",
+        &Iceoryx::new(false),
+        total / 10,
+        1,
+    );
+    add_throughput(figures, placement, By::Peer, "Unix socket, single", &Socket::new(), total / 40, 1);
+    add_throughput(
+        figures,
+        placement,
+        By::Peer,
+        "Unix socket, batch of 16",
+        &Socket::new(),
+        total / 10,
+        BATCH,
+    );
+    add_throughput(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), total / 40, 1);
 }
 
-fn shapes(options: &Options, figures: &mut Figures) {
+fn shapes(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let total = options.scaled(2_000_000);
     for (shape, name) in &Shape::ALL[1..] {
         let bytes = crowd::bytes_for(SLOTS, *shape);
@@ -164,6 +209,7 @@ fn shapes(options: &Options, figures: &mut Figures) {
             let lossless = Ring::lossless(*shape, How::Write, bytes);
             add_throughput(
                 figures,
+                placement,
                 By::Own,
                 &format!("ring, {name}, lossless, {batched}"),
                 &lossless,
@@ -172,28 +218,32 @@ fn shapes(options: &Options, figures: &mut Figures) {
             );
         }
         let pair = RingPair::new(|| Ring::overwrite(*shape, How::Write, bytes));
-        add_latency(figures, By::Own, &format!("ring, {name}"), &pair, options.scaled(100_000));
+        add_latency(figures, placement, By::Own, &format!("ring, {name}"), &pair, options.scaled(100_000));
     }
 }
 
-fn crowds(options: &Options, figures: &mut Figures) {
+fn crowds(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let time = Duration::from_millis(if options.quick { 60 } else { 250 });
     let ring = || Ring::overwrite(Shape::Ltp, How::Write, crowd::bytes_for(SLOTS, Shape::Ltp));
+    let mut crowd = |writers, readers| {
+        placement.settle();
+        crowd::crowd(&ring(), writers, readers, BATCH, time)
+    };
     let mut add = |name: &str, value| figures.add(By::Own, name, "M/s", value);
-    add("1 to 0, published", crowd::crowd(&ring(), 1, 0, BATCH, time).published);
-    add("2 to 0, published", crowd::crowd(&ring(), 2, 0, BATCH, time).published);
-    let one = crowd::crowd(&ring(), 1, 1, BATCH, time);
+    add("1 to 0, published", crowd(1, 0).published);
+    add("2 to 0, published", crowd(2, 0).published);
+    let one = crowd(1, 1);
     add("1 to 1, flat out, published", one.published);
     add("1 to 1, flat out, received", one.received);
-    let two = crowd::crowd(&ring(), 1, 2, BATCH, time);
+    let two = crowd(1, 2);
     add("1 to 2, flat out, published", two.published);
     add("1 to 2, flat out, received", two.received);
-    let four = crowd::crowd(&ring(), 1, 4, BATCH, time);
+    let four = crowd(1, 4);
     add("1 to 4, flat out, published", four.published);
-    let gathered = crowd::crowd(&ring(), 2, 1, BATCH, time);
+    let gathered = crowd(2, 1);
     add("2 to 1, flat out, published", gathered.published);
     add("2 to 1, flat out, received", gathered.received);
-    let both = crowd::crowd(&ring(), 2, 2, BATCH, time);
+    let both = crowd(2, 2);
     add("2 to 2, flat out, published", both.published);
     add("2 to 2, flat out, received", both.received);
 }

@@ -1,5 +1,6 @@
 //! The limit: sends finished frames to every client, one write a client and round, and does nothing else.
-//! `--port --clients --topics --mode --gather --rate (0: as fast as it goes)`
+//! `--port --clients --topics --mode --gather --rate (0: as fast as it goes) --ring NAME (a round for every round of
+//! that ring, whatever is in its ticks)`
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -7,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
 use openalgo_shm_core::clock::monotonic_ns;
+use openalgo_shm_core::{Consumer, ConsumerOptions, LockFreeRingBuffer};
 use openalgo_shm_fanout_bench::arguments::Arguments;
 use openalgo_shm_fanout_bench::poll::Poll;
 use openalgo_shm_fanout_bench::websocket::{server_frame, tick};
@@ -42,7 +44,14 @@ fn main() {
     };
     if rate == 0 {
         let bytes = round(0, gather, 0);
+        let mut ring = arguments.text("ring").map(|name| {
+            let ring = LockFreeRingBuffer::open(name).expect("a ring");
+            ring.consumer(ConsumerOptions::new("bare sender")).expect("a place")
+        });
         loop {
+            if let Some(consumer) = &mut ring {
+                await_round(consumer, gather);
+            }
             send_all(&mut clients, &bytes, &mut poll);
         }
     }
@@ -79,6 +88,13 @@ fn accept(listener: &TcpListener) -> Client {
 fn await_subscription(client: &mut Client) {
     let count = client.stream.read(&mut [0; 65_536]).expect("a subscription");
     assert!(count > 0, "the client went");
+}
+
+fn await_round(consumer: &mut Consumer, gather: usize) {
+    let mut come = 0;
+    while come < gather {
+        come += consumer.poll_words(gather - come, |_| {});
+    }
 }
 
 /// Returns when the kernel has taken the bytes for every client.

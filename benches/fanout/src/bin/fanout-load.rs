@@ -437,7 +437,6 @@ impl Driver {
 
     fn run(&mut self, load: &mut Load, feed: &mut Feed, setup: &Setup, time: Duration) {
         self.cpu_start = own_cpu_seconds();
-        self.expected = load.meter.messages;
         self.due_ns = monotonic_ns();
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -461,11 +460,11 @@ impl Driver {
         }
     }
 
-    /// The next round leaves when nine tenths of the last have come: the server has taken all of that one from
-    /// its feed by then, so no write of its carries more than one round, and it hardly has to wait.
+    /// The next round leaves when half of the last has come: the server has taken all of that one from its feed by
+    /// then and is writing it, so no write of its carries more than one round, and it does not have to wait.
     fn flat_out(&mut self, load: &mut Load, feed: &mut Feed, setup: &Setup) {
         let round = (setup.gather * setup.clients) as u64;
-        if load.meter.messages + round / 10 >= self.expected || self.progress.1.elapsed() > PATIENCE {
+        if load.meter.messages + round / 2 >= self.expected || self.progress.1.elapsed() > PATIENCE {
             if self.progress.1.elapsed() > PATIENCE {
                 self.expected = load.meter.messages;
             }
