@@ -6,6 +6,7 @@ import {
   type Server,
   bareSender,
   bareSenderInStep,
+  loadArguments,
   naiveServer,
   natsServer,
   ownProxy,
@@ -229,22 +230,12 @@ async function measure(
 ): Promise<Seen> {
   const server = await launch(load);
   try {
-    const { clients, topics, mode, gather, rate } = load;
     const client = start(1, `${PROGRAMS}fanout-load`, [
       '--port',
       server.port,
       '--pid',
       server.child.pid!,
-      '--clients',
-      clients,
-      '--topics',
-      topics,
-      '--mode',
-      mode,
-      '--gather',
-      gather,
-      '--rate',
-      rate,
+      ...loadArguments(load),
       ...server.arguments,
       ...further,
     ]);

@@ -80,20 +80,13 @@ export async function bareSenderInStep(load: Load): Promise<Server> {
   };
 }
 
-function startBareSender({ clients, topics, mode, gather, rate }: Load, further: string[] = []): ChildProcess {
-  return start(0, `${PROGRAMS}fanout-epoll`, [
-    '--clients',
-    clients,
-    '--topics',
-    topics,
-    '--mode',
-    mode,
-    '--gather',
-    gather,
-    '--rate',
-    rate,
-    ...further,
-  ]);
+function startBareSender(load: Load, further: string[] = []): ChildProcess {
+  return start(0, `${PROGRAMS}fanout-epoll`, [...loadArguments(load), ...further]);
+}
+
+/** A load as the programs of the bench take it. */
+export function loadArguments({ clients, topics, mode, gather, rate }: Load): (string | number)[] {
+  return ['--clients', clients, '--topics', topics, '--mode', mode, '--gather', gather, '--rate', rate];
 }
 
 /** `ws` with a JSON.stringify for every client. */
