@@ -76,7 +76,6 @@ function refuseNewerGlibc(path, oldest) {
 async function check({ target }) {
   const env = { ...process.env, CARGO_TARGET_DIR: targetDirectory };
   await runOrExit('cargo', ['check', '--locked', '--package', 'openalgo-shm-node', '--target', target], { env });
-  await runOrExit('cargo', ['check', '--locked', '--package', 'openalgo-shm-core', '--tests', '--target', target], {
-    env,
-  });
+  const crates = ['--package', 'openalgo-shm-ring', '--package', 'openalgo-shm-frames'];
+  await runOrExit('cargo', ['check', '--locked', ...crates, '--tests', '--target', target], { env });
 }

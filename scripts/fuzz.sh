@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fuzzes what the core makes of other processes' bytes (nightly toolchain, cargo-fuzz), ten minutes by
+# Fuzzes what the ring makes of other processes' bytes (nightly toolchain, cargo-fuzz), ten minutes by
 # default: FUZZ_SECONDS. New inputs go to target/fuzz-corpus; `scripts/fuzz.sh minimize` keeps of them, in
 # the repository, the fewest that cover as much.
 set -euo pipefail
-cd "$(dirname "$0")/../crates/core"
+cd "$(dirname "$0")/../crates/ring"
 export CARGO_TARGET_DIR=fuzz/target
 kept=fuzz/corpus/segment
 found=../../target/fuzz-corpus

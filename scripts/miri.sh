@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Looks for undefined behaviour in the core with Miri (nightly toolchain), on rings in heap memory: what
+# Looks for undefined behaviour in the ring with Miri (nightly toolchain), on rings in heap memory: what
 # runs in threads with several seeds of its scheduler (MIRI_SEEDS, default 0..4), the rest with one.
+# `scripts/miri.sh short` runs what takes a few minutes: the unit tests and the threads, with one seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri
 miri() {
-  cargo +nightly miri test --quiet --package openalgo-shm-core "$@"
+  cargo +nightly miri test --quiet --package openalgo-shm-ring "$@"
 }
+if [[ "${1:-}" == short ]]; then
+  MIRIFLAGS="-Zmiri-disable-isolation" exec cargo +nightly miri test --quiet --package openalgo-shm-ring \
+    --lib --test threads
+fi
 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=${MIRI_SEEDS:-0..4}" miri --test waiting --test threads
 MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test places --test model

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks for data races in the core with ThreadSanitizer (nightly toolchain with rust-src).
+# Looks for data races in the ring with ThreadSanitizer (nightly toolchain with rust-src).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(rustc +nightly -vV | sed -n 's/^host: //p')
@@ -8,5 +8,5 @@ export RUSTFLAGS="-Zsanitizer=thread"
 export RUSTDOCFLAGS="-Zsanitizer=thread"
 # Optimized as what ships, with the checks of a debug build.
 export CARGO_PROFILE_TEST_OPT_LEVEL=2
-exec cargo +nightly test --quiet -Zbuild-std --target "$target" --package openalgo-shm-core \
+exec cargo +nightly test --quiet -Zbuild-std --target "$target" --package openalgo-shm-ring \
   --lib --test places --test waiting --test threads --test model --test segment "$@"

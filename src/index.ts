@@ -18,12 +18,16 @@ export {
   DEFAULT_BUFFER_SIZE,
   DEFAULT_DEPTH_LEVELS,
   DEFAULT_RING_NAME,
+  DEFAULT_TOPICS,
   type Policy,
   type RingOptions,
   type Wait,
 } from './shm/options.ts';
 export { SharedMemoryPublisher, type PublisherOptions, type PublisherStats } from './shm/publisher.ts';
+export type { TopicData, TopicHandle } from './shm/topic-handle.ts';
+export type { LtpFields } from './shm/tick-writer.ts';
 export {
+  FORMAT_VERSION,
   LockFreeRingBuffer,
   type ConsumerStats,
   type FoundRing,

@@ -22,8 +22,8 @@ export interface MarketDepth {
 }
 
 /**
- * The numeric fields of a message in the order of their presence bits and of their words in the slot,
- * and the name of each on the wire. The core holds the same table; a test keeps the two equal.
+ * The numeric fields of a message in the order of their presence bits, and the name of each on the wire.
+ * The ring crate holds the same table; a test keeps the two equal.
  */
 export const FIELDS = [
   ['ltp', 'ltp'],

@@ -37,6 +37,23 @@ test('a full lossless ring costs ticks, which are counted, and holds nothing up'
   expect(warnings.length).toBeLessThan(5);
 });
 
+test('a topic for which the ring has no room costs its ticks, which are counted with the reason, and no others', () => {
+  const reader = new SharedMemorySubscriber({ name, topics: 2 }).start();
+  const publisher = new SharedMemoryPublisher({ name }).start();
+  open.push(
+    () => reader.close(),
+    () => publisher.stop(),
+  );
+  const warnings: string[] = [];
+  const counters = liveCounters();
+  const offer = (tick: Tick): boolean => publisher.publishMarketData(tick.symbol, tick);
+  const ticks = new LiveTicks(counters, () => 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
+  for (let i = 0; i < 12; i++) ticks.publish({ ltp: i }, { ...address, symbol: 'ABC'[i % 3]! });
+  expect(counters).toMatchObject({ published: 8, dropped: 4, malformed: 0 });
+  expect(Array.from(reader.poll(), ({ symbol, ltp }) => `${symbol}${ltp}`).join(' ')).toBe('A0 B1 A3 B4 A6 B7 A9 B10');
+  expect(warnings).toEqual([expect.stringMatching(/has named 2 topics.*: 1 ticks dropped so far$/)]);
+});
+
 test('what happens often is shown the first, tenth, hundredth … time', () => {
   const shown = Array.from({ length: 10_000 }, (_, i) => i + 1).filter(isSample);
   expect(shown).toEqual([1, 10, 100, 1_000, 10_000]);

@@ -21,7 +21,16 @@ describe('GET /stats', () => {
     expect(status).toBe(200);
     expect([...Value.Errors(StatsSchema, body)]).toEqual([]);
     expect(body).toMatchObject({
-      ring: { name: running.ring, attached: true, lanes: 8, lanes_used: 1, depth_levels: 5, policy: 'overwrite' },
+      ring: {
+        name: running.ring,
+        attached: true,
+        lanes: 8,
+        lanes_used: 1,
+        capacity: 16_384,
+        topics: 32_768,
+        depth_levels: 5,
+        policy: 'overwrite',
+      },
       publishers: [
         { name: 'dhan', lane: 0, pid: process.pid, alive: true, messages_published: 10, messages_rejected: 0 },
       ],
@@ -40,6 +49,33 @@ describe('GET /stats', () => {
   test('is what getStats() returns', async () => {
     const { body } = await running.get('/stats');
     expect(Object.keys(running.proxy.getStats())).toEqual(Object.keys(body));
+  });
+
+  test('counts the lines of a publisher, its topics, and what was refused because they were too many', async () => {
+    const small = await RunningProxy.start({ ring: { topics: 2 } });
+    try {
+      const publisher = small.publisher();
+      const client = await small.client();
+      await client.ask({ action: 'subscribe', symbol: 'A', exchange: 'NSE', mode: 1 });
+      publisher.publishMarketData('A', { ltp: 1 });
+      publisher.publishMarketData('B', { ltp: 2, open: 3 });
+      for (const symbol of ['C', 'D']) {
+        expect(() => publisher.publishMarketData(symbol, { ltp: 4 })).toThrow(
+          expect.objectContaining({ code: 'ERR_TOO_MANY_TOPICS' }),
+        );
+      }
+      publisher.publishMarketData('A', { ltp: 5 });
+      const { body } = await small.get('/stats');
+      expect([...Value.Errors(StatsSchema, body)]).toEqual([]);
+      expect(body).toMatchObject({
+        ring: { topics: 2 },
+        publishers: [{ messages_published: 3, lines_published: 4, topics: 2, topics_refused: 2 }],
+      });
+      await until('what was not refused came', () => client.ticks().length === 2);
+      expect(client.ticks().map(({ data }) => data?.['ltp'])).toEqual([1, 5]);
+    } finally {
+      await small.stop();
+    }
   });
 
   test('tells the rate of a publisher', async () => {

@@ -4,7 +4,7 @@ import { RunningProxy, until } from './running-proxy.ts';
 let running: RunningProxy;
 
 beforeAll(async () => {
-  running = await RunningProxy.start({ ring: { lanes: 2 } });
+  running = await RunningProxy.start({ ring: { lanes: 2, topics: 3 } });
 });
 afterAll(() => running.stop());
 
@@ -37,6 +37,11 @@ describe('GET /metrics', () => {
         .find((value) => value !== undefined);
     const common = (name: string, labels: string): number | undefined => values.get(`openalgo_shm_${name}{${labels}}`);
     expect(common('messages_published_total', 'lane="0",publisher="zerodha"')).toBe(10);
+    expect(common('lines_published_total', 'lane="0",publisher="zerodha"')).toBe(10);
+    expect(common('publisher_topics', 'lane="0",publisher="zerodha"')).toBe(1);
+    expect(common('topics_refused_total', 'lane="0",publisher="zerodha"')).toBe(0);
+    expect(values.get('openalgo_shm_ring_slots_per_lane')).toBe(16_384);
+    expect(values.get('openalgo_shm_ring_topics_per_lane')).toBe(3);
     expect(common('publisher_alive', 'lane="0",publisher="zerodha"')).toBe(1);
     expect(common('messages_received_total', 'consumer="0",name="proxy"')).toBe(10);
     expect(common('messages_lost_total', 'consumer="0",name="proxy"')).toBe(0);
@@ -71,6 +76,22 @@ describe('GET /metrics', () => {
       expect(name!.endsWith('_total')).toBe(type === 'counter');
       expect(name).not.toMatch(/_(ns|ms|kb|us)\b/);
     }
+  });
+
+  test('counts the ticks that a full topic table refused', async () => {
+    const publisher = running.publisher();
+    for (const symbol of ['A', 'B', 'SBIN', 'TCS', 'TCS']) {
+      try {
+        publisher.publishMarketData(symbol, { ltp: 1 });
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_TOO_MANY_TOPICS' });
+      }
+    }
+    const { values } = await scrape();
+    const own = `lane="${publisher.getStats().lane}",publisher="zerodha"`;
+    expect(values.get(`openalgo_shm_publisher_topics{${own}}`)).toBe(3);
+    expect(values.get(`openalgo_shm_topics_refused_total{${own}}`)).toBe(2);
+    publisher.stop();
   });
 
   test('has no series of a publisher whose place another has taken', async () => {

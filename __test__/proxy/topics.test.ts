@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MAX_TOPICS } from '../../src/shm/options.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { TickEncoder } from '../../src/shm/tick-encoder.ts';
@@ -10,7 +11,7 @@ let publisher: SharedMemoryPublisher;
 let running: RunningProxy;
 
 beforeEach(async () => {
-  encoder = new TickEncoder({ name });
+  encoder = new TickEncoder({ name, topics: MAX_TOPICS });
   publisher = new SharedMemoryPublisher({ name, publisherName: 'zerodha' }).start();
   running = await RunningProxy.start({ source: () => encoder, limits: { subscriptionsPerClient: 3000 } });
 });
@@ -107,12 +108,15 @@ test('the wildcard of an exchange that nobody wants any more stands for no other
 });
 
 test('ticks of more instruments than are kept are counted', async () => {
-  const most = 262_144;
+  const most = MAX_TOPICS;
+  // One publisher can name no more than the encoder keeps.
+  const other = new SharedMemoryPublisher({ name }).start();
   for (let first = 0; first < most; first += 1024) {
     publisher.publishBatch(Array.from({ length: 1024 }, (_, i) => ({ symbol: String(first + i), ltp: 1 })));
     encoder.drain();
   }
-  for (let ltp = 0; ltp < 3; ltp++) publisher.publishMarketData('ONE MORE', { ltp });
+  for (let ltp = 0; ltp < 3; ltp++) other.publishMarketData('ONE MORE', { ltp });
+  other.stop();
   await until('they are counted', () => running.proxy.getStats().messages.dropped === 3);
   expect(running.proxy.getStats().subscribers[0]).toMatchObject({ messages_received: most + 3, messages_lost: 0 });
   const metrics = await (await fetch(`${running.httpUrl}/metrics`)).text();

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { CompanionReader, CompanionWriter, type Slots } from '../../src/shm/companion-ring.ts';
+import { CompanionReader, CompanionWriter, type MessageBuffer } from '../../src/shm/companion-ring.ts';
 import { EventPublisher, EventReader, MAX_EVENT_BYTES, type RingEvent } from '../../src/shm/events.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { LivingProcess, until } from './living.ts';
@@ -64,6 +64,15 @@ describe('an event', () => {
     );
   });
 
+  test('comes whole at every length', async () => {
+    const { events } = reader();
+    const feed = publisher();
+    const sent = Array.from({ length: 300 }, (_, length) => ({ type: 'order_update', text: '₹x'.repeat(length) }));
+    for (const event of sent) feed.publish(event);
+    await until('all have come', () => events.length === sent.length);
+    expect(events.map(([event]) => event)).toEqual(sent);
+  });
+
   test('follows those before it in order, through bursts', async () => {
     const { events } = reader();
     const feed = publisher();
@@ -95,26 +104,26 @@ describe('an event', () => {
 
   test('that was published before the ring was removed is read first; the count of the lost goes on', () => {
     const seen: number[] = [];
-    const each = (slots: Slots, at: number): void => void seen.push(slots.f64[at + 4]!);
+    const each = ({ f64 }: MessageBuffer, at: number): void => void seen.push(f64[at]!);
     const consumer = new CompanionReader('events', name, 'proxy', each);
     const write = (writer: CompanionWriter, numbers: number[]): void => {
-      for (const number of numbers) writer.write((slots, at) => ((slots.f64[at + 4] = number), 5));
+      for (const number of numbers) writer.write(({ f64 }, at) => ((f64[at] = number), 1));
       writer.flush();
     };
     const older = new CompanionWriter('events', name, 'feed');
     open.push(consumer, older);
     write(
       older,
-      Array.from({ length: 5_000 }, (_, i) => i),
+      Array.from({ length: 10_000 }, (_, i) => i),
     );
     LockFreeRingBuffer.unlink(`${name}.events`);
     const newer = new CompanionWriter('events', name, 'feed');
     open.push(newer);
-    write(newer, [5_000, 5_001]);
+    write(newer, [10_000, 10_001]);
     expect(seen).toEqual([]);
     expect(consumer.follow()).toBe(true);
-    expect(seen.at(-1)).toBe(4_999);
+    expect(seen.at(-1)).toBe(9_999);
     expect(consumer.messagesLost).toBeGreaterThan(0);
-    expect(seen.length + consumer.messagesLost).toBe(5_000);
+    expect(seen.length + consumer.messagesLost).toBe(10_000);
   });
 });

@@ -182,6 +182,13 @@ describe('interest', () => {
     await told.wants('NSE:INFY 2 0');
   });
 
+  test('may be in the longest names and the deepest book', async () => {
+    const told = new Told();
+    const [exchange, symbol] = ['E'.repeat(16), 'S'.repeat(48)];
+    publisher().set(exchange, symbol, LTP | DEPTH, 200);
+    await told.wants(`${exchange}:${symbol} 1 0`, `${exchange}:${symbol} 3 200`);
+  });
+
   test('with a name that no message holds is refused to who wants it', () => {
     const interest = publisher();
     expect(() => interest.set('NSE', 'S'.repeat(49), LTP, 0)).toThrow(

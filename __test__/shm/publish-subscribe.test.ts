@@ -198,7 +198,7 @@ describe('batches', () => {
   });
 
   test('overwritten messages are counted exactly', () => {
-    const reader = subscriber({ bufferSize: 64 * 1024 });
+    const reader = subscriber({ bufferSize: 32 * 1024 });
     publisher().publishBatch(ticks);
     let received = 0;
     for (let batch = reader.poll(); batch.length > 0; batch = reader.poll()) received += batch.length;
@@ -209,7 +209,7 @@ describe('batches', () => {
   });
 
   test('a lossless ring takes what has room and says so', () => {
-    const reader = subscriber({ preset: 'spsc', bufferSize: 64 * 1024 });
+    const reader = subscriber({ preset: 'spsc', bufferSize: 32 * 1024 });
     const writer = publisher();
     const capacity = reader.ringInfo!.capacity;
     expect(writer.publishBatch(ticks)).toBe(capacity);
@@ -345,9 +345,13 @@ describe('life of the handles', () => {
 describe('wrong options', () => {
   test.each([
     ['a buffer of 0 bytes', { bufferSize: 0 }, 'ERR_INVALID_OPTION'],
-    ['a buffer below two slots', { bufferSize: 1000 }, 'ERR_INVALID_OPTION'],
+    ['a buffer too small for two of the longest messages', { bufferSize: 1000 }, 'ERR_INVALID_OPTION'],
     ['a fraction of a lane', { lanes: 1.5 }, 'ERR_INVALID_OPTION'],
     ['201 levels', { depthLevels: 201 }, 'ERR_INVALID_OPTION'],
+    ['a buffer too small for two books of 200 levels', { depthLevels: 200, bufferSize: 8192 }, 'ERR_INVALID_OPTION'],
+    ['no topics', { topics: 0 }, 'ERR_INVALID_OPTION'],
+    ['half a topic', { topics: 2.5 }, 'ERR_INVALID_OPTION'],
+    ['more topics than any ring', { topics: 262_145 }, 'ERR_INVALID_OPTION'],
     ['a name with a slash', { name: 'a/b' }, 'ERR_SHM_NAME'],
     ['an empty name', { name: '' }, 'ERR_SHM_NAME'],
     ['an unknown policy', { policy: 'maybe' as 'lossless' }, 'ERR_INVALID_OPTION'],

@@ -59,6 +59,7 @@ function measurePoll(figures: Figures, quick: boolean): void {
   if (sum === 0) throw new Error('nothing was read');
   figures.add('own', 'JavaScript poll in batches of 64, LTP', 'ns', middle(bare));
   figures.add('own', 'JavaScript poll in batches of 64, ltp and symbol read', 'ns', middle(read));
+  figures.add('own', 'JavaScript poll in batches of 64, ltp and symbol read, a second', 'M/s', 1000 / middle(read));
 }
 
 async function twoProcesses(wait: string, ms: number, feed: readonly (string | number)[]): Promise<Seen> {

@@ -29,6 +29,9 @@ export async function measurePublish(figures: Figures, quick: boolean): Promise<
       const many = nsEach(calls / 64, () => publisher.publishBatch(ticks), BLOCK / 64) / ticks.length;
       figures.add('own', `JavaScript publishBatch of 64, ${shape}`, 'ns', many);
     }
+    for (const [shape, publish] of Object.entries(throughHandles(publisher))) {
+      figures.add('own', `JavaScript publish through a topic handle, ${shape}`, 'ns', nsEach(calls, publish));
+    }
   } finally {
     publisher.cleanup();
   }
@@ -40,6 +43,19 @@ export async function measurePublish(figures: Figures, quick: boolean): Promise<
       `JavaScript publish, ${shape}`,
     );
   }
+}
+
+/** A call for each kind of tick, one handle a symbol. */
+function throughHandles(publisher: SharedMemoryPublisher): Record<keyof typeof SHAPES, (i: number) => void> {
+  const topics = SYMBOLS.map((symbol) => publisher.topic(symbol, 'NSE'));
+  const { volume, ltt, timestamp } = SHAPES.LTP;
+  const { type: _, ...quote } = SHAPES.quote;
+  const { type: __, ...depth } = SHAPES['depth 5'];
+  return {
+    LTP: (i) => topics[i & 63]!.ltp(2875.35 + (i & 63), { volume, ltt, timestamp }),
+    quote: (i) => topics[i & 63]!.quote(quote),
+    'depth 5': (i) => topics[i & 63]!.depth(depth),
+  };
 }
 
 async function measureZeroMq(figures: Figures, calls: number): Promise<void> {

@@ -28,7 +28,7 @@ const starts =
 const SECTIONS: readonly [string, (name: string) => boolean][] = [
   ['Ratios to the limit and to peers of the same run', starts('ratio:')],
   ['Ring: one-way latency', starts('one-way', 'wake')],
-  ['Ring: throughput', starts('1 to', '2 to', 'publish with nobody')],
+  ['Ring: throughput', starts('1 to', '2 to', 'publish with nobody', 'ticks lost')],
   ['JavaScript', starts('JavaScript', 'JSON.stringify', 'onBatch', 'CPU of')],
   ['WebSocket deliveries', starts('deliveries')],
   ['WebSocket latency', starts("publish to client's")],

@@ -1,6 +1,11 @@
 import type { MarketData, Tick } from '../../src/message.ts';
 
-const LTP: MarketData = { ltp: 2875.35, volume: 8_412_311, ltt: 1_663_660_800_000, timestamp: 1_663_660_800_123 };
+const LTP = {
+  ltp: 2875.35,
+  volume: 8_412_311,
+  ltt: 1_663_660_800_000,
+  timestamp: 1_663_660_800_123,
+} satisfies MarketData;
 
 const QUOTE: MarketData = {
   ...LTP,

@@ -3,8 +3,10 @@ import { accessSync, constants, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { hasCode } from '../errors.ts';
-import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
+import { DEFAULT_TOPICS } from '../shm/options.ts';
+import { FORMAT_VERSION, LockFreeRingBuffer } from '../shm/ring-buffer.ts';
 import { bytes, count } from './figures.ts';
+import { ENOUGH_SECONDS, standstillOf, standstillText } from './standstill.ts';
 
 /** What one check has found. */
 export interface Finding {
@@ -22,6 +24,7 @@ export interface Intention {
   port: number;
   ring: string;
   bufferSize: number;
+  topics?: number;
   depthLevels: number;
   lanes?: number;
 }
@@ -44,7 +47,7 @@ export async function checkMachine(intention: Intention): Promise<Finding[]> {
     timeOfDay(),
     ...(platform() === 'linux' ? [sharedMemory(intention), limits('files'), limits('locks')] : []),
     await port(intention),
-    ring(intention),
+    ...(await ring(intention)),
     leftovers(intention),
   ];
 }
@@ -112,9 +115,17 @@ function timeOfDay(): Finding {
 /** Bytes that the rings for interest and events take beside that of ticks, with a few feeds and proxies. */
 const COMPANION_BYTES = 8 * 1024 * 1024;
 
-/** Bytes that the lanes of a ring can take at most, with what stands beside it. */
-function mostBytes({ bufferSize, lanes = DEFAULT_LANES }: Intention): number {
-  return bufferSize * lanes + COMPANION_BYTES;
+/** Bytes of a topic in a publisher's table. */
+const TOPIC_BYTES = 64;
+
+/** Bytes that one publisher can take at most. */
+function laneBytes({ bufferSize, topics = DEFAULT_TOPICS }: Intention): number {
+  return bufferSize + topics * TOPIC_BYTES;
+}
+
+/** Bytes that a ring can take at most, with what stands beside it. */
+function mostBytes(intention: Intention): number {
+  return laneBytes(intention) * (intention.lanes ?? DEFAULT_LANES) + COMPANION_BYTES;
 }
 
 function sharedMemory(intention: Intention): Finding {
@@ -126,7 +137,7 @@ function sharedMemory(intention: Intention): Finding {
   const { bavail, blocks, bsize } = statfsSync(SHM);
   const free = bavail * bsize;
   const most = mostBytes(intention);
-  const found = `${bytes(free)} free of ${bytes(blocks * bsize)}; this ring takes ${bytes(intention.bufferSize)} a publisher, ${bytes(most)} at most`;
+  const found = `${bytes(free)} free of ${bytes(blocks * bsize)}; this ring takes ${bytes(intention.bufferSize)} a publisher and ${TOPIC_BYTES} B a topic, ${bytes(most)} at most`;
   const larger = `sudo mount -o remount,size=${bytes(most * 2)
     .replace(/\.\d+ | /, '')
     .replace('iB', '')} /dev/shm (Docker: --shm-size)`;
@@ -176,31 +187,75 @@ async function port({ host, port: wanted }: Intention): Promise<Finding> {
   );
 }
 
-function ring({ ring: name, depthLevels }: Intention): Finding {
+async function ring({ ring: name, depthLevels }: Intention): Promise<Finding[]> {
+  let buffer: LockFreeRingBuffer;
   try {
-    const buffer = LockFreeRingBuffer.open(name);
-    const info = buffer.info();
-    buffer.close();
-    const shape = `${name} is there: ${info.policy}, ${info.lanes} lanes, ${count(info.capacity)} slots, depth ${info.depthLevels}`;
-    if (info.depthLevels >= depthLevels) return good('ring', shape);
-    const remedy = `books deeper than ${info.depthLevels} do not fit: end its users, then openalgo-shm cleanup --ring ${name}`;
-    return warning('ring', shape, remedy);
+    buffer = LockFreeRingBuffer.open(name);
   } catch (error) {
-    if (hasCode(error, 'ERR_SHM_NOT_FOUND'))
-      return good('ring', `${name} is not there yet; who comes first creates it`);
-    const reason = error instanceof Error ? error.message : String(error);
-    const remedy = `take another name, or if nothing else uses it: rm ${SHM}/${name}`;
-    return bad('ring', `${name} cannot be opened: ${reason}`, remedy);
+    return [unopened(name, error)];
   }
+  try {
+    const info = buffer.info();
+    const shape = `${name} exists: ${info.policy}, ${info.lanes} lanes, ${count(info.capacity)} lines, ${count(info.topics)} topics a lane, depth ${info.depthLevels}`;
+    const deeper = `books deeper than ${info.depthLevels} do not fit: end its users, then openalgo-shm cleanup --ring ${name}`;
+    return [
+      info.depthLevels >= depthLevels ? good('ring', shape) : warning('ring', shape, deeper),
+      ...fullTables(buffer),
+      await standstill(buffer),
+    ];
+  } finally {
+    buffer.close();
+  }
+}
+
+function unopened(name: string, error: unknown): Finding {
+  if (hasCode(error, 'ERR_SHM_NOT_FOUND'))
+    return good('ring', `${name} does not exist yet; the first process creates it`);
+  const reason = error instanceof Error ? error.message : String(error);
+  const remedy = hasCode(error, 'ERR_SHM_VERSION')
+    ? `end the programs of the other version, then openalgo-shm cleanup --ring ${name}`
+    : `take another name, or if nothing else uses it: rm ${SHM}/${name}`;
+  return bad('ring', `${name} cannot be opened: ${reason}`, remedy);
+}
+
+/** Publishers that had to refuse ticks because they have named as many topics as the ring has room for. */
+function fullTables(buffer: LockFreeRingBuffer): Finding[] {
+  const { name, topics, publishers } = buffer.stats();
+  return publishers
+    .filter(({ topicsRefused }) => topicsRefused > 0)
+    .map(({ publisher, topicsRefused }) =>
+      warning(
+        'topics',
+        `${publisher} has named ${count(topics)} topics, and ${count(topicsRefused)} ticks of further ones were refused`,
+        `end the ring's users, openalgo-shm cleanup --ring ${name}, and start with a larger --topics`,
+      ),
+    );
+}
+
+async function standstill(buffer: LockFreeRingBuffer): Promise<Finding> {
+  const found = await standstillOf(buffer);
+  if (found === undefined) return good('standing still', 'nothing is published now');
+  const text = standstillText(found);
+  if (found.seconds >= ENOUGH_SECONDS) return good('standing still', text);
+  return warning(
+    'standing still',
+    text,
+    `end the ring's users, openalgo-shm cleanup --ring ${found.ring}, and start with a larger --buffer-size`,
+  );
 }
 
 function leftovers({ ring: name }: Intention): Finding {
   const unused = LockFreeRingBuffer.list().filter(({ inUse }) => !inUse);
   if (unused.length === 0) return good('leftovers', 'no shared memory without a process');
-  const names = unused.map((segment) => segment.name).join(', ');
+  const names = unused.map((segment) => `${segment.name}${olderVersion(segment.version)}`).join(', ');
   const size = unused.reduce((sum, segment) => sum + segment.bytes, 0);
   const only = unused.every((segment) => segment.name === name) ? ` --ring ${name}` : '';
   return warning('leftovers', `${names}: up to ${bytes(size)} that no process holds`, `openalgo-shm cleanup${only}`);
+}
+
+/** What to say of a segment's version behind its name: nothing of our own. */
+export function olderVersion(version: number): string {
+  return version === FORMAT_VERSION ? '' : ` (format version ${version}, this is ${FORMAT_VERSION})`;
 }
 
 function readText(path: string): string | undefined {

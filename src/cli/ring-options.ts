@@ -3,6 +3,8 @@ import {
   DEFAULT_BUFFER_SIZE,
   DEFAULT_DEPTH_LEVELS,
   DEFAULT_RING_NAME,
+  DEFAULT_TOPICS,
+  MAX_TOPICS,
   type Policy,
   type RingOptions,
 } from '../shm/options.ts';
@@ -12,6 +14,7 @@ import { byteSize, wholeNumber } from './option-values.ts';
 export interface RingFlags {
   ring: string;
   bufferSize: number;
+  topics: number;
   depthLevels: number;
   lanes?: number;
   policy?: Policy;
@@ -22,13 +25,20 @@ export function ringOption(): Option {
   return new Option('--ring <name>', 'name of the ring in shared memory').default(DEFAULT_RING_NAME);
 }
 
-/** The options of a command that may create the ring. Who comes first creates it, who comes later keeps to what is there. */
+/** The options of a command that may create the ring. The first process creates the ring; later ones attach and ignore these. */
 export function addRingOptions(command: Command): Command {
   return command
     .addOption(ringOption())
-    .optionsGroup('Options of the ring, if this command is the first to come and creates it:')
+    .optionsGroup('Options of the ring, used if it does not exist yet:')
     .addOption(
-      new Option('--buffer-size <bytes>', 'slots of one lane').default(DEFAULT_BUFFER_SIZE, '1MiB').argParser(byteSize),
+      new Option('--buffer-size <bytes>', 'size of one lane; an LTP tick takes 64 bytes')
+        .default(DEFAULT_BUFFER_SIZE, '1MiB')
+        .argParser(byteSize),
+    )
+    .addOption(
+      new Option('--topics <n>', 'topics that one publisher can name')
+        .default(DEFAULT_TOPICS)
+        .argParser(wholeNumber(1, MAX_TOPICS)),
     )
     .addOption(
       new Option('--depth-levels <n>', 'depth levels a side')
@@ -43,10 +53,11 @@ export function addRingOptions(command: Command): Command {
 }
 
 /** The flags as options of a publisher, a subscriber or a proxy. */
-export function ringOptionsOf({ ring, bufferSize, depthLevels, lanes, policy }: RingFlags): RingOptions {
+export function ringOptionsOf({ ring, bufferSize, topics, depthLevels, lanes, policy }: RingFlags): RingOptions {
   return {
     name: ring,
     bufferSize,
+    topics,
     depthLevels,
     ...(lanes === undefined ? {} : { lanes }),
     ...(policy === undefined ? {} : { policy }),
@@ -54,8 +65,13 @@ export function ringOptionsOf({ ring, bufferSize, depthLevels, lanes, policy }: 
 }
 
 /** The same flags for a child process that runs another command. */
-export function ringArguments({ ring, bufferSize, depthLevels, lanes, policy }: RingFlags): string[] {
-  const flags = [`--ring=${ring}`, `--buffer-size=${bufferSize}`, `--depth-levels=${depthLevels}`];
+export function ringArguments({ ring, bufferSize, topics, depthLevels, lanes, policy }: RingFlags): string[] {
+  const flags = [
+    `--ring=${ring}`,
+    `--buffer-size=${bufferSize}`,
+    `--topics=${topics}`,
+    `--depth-levels=${depthLevels}`,
+  ];
   if (lanes !== undefined) flags.push(`--lanes=${lanes}`);
   if (policy !== undefined) flags.push(`--policy=${policy}`);
   return flags;

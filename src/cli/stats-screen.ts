@@ -25,20 +25,23 @@ const CHARS = {
 /** The figures of a ring for people to read. */
 export function ringScreen({ ring, publishers, subscribers }: RingReport | StatsReport): string {
   if (ring === null) return 'ring     cannot be looked at now; the proxy attaches again by itself';
-  const shape = `${ring.policy}, ${ring.lanes_used} of ${ring.lanes} lanes used, ${count(ring.capacity)} slots a lane, depth ${ring.depth_levels}, ${bytes(ring.bytes)}`;
+  const shape = `${ring.policy}, ${ring.lanes_used} of ${ring.lanes} lanes used, ${count(ring.capacity)} lines and ${count(ring.topics)} topics a lane, depth ${ring.depth_levels}, ${bytes(ring.bytes)}`;
   const lines = [
     `${colours.bold('ring')}  ${ring.name} (${shape})${ring.attached ? '' : colours.yellow(' removed or replaced')}`,
   ];
   lines.push('', colours.bold('publishers'));
   lines.push(
     table(
-      ['name', 'process', 'published', 'rate', 'rejected', 'publish takes', 'last tick'],
+      ['name', 'process', 'published', 'rate', 'rejected', 'topics', 'publish takes', 'last tick'],
       publishers.map((lane) => [
         lane.alive ? lane.name : colours.dim(`${lane.name} (gone)`),
         String(lane.pid),
         count(lane.messages_published),
         'rate' in lane ? `${count(lane.rate)}/s` : '',
         count(lane.messages_rejected),
+        lane.topics_refused > 0
+          ? colours.yellow(`${count(lane.topics)} (${count(lane.topics_refused)} refused)`)
+          : count(lane.topics),
         lane.avg_latency_ns === 0 ? '' : duration(lane.avg_latency_ns),
         lane.last_publish_age_ms === null ? 'none yet' : `${duration(lane.last_publish_age_ms * 1e6)} ago`,
       ]),

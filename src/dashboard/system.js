@@ -109,7 +109,8 @@ function drawReaders({ subscribers, ring }) {
   });
   if (ring === null) return;
   fillFigures(byId('ring-figures'), [
-    ['Slots of a lane', count(ring.capacity)],
+    ['Lines of a lane', count(ring.capacity)],
+    ['Topics of a lane', count(ring.topics)],
     ['Policy', ring.policy],
     ['Depth levels', count(ring.depth_levels)],
     ['Attached anew', `${count(ring.reattached)} times`],

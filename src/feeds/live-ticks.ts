@@ -1,4 +1,4 @@
-import { OpenAlgoShmError } from '../errors.ts';
+import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import type { MarketDepth, Mode, Tick } from '../message.ts';
 import { modeOf, type RawRecord } from './dialect-values.ts';
 import { TickNormaliser, type TickNormaliserOptions } from './dialect.ts';
@@ -11,7 +11,7 @@ export interface LiveCounters extends FeedCounters {
   received: number;
   /** Messages that could not be understood. */
   malformed: number;
-  /** Ticks that a full lossless ring refused: a live market does not wait. */
+  /** Ticks that the ring refused: a full lossless one, or one without room for a new topic. A live market does not wait. */
   dropped: number;
   /** Books that were deeper than the ring has room for, and were cut to it. */
   booksCut: number;
@@ -25,6 +25,8 @@ export interface TickAddress {
 }
 
 const SHOWN_CHARACTERS = 300;
+/** Errors of a sound tick for which the ring has no room. */
+const OF_THE_RING: ReadonlySet<ErrorCode> = new Set(['ERR_TOO_MANY_TOPICS', 'ERR_SHM_FULL']);
 
 /** All at zero. */
 export function liveCounters(): LiveCounters {
@@ -72,10 +74,11 @@ export class LiveTicks {
       tick.type = mode;
       if (tick.depth !== undefined) tick.depth = this.#fit(tick.depth, symbol);
       if (this.#offer(tick)) this.#counters.published++;
-      else this.#drop();
+      else this.#drop('the ring is full');
     } catch (error) {
       if (!(error instanceof OpenAlgoShmError)) throw error;
-      this.malformed(error.message, raw);
+      if (OF_THE_RING.has(error.code)) this.#drop(error.message);
+      else this.malformed(error.message, raw);
     }
   }
 
@@ -88,9 +91,9 @@ export class LiveTicks {
     this.#log.warn(`${count} malformed so far; this one: ${reason}: ${shown}`);
   }
 
-  #drop(): void {
+  #drop(reason: string): void {
     const count = ++this.#counters.dropped;
-    if (isSample(count)) this.#log.warn(`the ring is full: ${count} ticks dropped so far`);
+    if (isSample(count)) this.#log.warn(`${reason}: ${count} ticks dropped so far`);
   }
 
   #fit(depth: MarketDepth, symbol: string): MarketDepth {

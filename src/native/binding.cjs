@@ -843,6 +843,7 @@ module.exports.canWriteVectored = nativeBinding.canWriteVectored
 module.exports.checkRingName = nativeBinding.checkRingName
 module.exports.fieldNames = nativeBinding.fieldNames
 module.exports.findSegments = nativeBinding.findSegments
+module.exports.formatVersion = nativeBinding.formatVersion
 module.exports.monotonicNs = nativeBinding.monotonicNs
 module.exports.removeIfUnused = nativeBinding.removeIfUnused
 module.exports.unlinkRing = nativeBinding.unlinkRing

@@ -11,10 +11,19 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** The owner of a lane. */
 export declare class NativePublisher {
-  /** Takes a lane. `scratch` holds whole slots (stride / 8 numbers each); both sides keep it. */
-  constructor(ring: NativeRing, name: string, scratch: Float64Array)
-  /** A function that publishes the first `n` slots of the scratch (1 without argument) and returns how many a full lossless ring took. */
-  commit(): (count?: number) => number
+  /**
+   * Takes a lane. `scratch` holds a message every `stride` numbers; both sides keep it. On a ring of ticks a
+   * message is a tick's image with its topic's number in the low half of word 1; on the others it is the
+   * number of its words, then the words.
+   */
+  constructor(ring: NativeRing, name: string, scratch: Float64Array, stride: number)
+  /**
+   * A function that publishes the first `n` messages of the scratch (1 without argument). Returns how many a
+   * full lossless ring took; nothing if all were published.
+   */
+  commit(): (count?: number) => number | undefined
+  /** The number of a topic in the lane's table, where it is written if it is new. */
+  topic(exchange: string, symbol: string): number
   get lane(): number
   /** Gives the lane back. */
   close(): void
@@ -40,10 +49,12 @@ export declare class NativeRing {
 /** A consumer of a ring. */
 export declare class NativeSubscriber {
   /**
-   * Joins the ring. `buffer` holds whole slots; a poll never reads more than fit. Without `register`
-   * it registers if it can.
+   * Joins the ring. A poll reads at most `messages` messages into `buffer`. On a ring of ticks it holds
+   * their heads, eight numbers each, and behind those of all messages what is not in the heads. On the
+   * others it has `messages` equal parts: lane, number of words, words. Without `register` it registers if
+   * it can.
    */
-  constructor(ring: NativeRing, name: string, oldest: boolean, register: boolean | undefined | null, buffer: Float64Array)
+  constructor(ring: NativeRing, name: string, oldest: boolean, register: boolean | undefined | null, messages: number, buffer: Float64Array)
   /** A function that reads up to `max` messages into the buffer and returns how many. */
   pollInto(): (max: number) => number
   /** Calls back on the event loop once there is something to read; silent until `arm` is called again. */
@@ -54,6 +65,8 @@ export declare class NativeSubscriber {
   silence(): void
   /** Name of a lane's publisher. */
   publisherOf(lane: number): string
+  /** The name behind a topic's number in a lane. */
+  topicName(lane: number, topic: number): NativeTopic | null
   stats(): NativeSubscriberStats
   /** Leaves the ring. */
   close(): void
@@ -107,6 +120,9 @@ export declare function fieldNames(): Array<string>
 /** The rings on this machine that this user may open. */
 export declare function findSegments(): Array<NativeSegment>
 
+/** Version of the segment format that this build makes and reads. */
+export declare function formatVersion(): number
+
 /** Nanoseconds of the clock that stamps messages. */
 export declare function monotonicNs(): number
 
@@ -129,6 +145,9 @@ export interface NativeLaneStats {
   startedMs: number
   messagesPublished: number
   messagesRejected: number
+  linesPublished: number
+  topics: number
+  topicsRefused: number
   avgLatencyNs: number
   lastPublishNs: number
 }
@@ -145,16 +164,20 @@ export interface NativeLatency {
 
 export interface NativeRingInfo {
   name: string
+  /** ticks, interest or events */
+  kind: string
   lanes: number
   consumers: number
   capacity: number
   stride: number
+  longest: number
+  topics: number
   depthLevels: number
   policy: string
   bytes: number
 }
 
-/** What a ring is made with; every number is checked by the core. */
+/** What a ring is made with; every number is checked by the ring. */
 export interface NativeRingOptions {
   name: string
   /** ticks, interest or events */
@@ -162,6 +185,7 @@ export interface NativeRingOptions {
   lanes: number
   consumers: number
   bufferSize: number
+  topics: number
   depthLevels: number
   /** overwrite or lossless */
   policy: string
@@ -179,6 +203,7 @@ export interface NativeSegment {
   name: string
   bytes: number
   inUse: boolean
+  version: number
 }
 
 export interface NativeSubscriberStats {
@@ -189,6 +214,7 @@ export interface NativeSubscriberStats {
   registered: boolean
 }
 
+/** Exchange and symbol. */
 export interface NativeTopic {
   exchange: string
   symbol: string
@@ -197,7 +223,7 @@ export interface NativeTopic {
 /** Removes a ring that no living process holds. True if it was removed. */
 export declare function removeIfUnused(name: string): boolean
 
-/** Removes a name, whoever uses the segment. True if there was one. */
+/** Removes a name, even of a segment in use. True if there was one. */
 export declare function unlinkRing(name: string): boolean
 
 /**

@@ -117,7 +117,8 @@ const COMMON: readonly MetricDefinition[] = [
   gauge('ring_size_bytes', 'Size of the segment', ({ report }) => report.ring?.bytes),
   gauge('ring_lanes', 'Publishers that the ring has room for', ({ report }) => report.ring?.lanes),
   gauge('ring_lanes_used', 'Publishers alive', ({ report }) => report.ring?.lanes_used),
-  gauge('ring_slots_per_lane', 'Messages that a lane holds', ({ report }) => report.ring?.capacity),
+  gauge('ring_slots_per_lane', 'Lines of a lane: LTP ticks that it holds', ({ report }) => report.ring?.capacity),
+  gauge('ring_topics_per_lane', 'Topics that one publisher can name', ({ report }) => report.ring?.topics),
   ...publisherMetrics(),
   ...consumerMetrics(),
 ];
@@ -205,6 +206,24 @@ function publisherMetrics(): MetricDefinition[] {
       name: 'messages_rejected_total',
       help: 'Messages that a full lossless ring refused',
       ...each((publisher) => publisher.messages_rejected),
+    },
+    {
+      kind: 'counter',
+      name: 'lines_published_total',
+      help: 'Lines that the published messages took',
+      ...each((publisher) => publisher.lines_published),
+    },
+    {
+      kind: 'gauge',
+      name: 'publisher_topics',
+      help: 'Topics that the publisher has named',
+      ...each((publisher) => publisher.topics),
+    },
+    {
+      kind: 'counter',
+      name: 'topics_refused_total',
+      help: 'Messages of further topics, refused because the topic table was full',
+      ...each((publisher) => publisher.topics_refused),
     },
     {
       kind: 'gauge',

@@ -91,6 +91,7 @@ export class Stats {
       lanes: ring.lanes,
       lanes_used: ring.publishers.filter((publisher) => publisher.alive).length,
       capacity: ring.capacity,
+      topics: ring.topics,
       depth_levels: ring.depthLevels,
       policy: ring.policy,
     };
@@ -105,6 +106,9 @@ export class Stats {
       alive: lane.alive,
       messages_published: lane.messagesPublished,
       messages_rejected: lane.messagesRejected,
+      lines_published: lane.linesPublished,
+      topics: lane.topics,
+      topics_refused: lane.topicsRefused,
       avg_latency_ns: lane.avgLatencyNs,
       rate: this.#sources.monitor.rateOf(lane.lane),
       last_publish_age_ms: lane.lastPublishNs === 0 ? null : age / 1e6,

@@ -1,32 +1,41 @@
 import { NativePublisher, NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
-import { keeping, native } from './native.ts';
+import { closeOnError, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingStats } from './ring-buffer.ts';
 
 /** The rings that stand beside a ring of ticks: `NAME.interest` and `NAME.events`. */
 export type CompanionKind = 'interest' | 'events';
 
-/** A companion's shape does not follow its ring's: it is small, and its slots have one size. */
+/** A companion's shape does not follow its ring's. `words` is the length of its longest message. */
 const SHAPES = {
-  interest: { lanes: 64, consumers: 64, bufferSize: 1024 * 1024 },
-  events: { lanes: 32, consumers: 64, bufferSize: 512 * 1024 },
+  interest: { lanes: 64, consumers: 64, bufferSize: 1024 * 1024, words: 10 },
+  events: { lanes: 32, consumers: 64, bufferSize: 512 * 1024, words: 253 },
 } as const;
 
 /** Messages of one call to the core. */
 const BATCH = 64;
 
-/** The slots of one call, as the numbers, the whole words' halves and the bytes that they are. */
-export class Slots {
+/** Numbers before the words of a message that is written: how many words it has. */
+const BEFORE_WRITTEN = 1;
+/** Numbers before the words of a message that was read: its lane, and how many words it has. */
+const BEFORE_READ = 2;
+
+/** The messages of one call, as the numbers, the whole words' halves and the bytes that they are. */
+export class MessageBuffer {
+  /** Words of the longest message. */
   readonly words: number;
+  /** Words from one message to the next. */
+  readonly stride: number;
   readonly f64: Float64Array;
   readonly i32: Int32Array;
   readonly u32: Uint32Array;
   readonly bytes: Buffer;
 
-  constructor(stride: number) {
-    this.words = stride / 8;
-    this.f64 = new Float64Array(this.words * BATCH);
+  constructor(words: number, before: number) {
+    this.words = words;
+    this.stride = before + words;
+    this.f64 = new Float64Array(this.stride * BATCH);
     this.i32 = new Int32Array(this.f64.buffer);
     this.u32 = new Uint32Array(this.f64.buffer);
     this.bytes = Buffer.from(this.f64.buffer);
@@ -35,7 +44,8 @@ export class Slots {
 
 function join(kind: CompanionKind, ringName: string | undefined): NativeRing {
   const { name } = nativeOptions(ringName === undefined ? {} : { name: ringName });
-  const options: RingOptions = { ...SHAPES[kind], name: `${name}.${kind}` };
+  const { words: _, ...shape } = SHAPES[kind];
+  const options: RingOptions = { ...shape, name: `${name}.${kind}` };
   return native(() => NativeRing.createOrAttach(nativeOptions(options, kind)));
 }
 
@@ -57,8 +67,8 @@ export class CompanionWriter {
   readonly #owner: string;
   #ring!: NativeRing;
   #publisher!: NativePublisher;
-  #commit!: (count?: number) => number;
-  #slots!: Slots;
+  #commit!: (count?: number) => number | undefined;
+  #buffer!: MessageBuffer;
   #filled = 0;
   #closed = false;
 
@@ -70,12 +80,12 @@ export class CompanionWriter {
     this.#open();
   }
 
-  /** Fills in one message; `fill` gets the slots and the first word of its own, and returns its length in words. */
-  write(fill: (slots: Slots, at: number) => number): void {
+  /** Fills in one message; `fill` gets the buffer and the message's first word in it, and returns the message's length in words. */
+  write(fill: (buffer: MessageBuffer, at: number) => number): void {
     if (this.#filled === BATCH) this.flush();
-    const slots = this.#slots;
-    const at = this.#filled * slots.words;
-    slots.f64[at + 1] = fill(slots, at);
+    const buffer = this.#buffer;
+    const at = this.#filled * buffer.stride;
+    buffer.f64[at] = fill(buffer, at + BEFORE_WRITTEN);
     this.#filled++;
   }
 
@@ -106,10 +116,10 @@ export class CompanionWriter {
 
   #open(): void {
     const ring = join(this.#kind, this.#ringName);
-    const slots = new Slots(ring.info().stride);
-    const publisher = keeping(ring, () => new NativePublisher(ring, this.#owner, slots.f64));
+    const buffer = new MessageBuffer(SHAPES[this.#kind].words, BEFORE_WRITTEN);
+    const publisher = closeOnError(ring, () => new NativePublisher(ring, this.#owner, buffer.f64, buffer.stride));
     this.#ring = ring;
-    this.#slots = slots;
+    this.#buffer = buffer;
     this.#publisher = publisher;
     this.#commit = publisher.commit();
     this.#filled = 0;
@@ -129,7 +139,7 @@ export class CompanionReader {
   readonly #kind: CompanionKind;
   readonly #ringName: string | undefined;
   readonly #reader: string;
-  readonly #each: (slots: Slots, at: number, lane: number) => void;
+  readonly #each: (buffer: MessageBuffer, at: number, lane: number) => void;
   readonly #afterwards: () => void;
   #ring!: NativeRing;
   #subscriber!: NativeSubscriber;
@@ -138,7 +148,7 @@ export class CompanionReader {
   #closed = false;
 
   /**
-   * @param each gets the slots, the first word of a message's own, and its lane
+   * @param each gets the buffer, the message's first word in it, and its lane
    * @param afterwards is called after each batch
    * @throws those of opening a ring
    */
@@ -146,7 +156,7 @@ export class CompanionReader {
     kind: CompanionKind,
     ringName: string | undefined,
     reader: string,
-    each: (slots: Slots, at: number, lane: number) => void,
+    each: (buffer: MessageBuffer, at: number, lane: number) => void,
     afterwards: () => void = () => {},
   ) {
     this.#kind = kind;
@@ -195,24 +205,26 @@ export class CompanionReader {
 
   #open(oldest: boolean): void {
     const ring = join(this.#kind, this.#ringName);
-    const slots = new Slots(ring.info().stride);
-    const subscriber = keeping(ring, () => new NativeSubscriber(ring, this.#reader, oldest, undefined, slots.f64));
+    const buffer = new MessageBuffer(SHAPES[this.#kind].words, BEFORE_READ);
+    const subscriber = closeOnError(
+      ring,
+      () => new NativeSubscriber(ring, this.#reader, oldest, undefined, BATCH, buffer.f64),
+    );
     const pollInto = subscriber.pollInto();
     this.#ring = ring;
     this.#subscriber = subscriber;
-    this.#read = () => this.#drain(subscriber, pollInto, slots);
+    this.#read = () => this.#drain(subscriber, pollInto, buffer);
     native(() => subscriber.onReady('sleep', this.#read));
   }
 
-  #drain(subscriber: NativeSubscriber, pollInto: (max: number) => number, slots: Slots): void {
+  #drain(subscriber: NativeSubscriber, pollInto: (max: number) => number, buffer: MessageBuffer): void {
     const isMine = () => !this.#closed && this.#subscriber === subscriber;
     try {
       while (isMine()) {
         const count = pollInto(BATCH);
         if (count === 0) break;
-        // The upper sixteen bits of a copy's word 1 are its lane.
-        for (let i = 0, at = 0; i < count && isMine(); i++, at += slots.words) {
-          this.#each(slots, at, slots.u32[(at + 1) * 2 + 1]! >>> 16);
+        for (let i = 0, at = 0; i < count && isMine(); i++, at += buffer.stride) {
+          this.#each(buffer, at + BEFORE_READ, buffer.f64[at]!);
         }
       }
       if (isMine()) this.#afterwards();

@@ -18,9 +18,9 @@ export interface RingEvent {
 /** Longest event, in bytes of UTF-8 as JSON. */
 export const MAX_EVENT_BYTES = 2016;
 
-/** Words of an event's slot; the core's `event.rs` is the source. */
-const LENGTH_WORD = 3;
-const TEXT_WORD = 4;
+/** Words of an event; the ring crate's `event.rs` is the source. */
+const LENGTH_WORD = 0;
+const TEXT_WORD = 1;
 /** How often both ends look whether the ring was created anew, ms. */
 const FOLLOW_INTERVAL_MS = 1000;
 
@@ -47,10 +47,10 @@ export class EventPublisher {
     }
     // An event is not repeated: none may go into a ring that nobody reads any more.
     this.#writer.follow();
-    this.#writer.write((slots, at) => {
-      slots.u32[(at + LENGTH_WORD) * 2] = length;
-      slots.u32[(at + LENGTH_WORD) * 2 + 1] = 0;
-      slots.bytes.write(text, (at + TEXT_WORD) * 8);
+    this.#writer.write((buffer, at) => {
+      buffer.u32[(at + LENGTH_WORD) * 2] = length;
+      buffer.u32[(at + LENGTH_WORD) * 2 + 1] = 0;
+      buffer.bytes.write(text, (at + TEXT_WORD) * 8);
       return TEXT_WORD + Math.ceil(length / 8);
     });
     this.#writer.flush();
@@ -72,10 +72,10 @@ export class EventReader {
 
   /** @throws those of opening a ring */
   constructor(options: EventOptions = {}) {
-    this.#reader = new CompanionReader('events', options.name, options.ownerName ?? 'proxy', (slots, at, lane) => {
-      const length = Math.min(slots.u32[(at + LENGTH_WORD) * 2]!, MAX_EVENT_BYTES);
+    this.#reader = new CompanionReader('events', options.name, options.ownerName ?? 'proxy', (buffer, at, lane) => {
+      const length = Math.min(buffer.u32[(at + LENGTH_WORD) * 2]!, MAX_EVENT_BYTES);
       const from = (at + TEXT_WORD) * 8;
-      this.#deliver(slots.bytes.toString('utf8', from, from + length), lane);
+      this.#deliver(buffer.bytes.toString('utf8', from, from + length), lane);
     });
     this.#timer = setInterval(() => this.#reader.follow(), FOLLOW_INTERVAL_MS).unref();
   }

@@ -1,9 +1,10 @@
 import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
-import type { Slots } from './companion-ring.ts';
+import type { MessageBuffer } from './companion-ring.ts';
 import { TOPIC_WORDS, TopicNames, TopicWords } from './topic-words.ts';
 
-/** Words of an interest message; the core's `interest.rs` has the diagram. Words 3 to 6 are whole numbers. */
-const WORD = { modes: 3, depth: 4, round: 5, session: 6, topic: 8 } as const;
+/** 32-bit halves of an interest message; the ring crate's `interest.rs` has the diagram. */
+const HALF = { modes: 0, depth: 1, round: 2, session: 3, topic: 4 } as const;
+const WORDS = 2 + TOPIC_WORDS;
 
 /** What one proxy wants of one topic. */
 export interface Wish {
@@ -33,16 +34,16 @@ export class WishWriter {
     if (!isPlain) this.#topics.of(exchange, symbol);
   }
 
-  write({ words, u32 }: Slots, at: number, wish: Wish, round: Round): number {
-    begin(u32, at, words, wish.modes, wish.depth, round);
+  write({ u32 }: MessageBuffer, at: number, wish: Wish, round: Round): number {
+    begin(u32, at, wish.modes, wish.depth, round);
     const topic = this.#topics.of(wish.exchange, wish.symbol);
-    u32.set(new Uint32Array(topic.buffer), (at + WORD.topic) * 2);
-    return WORD.topic + TOPIC_WORDS;
+    u32.set(new Uint32Array(topic.buffer), at * 2 + HALF.topic);
+    return WORDS;
   }
 
-  writeEnd({ words, u32 }: Slots, at: number, round: Round): number {
-    begin(u32, at, words, 0, 0, round);
-    return WORD.topic + TOPIC_WORDS;
+  writeEnd({ u32 }: MessageBuffer, at: number, round: Round): number {
+    begin(u32, at, 0, 0, round);
+    return WORDS;
   }
 }
 
@@ -53,26 +54,27 @@ function fitsPlainly(text: string, most: number): boolean {
   return typeof text === 'string' && text.length <= most && PRINTABLE_ASCII.test(text);
 }
 
-function begin(u32: Uint32Array, at: number, words: number, modes: number, depth: number, round: Round): void {
-  u32.fill(0, at * 2, (at + words) * 2);
-  u32[(at + WORD.modes) * 2] = modes;
-  u32[(at + WORD.depth) * 2] = depth;
-  u32[(at + WORD.round) * 2] = round.round;
-  u32[(at + WORD.session) * 2] = round.session;
+function begin(u32: Uint32Array, at: number, modes: number, depth: number, round: Round): void {
+  u32.fill(0, at * 2, (at + WORDS) * 2);
+  u32[at * 2 + HALF.modes] = modes;
+  u32[at * 2 + HALF.depth] = depth;
+  u32[at * 2 + HALF.round] = round.round;
+  u32[at * 2 + HALF.session] = round.session;
 }
 
 /** Reads what {@link WishWriter} wrote. */
 export class WishReader {
   readonly #topics = new TopicNames();
 
-  round({ u32 }: Slots, at: number): Round {
-    return { round: u32[(at + WORD.round) * 2]!, session: u32[(at + WORD.session) * 2]! };
+  round({ u32 }: MessageBuffer, at: number): Round {
+    return { round: u32[at * 2 + HALF.round]!, session: u32[at * 2 + HALF.session]! };
   }
 
   /** The wish, or undefined at the end of a round. */
-  wish({ u32, i32 }: Slots, at: number): Wish | undefined {
-    if (u32[(at + WORD.topic) * 2] === 0) return undefined;
-    const { exchange, symbol } = this.#topics.at(i32, (at + WORD.topic) * 2);
-    return { exchange, symbol, modes: u32[(at + WORD.modes) * 2]! & 0b1110, depth: u32[(at + WORD.depth) * 2]! };
+  wish({ u32, i32 }: MessageBuffer, at: number): Wish | undefined {
+    if (u32[at * 2 + HALF.topic] === 0) return undefined;
+    const { exchange, symbol } = this.#topics.at(i32, at * 2 + HALF.topic);
+    const modes = u32[at * 2 + HALF.modes]! & 0b1110;
+    return { exchange, symbol, modes, depth: u32[at * 2 + HALF.depth]! };
   }
 }

@@ -108,12 +108,12 @@ export class InterestPublisher {
   }
 
   #endRound(): void {
-    this.#writer.write((slots, at) => this.#message.writeEnd(slots, at, this.#stamp()));
+    this.#writer.write((buffer, at) => this.#message.writeEnd(buffer, at, this.#stamp()));
     this.#writer.flush();
   }
 
   #write(wish: Wish): void {
-    this.#writer.write((slots, at) => this.#message.write(slots, at, wish, this.#stamp()));
+    this.#writer.write((buffer, at) => this.#message.write(buffer, at, wish, this.#stamp()));
   }
 
   #publishChanges(): void {
@@ -148,9 +148,9 @@ export class InterestReader {
   /** @throws those of opening a ring */
   constructor(listener: InterestListener, options: InterestOptions = {}) {
     this.#union = new InterestUnion(listener);
-    this.#reader = new CompanionReader('interest', options.name, options.ownerName ?? 'feed', (slots, at, lane) => {
-      const round = this.#message.round(slots, at);
-      const wish = this.#message.wish(slots, at);
+    this.#reader = new CompanionReader('interest', options.name, options.ownerName ?? 'feed', (buffer, at, lane) => {
+      const round = this.#message.round(buffer, at);
+      const wish = this.#message.wish(buffer, at);
       if (wish === undefined) this.#union.endRound(lane, round);
       else this.#union.apply(lane, wish, round);
     });

@@ -1,28 +1,46 @@
-/** Where a message's parts lie in a slot, in 8-byte words; the core's `message.rs` is the source. */
+/** Words of a message's head: the first line of a message in the ring. */
+export const HEAD_WORDS = 8;
+
+/** Where the parts of a head lie, in 8-byte words; the ring crate's `message/head.rs` is the source. */
 export const WORD = {
+  /** Number of the message in its lane; not used in an image. */
   sequence: 0,
-  extent: 1,
-  publishNs: 2,
-  summary: 3,
+  /** Lower half: topic number. Upper half: see {@link META}. */
+  meta: 1,
+  /** Upper half: presence bits. Lower half of a copy: where the words behind the head begin. */
+  presence: 2,
+  publishNs: 3,
+  /** The first four fields: ltp, volume, ltt, timestamp. */
   ltp: 4,
-  topic: 8,
-  /** Fields from the fifth on lie from here. */
-  fields: 16,
-  levels: 48,
 } as const;
+
+/** The upper half of the meta word: mode, lane (in a copy), buy levels, sell levels. */
+export const META = { laneShift: 8, buysShift: 16, sellsShift: 24 } as const;
+
+/** Fields in the head. */
+export const HEAD_FIELDS = 4;
+/** Presence bits of the fields that lie behind the head. */
+export const REST_FIELDS = ~((1 << HEAD_FIELDS) - 1);
 
 /** Words of one depth level: price, quantity, orders. */
 export const LEVEL_WORDS = 3;
 
-/** Bytes of a tick's slot for a book of so many levels a side. */
-export function tickStride(depthLevels: number): number {
-  return Math.ceil((WORD.levels + 2 * LEVEL_WORDS * depthLevels) / 8) * 64;
+/** Where the parts of a tick's image lie behind its head: each field has a place of its own. `message/tick.rs` is the source. */
+export const IMAGE = { fields: 16, levels: 44 } as const;
+
+/** Words of an image for a book of so many levels a side, a whole number of lines. */
+export function imageWords(depthLevels: number): number {
+  return Math.ceil((IMAGE.levels + 2 * LEVEL_WORDS * depthLevels) / 8) * 8;
 }
 
-/** Word of the field with this index in `FIELDS`. */
-export function fieldWord(index: number): number {
-  return index < 4 ? WORD.ltp + index : WORD.fields - 4 + index;
+/** Most words that a tick with such a book has behind its head, in whole lines of seven. */
+export function longestRest(depthLevels: number): number {
+  return Math.ceil((32 - HEAD_FIELDS + 2 * LEVEL_WORDS * depthLevels) / 7) * 7;
 }
 
-/** The upper half of the summary word: mode, buy levels, sell levels. The lower half holds the presence bits. */
-export const SUMMARY = { modeShift: 8, buysShift: 16, sellsShift: 24 } as const;
+/** Number of bits that are set. */
+export function countBits(bits: number): number {
+  bits -= (bits >>> 1) & 0x5555_5555;
+  bits = (bits & 0x3333_3333) + ((bits >>> 2) & 0x3333_3333);
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+}

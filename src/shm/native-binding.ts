@@ -22,6 +22,7 @@ export const {
   canWriteVectored,
   fieldNames,
   findSegments,
+  formatVersion,
   removeIfUnused,
   unlinkRing,
   writeVectored,

@@ -12,8 +12,8 @@ export function native<T>(call: () => T): T {
   }
 }
 
-/** The same for a call that is to keep a handle: if it fails the handle is closed, so that who tries again and again leaves none behind. */
-export function keeping<T>(handle: { close(): void }, call: () => T): T {
+/** The same, and closes the handle if the call throws. */
+export function closeOnError<T>(handle: { close(): void }, call: () => T): T {
   try {
     return native(call);
   } catch (error) {

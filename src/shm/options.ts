@@ -2,18 +2,23 @@ import { OpenAlgoShmError } from '../errors.ts';
 import { MAX_DEPTH_LEVELS } from '../message.ts';
 import type { NativeRingOptions } from './native-binding.ts';
 
-/** What a full lane does: overwrite its oldest message, or refuse the new one while a registered subscriber still needs the slot. */
+/** What a full lane does: overwrite its oldest message, or refuse the new one while a registered subscriber still needs its room. */
 export type Policy = 'overwrite' | 'lossless';
 
 /** How a subscriber waits: `spin` takes a core for the lowest latency, `adaptive` spins about 20 µs and then sleeps, `sleep` sleeps at once. */
 export type Wait = 'spin' | 'adaptive' | 'sleep';
 
-/** What a ring is made with. Who comes first creates it with these; who comes later keeps to what is there. */
+/** What a ring is made with. The first process creates the ring; later ones attach and ignore their size options. */
 export interface RingOptions {
   /** Name of the segment: letters, digits, `.`, `_`, `-`. Default `ws_proxy_buffer`. */
   name?: string;
-  /** Bytes of slots in one lane; as many slots as fit, rounded down to a power of two. Default 1 MiB. */
+  /**
+   * Bytes of one lane, in lines of 64 bytes, rounded down to a power of two. An LTP tick takes one line, a quote
+   * about three, a book of five levels about eight. Default 1 MiB: 16,384 LTP ticks.
+   */
   bufferSize?: number;
+  /** Topics that one publisher can name, 1 to 262,144; 64 bytes each once it is used. Default 32,768. */
+  topics?: number;
   /** Depth levels a side, 0 to 200. Default 5. */
   depthLevels?: number;
   /** Publishers at the same time, 1 to 64. Default 8, with preset `spsc` 1. */
@@ -30,10 +35,14 @@ export interface RingOptions {
 
 /** Default name of the ring of ticks. */
 export const DEFAULT_RING_NAME = 'ws_proxy_buffer';
-/** Default bytes of slots in one lane. */
+/** Default bytes of one lane: 16,384 LTP ticks. */
 export const DEFAULT_BUFFER_SIZE = 1024 * 1024;
 /** Default depth levels a side. */
 export const DEFAULT_DEPTH_LEVELS = 5;
+/** Default topics that one publisher can name. The busiest broker account has 25,000 symbols. */
+export const DEFAULT_TOPICS = 32_768;
+/** Most topics that one publisher can name. */
+export const MAX_TOPICS = 262_144;
 
 const PRESETS = {
   mpmc: { lanes: 8, consumers: 64, policy: 'overwrite' },
@@ -56,6 +65,7 @@ export function nativeOptions(
     lanes: wholeNumber('lanes', options.lanes ?? defaults.lanes, 1, 64),
     consumers: wholeNumber('consumers', options.consumers ?? defaults.consumers, 1, 256),
     bufferSize: wholeNumber('bufferSize', options.bufferSize ?? DEFAULT_BUFFER_SIZE, 1, 2 ** 32),
+    topics: wholeNumber('topics', options.topics ?? DEFAULT_TOPICS, 1, MAX_TOPICS),
     depthLevels: wholeNumber('depthLevels', options.depthLevels ?? DEFAULT_DEPTH_LEVELS, 0, MAX_DEPTH_LEVELS),
     policy: oneOf('policy', options.policy ?? defaults.policy, ['overwrite', 'lossless']),
   };

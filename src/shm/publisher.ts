@@ -1,10 +1,11 @@
-import { NativePublisher, NativeRing } from './native-binding.ts';
-import { hasCode, OpenAlgoShmError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import type { MarketData, Tick } from '../message.ts';
-import { keeping, native } from './native.ts';
+import { native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
+import { BATCH, PublisherLane, type OpenLane } from './publisher-lane.ts';
 import { LockFreeRingBuffer, removeCompanions, ringStats, type RingInfo } from './ring-buffer.ts';
-import { OWN_SYMBOL, TickWriter } from './tick-writer.ts';
+import { SYMBOL_IN_TICK } from './tick-writer.ts';
+import { TopicHandle } from './topic-handle.ts';
 
 /** Options of a publisher. */
 export interface PublisherOptions extends RingOptions {
@@ -31,17 +32,6 @@ export interface PublisherStats {
   avgLatencyNs: number;
 }
 
-/** Ticks that go to the native side in one call. */
-const BATCH = 64;
-
-interface Lane {
-  readonly ring: NativeRing;
-  readonly info: RingInfo;
-  readonly publisher: NativePublisher;
-  readonly commit: (count?: number) => number;
-  readonly writer: TickWriter;
-}
-
 /**
  * Publishes ticks into a ring: the owner of one of its lanes.
  *
@@ -54,9 +44,8 @@ interface Lane {
 export class SharedMemoryPublisher {
   readonly #options: PublisherOptions;
   readonly #name: string;
-  #lane: Lane | undefined;
-  #published = 0;
-  #rejected = 0;
+  readonly #exchange: string;
+  readonly #lane = new PublisherLane();
   #avgLatencyNs = 0;
 
   /** @throws `ERR_INVALID_OPTION` */
@@ -64,6 +53,7 @@ export class SharedMemoryPublisher {
     nativeOptions(options);
     this.#options = { ...options };
     this.#name = options.publisherName ?? 'publisher';
+    this.#exchange = options.exchange ?? 'NSE';
   }
 
   /**
@@ -72,40 +62,33 @@ export class SharedMemoryPublisher {
    * @throws `ERR_NO_FREE_LANE`, `ERR_SHM_NAME`, `ERR_SHM_FULL`, `ERR_SHM_PERMISSION`, `ERR_SHM_VERSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_BUSY`
    */
   start(): this {
-    if (this.#lane !== undefined) return this;
-    const ring = native(() => NativeRing.createOrAttach(nativeOptions(this.#options)));
-    const info = ring.info() as RingInfo;
-    const slotWords = info.stride / 8;
-    const scratch = new Float64Array(slotWords * BATCH);
-    const publisher = keeping(ring, () => new NativePublisher(ring, this.#name, scratch));
-    this.#lane = {
-      ring,
-      info,
-      publisher,
-      commit: publisher.commit(),
-      writer: new TickWriter(scratch, slotWords, {
-        exchange: this.#options.exchange ?? 'NSE',
-        depthLevels: info.depthLevels,
-        strict: this.#options.nonFinite !== 'pass',
-      }),
-    };
+    if (this.#lane.current === undefined) {
+      const strict = this.#options.nonFinite !== 'pass';
+      this.#lane.open(this.#name, nativeOptions(this.#options), { exchange: this.#exchange, strict });
+    }
     return this;
+  }
+
+  /**
+   * The fast way to publish one topic often: its name is checked and looked up once, not per tick.
+   *
+   * @param exchange - Default: the publisher's `exchange` option
+   * @throws `ERR_INVALID_SYMBOL`, `ERR_TOO_MANY_TOPICS`, `ERR_SHM_FULL`, `ERR_CLOSED` (not started)
+   */
+  topic(symbol: string, exchange: string = this.#exchange): TopicHandle {
+    return new TopicHandle(this.#lane, symbol, exchange);
   }
 
   /**
    * Publishes one tick. Never waits. Returns false if a lossless ring is full.
    *
-   * @throws `ERR_INVALID_SYMBOL`, `ERR_INVALID_FIELD`, `ERR_BOOK_TOO_DEEP`, `ERR_CLOSED` (not started)
+   * @throws `ERR_INVALID_SYMBOL`, `ERR_INVALID_FIELD`, `ERR_BOOK_TOO_DEEP`, `ERR_TOO_MANY_TOPICS` (the ring's
+   * `topics` option), `ERR_SHM_FULL` (of a new topic), `ERR_CLOSED` (not started)
    */
   publishMarketData(symbol: string, data: MarketData): boolean {
-    const lane = this.#lane ?? notStarted();
+    const lane = this.#lane.running();
     lane.writer.write(0, symbol, data);
-    if (lane.commit() === 0) {
-      this.#rejected++;
-      return false;
-    }
-    this.#published++;
-    return true;
+    return this.#lane.commitOne(lane);
   }
 
   /**
@@ -115,7 +98,7 @@ export class SharedMemoryPublisher {
    * @throws as {@link publishMarketData}
    */
   publishBatch(ticks: readonly Tick[]): number {
-    const lane = this.#lane ?? notStarted();
+    const lane = this.#lane.running();
     let done = 0;
     while (done < ticks.length) {
       const size = Math.min(BATCH, ticks.length - done);
@@ -127,42 +110,40 @@ export class SharedMemoryPublisher {
   }
 
   getStats(): PublisherStats {
-    const lane = this.#lane;
+    const { current: lane, published, rejected } = this.#lane;
     if (lane !== undefined) this.#readLatency(lane);
     return {
       name: this.#name,
       ring: nativeOptions(this.#options).name,
       running: lane !== undefined,
       ...(lane === undefined ? {} : { lane: lane.publisher.lane }),
-      messagesPublished: this.#published,
-      messagesRejected: this.#rejected,
+      messagesPublished: published,
+      messagesRejected: rejected,
       avgLatencyNs: this.#avgLatencyNs,
     };
   }
 
   /** The shape of the ring it publishes to; undefined unless running. */
   get ringInfo(): RingInfo | undefined {
-    return this.#lane?.info;
+    return this.#lane.current?.info;
   }
 
   /** False while it publishes to a ring whose name was removed or leads to a newer one: time to stop, and start again. */
   isCurrent(): boolean {
-    const lane = this.#lane;
+    const lane = this.#lane.current;
     return lane === undefined || native(() => lane.ring.isCurrent());
   }
 
   /** Gives the lane back. The ring and what is in it stay. Idempotent; `start` works again. */
   stop(): void {
-    const lane = this.#lane;
+    const lane = this.#lane.current;
     if (lane === undefined) return;
     this.#readLatency(lane);
-    this.#lane = undefined;
-    lane.publisher.close();
-    lane.ring.close();
+    this.#lane.close();
   }
 
   /**
-   * Stops, and removes the ring's name; who has it mapped keeps it. The small rings beside it go too, unless
+   * Stops, and removes the ring's name; processes that have it mapped keep it. The small rings beside it go too, unless
    * somebody living holds them. True if there was one.
    */
   cleanup(): boolean {
@@ -184,25 +165,21 @@ export class SharedMemoryPublisher {
     this.stop();
   }
 
-  #publishSlice(lane: Lane, ticks: readonly Tick[], from: number, size: number): number {
+  #publishSlice(lane: OpenLane, ticks: readonly Tick[], from: number, size: number): number {
     let written = 0;
     let taken = 0;
     try {
-      for (; written < size; written++) lane.writer.write(written, OWN_SYMBOL, ticks[from + written]!);
+      for (; written < size; written++) lane.writer.write(written, SYMBOL_IN_TICK, ticks[from + written]!);
     } finally {
-      if (written > 0) taken = lane.commit(written);
-      this.#published += taken;
-      this.#rejected += written - taken;
+      if (written > 0) taken = lane.commit(written) ?? written;
+      this.#lane.published += taken;
+      this.#lane.rejected += written - taken;
     }
     return taken;
   }
 
-  #readLatency({ ring, publisher }: Lane): void {
+  #readLatency({ ring, publisher }: OpenLane): void {
     const own = ringStats(ring.stats()).publishers.find(({ lane }) => lane === publisher.lane);
     this.#avgLatencyNs = own?.avgLatencyNs ?? 0;
   }
-}
-
-function notStarted(): never {
-  throw new OpenAlgoShmError('ERR_CLOSED', 'the publisher is not running: call start() first');
 }

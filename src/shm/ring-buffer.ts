@@ -1,19 +1,32 @@
 import { hasCode } from '../errors.ts';
-import { NativeRing, findSegments, removeIfUnused, unlinkRing, type NativeRingStats } from './native-binding.ts';
+import {
+  NativeRing,
+  findSegments,
+  formatVersion,
+  removeIfUnused,
+  unlinkRing,
+  type NativeRingStats,
+} from './native-binding.ts';
 import { native } from './native.ts';
 import { nativeOptions, type Policy, type RingOptions } from './options.ts';
 
 /** The shape of a ring. */
 export interface RingInfo {
   name: string;
+  /** What its messages are: ticks, or what the small rings beside it carry. */
+  kind: 'ticks' | 'interest' | 'events';
   /** Publishers at the same time. */
   lanes: number;
   /** Subscribers that can register. */
   consumers: number;
-  /** Slots of a lane. */
+  /** Lines of a lane: so many LTP ticks it holds. */
   capacity: number;
-  /** Bytes of a slot. */
+  /** Bytes of a line. */
   stride: number;
+  /** Lines of the longest message. */
+  longest: number;
+  /** Topics that one publisher can name. */
+  topics: number;
   /** Depth levels a side. */
   depthLevels: number;
   policy: Policy;
@@ -34,6 +47,12 @@ export interface LaneStats {
   messagesPublished: number;
   /** Messages that a full lossless ring refused. */
   messagesRejected: number;
+  /** Lines that the published messages took. */
+  linesPublished: number;
+  /** Topics that it has named. */
+  topics: number;
+  /** Messages of new topics that were refused because the topic table was full. */
+  topicsRefused: number;
   /** Average duration of a publish in ns, of a sample. */
   avgLatencyNs: number;
   /** Time of the newest message, ns of `process.hrtime`'s clock; 0 if none. */
@@ -71,7 +90,12 @@ export interface FoundRing {
   bytes: number;
   /** True if a living process publishes to it or is registered with it. */
   inUse: boolean;
+  /** Version of its format. One of another version than {@link FORMAT_VERSION} cannot be read, only removed. */
+  version: number;
 }
+
+/** Version of the segment format that this package makes and reads. */
+export const FORMAT_VERSION: number = formatVersion();
 
 /**
  * A ring in shared memory. Publishers and subscribers make their own; this one is for who wants the

@@ -1,12 +1,12 @@
 import { NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
-import { tickStride } from './layout.ts';
-import { keeping, native } from './native.ts';
+import { HEAD_WORDS, longestRest } from './layout.ts';
+import { closeOnError, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingInfo, type RingStats } from './ring-buffer.ts';
 import { TickBatch } from './tick-batch.ts';
-import { TopicNames } from './topic-words.ts';
+import { TopicTable } from './topic-table.ts';
 
 /** Options of a subscriber. */
 export interface SubscriberOptions extends RingOptions {
@@ -72,37 +72,33 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
     const { subscriberName = 'subscriber', from = 'newest', register } = this.#options;
     const ring = this.#attach();
     const info = ring.info() as RingInfo;
-    const slotWords = info.stride / 8;
-    const f64 = new Float64Array(slotWords * MAX_BATCH);
-    const subscriber = keeping(
+    const heads = HEAD_WORDS * MAX_BATCH;
+    const f64 = new Float64Array(heads + longestRest(info.depthLevels) * MAX_BATCH);
+    const subscriber = closeOnError(
       ring,
-      () => new NativeSubscriber(ring, subscriberName, from === 'oldest', register, f64),
+      () => new NativeSubscriber(ring, subscriberName, from === 'oldest', register, MAX_BATCH, f64),
     );
+    const topics = new TopicTable(subscriber, info.lanes);
     const messages = {
       f64,
       i32: new Int32Array(f64.buffer),
-      topics: new TopicNames(),
+      rest: heads,
+      topic: (lane: number, number: number) => topics.at(lane, number),
       publisherOf: (lane: number) => subscriber.publisherOf(lane),
     };
-    this.#joined = {
-      ring,
-      info,
-      subscriber,
-      pollInto: subscriber.pollInto(),
-      batch: new TickBatch(messages, slotWords),
-    };
+    const pollInto = subscriber.pollInto();
+    this.#joined = { ring, info, subscriber, pollInto, batch: new TickBatch(messages) };
     return this;
   }
 
   /**
-   * Reads up to `max` messages (at most 256) that are there now; the batch is valid until the next poll.
+   * Reads up to `max` messages (at most 256), without waiting; the batch is valid until the next poll.
    *
    * @throws `ERR_CLOSED`
    */
   poll(max: number = MAX_BATCH): TickBatch {
     const { pollInto, batch } = this.#open();
-    batch.length = pollInto(max > MAX_BATCH ? MAX_BATCH : max);
-    return batch;
+    return batch.fill(pollInto(max > MAX_BATCH ? MAX_BATCH : max));
   }
 
   /**
@@ -193,8 +189,7 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
     const options = nativeOptions(this.#options);
     if (this.#options.create !== false) return native(() => NativeRing.createOrAttach(options));
     const ring = native(() => NativeRing.open(options.name));
-    const { stride, depthLevels } = ring.info();
-    if (stride === tickStride(depthLevels)) return ring;
+    if (ring.info().kind === 'ticks') return ring;
     ring.close();
     throw new OpenAlgoShmError(
       'ERR_SHM_MISMATCH',

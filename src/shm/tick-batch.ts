@@ -1,15 +1,15 @@
+import { HEAD_WORDS } from './layout.ts';
 import { TickView, type DrainedMessages } from './tick-view.ts';
 
 /** The messages of one poll, valid until the next. */
 export class TickBatch implements Iterable<TickView> {
   readonly #messages: DrainedMessages;
-  readonly #slotWords: number;
   readonly #views: TickView[] = [];
   #length = 0;
 
-  constructor(messages: DrainedMessages, slotWords: number) {
+  /** @internal Made by the subscriber. */
+  constructor(messages: DrainedMessages) {
     this.#messages = messages;
-    this.#slotWords = slotWords;
   }
 
   /** Number of messages. */
@@ -17,11 +17,13 @@ export class TickBatch implements Iterable<TickView> {
     return this.#length;
   }
 
-  set length(length: number) {
+  /** @internal Called by the subscriber after each poll. */
+  fill(length: number): this {
     while (this.#views.length < length) {
-      this.#views.push(new TickView(this.#messages, this.#views.length * this.#slotWords));
+      this.#views.push(new TickView(this.#messages, this.#views.length * HEAD_WORDS));
     }
     this.#length = length;
+    return this;
   }
 
   /** The message with this index, from 0; undefined beyond the last. */

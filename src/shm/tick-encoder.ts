@@ -1,6 +1,6 @@
 import { NativeRing, NativeTickEncoder } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
-import { keeping, native } from './native.ts';
+import { closeOnError, native } from './native.ts';
 import { nativeOptions, type RingOptions } from './options.ts';
 import { ringStats, type RingInfo, type RingStats } from './ring-buffer.ts';
 import type { SubscriberStats } from './subscriber.ts';
@@ -63,7 +63,7 @@ export class TickEncoder {
     this.arena = Buffer.allocUnsafeSlow(Math.max(options.arenaSize ?? 1 << 20, 16 * longestTick(depthLevels)));
     this.entries = new Int32Array(MAX_ENTRIES * ENTRY_INTS);
     this.publishNs = new Float64Array(MAX_ENTRIES);
-    this.#encoder = keeping(
+    this.#encoder = closeOnError(
       this.#ring,
       () => new NativeTickEncoder(this.#ring, this.#name, this.arena, this.entries, this.publishNs),
     );
@@ -138,7 +138,7 @@ export class TickEncoder {
   /** Joins the ring that has the name now (created if need be), from its oldest message on. Topics, last values and counts stay, what was not read before is lost; call {@link onReady} again. */
   reattach(): void {
     const ring = native(() => NativeRing.createOrAttach(nativeOptions(this.#options)));
-    keeping(ring, () => this.#encoder.reattach(ring, this.#name));
+    closeOnError(ring, () => this.#encoder.reattach(ring, this.#name));
     this.#ring.close();
     this.#ring = ring;
   }

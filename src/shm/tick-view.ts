@@ -1,12 +1,14 @@
 import { FIELDS, type DepthLevel, type FieldName, type MarketDepth, type Mode, type Tick } from '../message.ts';
-import { LEVEL_WORDS, SUMMARY, WORD } from './layout.ts';
-import { TopicNames, type TopicName } from './topic-words.ts';
+import { countBits, LEVEL_WORDS, META, REST_FIELDS, WORD } from './layout.ts';
+import type { TopicName } from './topic-words.ts';
 
 /** The drained messages of a subscriber, and what is needed to read them. */
 export interface DrainedMessages {
   readonly f64: Float64Array;
   readonly i32: Int32Array;
-  readonly topics: TopicNames;
+  /** First of the words that the heads leave out. */
+  readonly rest: number;
+  topic(lane: number, number: number): TopicName;
   publisherOf(lane: number): string;
 }
 
@@ -38,7 +40,7 @@ export class TickView {
 
   /** The lane that it came through; sequences count within a lane. */
   get lane(): number {
-    return this.#int(WORD.extent, 1) >>> 16;
+    return (this.#int(WORD.meta, 1) >>> META.laneShift) & 0xff;
   }
 
   /** Number of the message in its lane, without gaps. Exact below 2^53. */
@@ -52,115 +54,114 @@ export class TickView {
   }
 
   get mode(): Mode {
-    const mode = (this.#int(WORD.summary, 1) >>> SUMMARY.modeShift) & 0xff;
+    const mode = this.#int(WORD.meta, 1) & 0xff;
     return mode === 2 || mode === 3 ? mode : 1;
   }
 
   get ltp(): number | undefined {
-    return this.#field(0, 4);
+    return this.#headField(0);
   }
   get volume(): number | undefined {
-    return this.#field(1, 5);
+    return this.#headField(1);
   }
   get ltt(): number | undefined {
-    return this.#field(2, 6);
+    return this.#headField(2);
   }
   get timestamp(): number | undefined {
-    return this.#field(3, 7);
+    return this.#headField(3);
   }
   get open(): number | undefined {
-    return this.#field(4, 16);
+    return this.#restField(4);
   }
   get high(): number | undefined {
-    return this.#field(5, 17);
+    return this.#restField(5);
   }
   get low(): number | undefined {
-    return this.#field(6, 18);
+    return this.#restField(6);
   }
   get close(): number | undefined {
-    return this.#field(7, 19);
+    return this.#restField(7);
   }
   get prevClose(): number | undefined {
-    return this.#field(8, 20);
+    return this.#restField(8);
   }
   get averagePrice(): number | undefined {
-    return this.#field(9, 21);
+    return this.#restField(9);
   }
   get lastQuantity(): number | undefined {
-    return this.#field(10, 22);
+    return this.#restField(10);
   }
   get oi(): number | undefined {
-    return this.#field(11, 23);
+    return this.#restField(11);
   }
   get bid(): number | undefined {
-    return this.#field(12, 24);
+    return this.#restField(12);
   }
   get ask(): number | undefined {
-    return this.#field(13, 25);
+    return this.#restField(13);
   }
   get bidQty(): number | undefined {
-    return this.#field(14, 26);
+    return this.#restField(14);
   }
   get askQty(): number | undefined {
-    return this.#field(15, 27);
+    return this.#restField(15);
   }
   get totalBuyQuantity(): number | undefined {
-    return this.#field(16, 28);
+    return this.#restField(16);
   }
   get totalSellQuantity(): number | undefined {
-    return this.#field(17, 29);
+    return this.#restField(17);
   }
   get change(): number | undefined {
-    return this.#field(18, 30);
+    return this.#restField(18);
   }
   get changePercent(): number | undefined {
-    return this.#field(19, 31);
+    return this.#restField(19);
   }
   get upperCircuit(): number | undefined {
-    return this.#field(20, 32);
+    return this.#restField(20);
   }
   get lowerCircuit(): number | undefined {
-    return this.#field(21, 33);
+    return this.#restField(21);
   }
   get week52High(): number | undefined {
-    return this.#field(22, 34);
+    return this.#restField(22);
   }
   get week52Low(): number | undefined {
-    return this.#field(23, 35);
+    return this.#restField(23);
   }
   get oiDayHigh(): number | undefined {
-    return this.#field(24, 36);
+    return this.#restField(24);
   }
   get oiDayLow(): number | undefined {
-    return this.#field(25, 37);
+    return this.#restField(25);
   }
   get oiChange(): number | undefined {
-    return this.#field(26, 38);
+    return this.#restField(26);
   }
   get seq(): number | undefined {
-    return this.#field(27, 39);
+    return this.#restField(27);
   }
   get turnover(): number | undefined {
-    return this.#field(28, 40);
+    return this.#restField(28);
   }
   get instrumentToken(): number | undefined {
-    return this.#field(29, 41);
+    return this.#restField(29);
   }
   get tradable(): number | undefined {
-    return this.#field(30, 42);
+    return this.#restField(30);
   }
   get exchangeTimestamp(): number | undefined {
-    return this.#field(31, 43);
+    return this.#restField(31);
   }
 
   /** The order book; absent if the tick has none. */
   get depth(): MarketDepth | undefined {
-    const summary = this.#int(WORD.summary, 1);
-    const room = this.#slotLevels();
-    const buys = Math.min((summary >>> SUMMARY.buysShift) & 0xff, room);
-    const sells = Math.min((summary >>> SUMMARY.sellsShift) & 0xff, room - buys);
+    const meta = this.#int(WORD.meta, 1);
+    const buys = (meta >>> META.buysShift) & 0xff;
+    const sells = meta >>> META.sellsShift;
     if (buys + sells === 0 && this.mode !== 3) return undefined;
-    const at = this.#at + WORD.levels;
+    const at = this.#restAt() + countBits(this.#int(WORD.presence, 1) & REST_FIELDS);
     return { buy: this.#levels(at, buys), sell: this.#levels(at + buys * LEVEL_WORDS, sells) };
   }
 
@@ -177,16 +178,23 @@ export class TickView {
   }
 
   #topic(): TopicName {
-    return this.#messages.topics.at(this.#messages.i32, 2 * (this.#at + WORD.topic));
+    return this.#messages.topic(this.lane, this.#int(WORD.meta, 0));
   }
 
-  #field(bit: number, word: number): number | undefined {
-    return (this.#int(WORD.summary, 0) >>> bit) & 1 ? this.#messages.f64[this.#at + word] : undefined;
+  #headField(bit: number): number | undefined {
+    return (this.#int(WORD.presence, 1) >>> bit) & 1 ? this.#messages.f64[this.#at + WORD.ltp + bit] : undefined;
   }
 
-  /** Levels on both sides together that lie within the extent: another process may have written any count. */
-  #slotLevels(): number {
-    return Math.floor((this.#int(WORD.extent, 1) & 0xffff) / LEVEL_WORDS);
+  /** The fields behind the head lie densely, in the order of their bits. */
+  #restField(bit: number): number | undefined {
+    const present = this.#int(WORD.presence, 1);
+    if (((present >>> bit) & 1) === 0) return undefined;
+    return this.#messages.f64[this.#restAt() + countBits(present & REST_FIELDS & ((1 << bit) - 1))];
+  }
+
+  /** First of the words behind the head. */
+  #restAt(): number {
+    return this.#messages.rest + this.#int(WORD.presence, 0);
   }
 
   #levels(at: number, count: number): DepthLevel[] {

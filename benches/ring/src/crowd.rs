@@ -3,18 +3,18 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openalgo_shm_core::clock::monotonic_ns;
+use openalgo_shm_ring::clock::monotonic_ns;
 
-use crate::link::{Sink, Source};
+use crate::link::{Sink, Source, Stream};
 use crate::machine::Ticks;
-use crate::own::{Ring, Shape};
+use crate::own::{Publish, Ring};
 use crate::processes::with_children;
 
 /// Median ns of one publish, in blocks, with nobody reading.
-pub fn publish_alone(ring: &Ring, count: u64) -> f64 {
+pub fn publish_alone<S: Stream>(stream: &S, count: u64) -> f64 {
     const BLOCK: u64 = 1000;
     crate::machine::pin(0);
-    let mut source = ring.producer("alone");
+    let mut source = stream.source();
     let ticks = Ticks::calibrate();
     let mut blocks: Vec<u64> = (0..count / BLOCK)
         .map(|_| {
@@ -37,7 +37,7 @@ pub struct Crowd {
 
 /// `writers` processes publish for `time`, `readers` processes read all lanes meanwhile. Without readers
 /// each writer has a core; readers share the core after the writers'.
-pub fn crowd(ring: &Ring, writers: usize, readers: usize, batch: usize, time: Duration) -> Crowd {
+pub fn crowd(ring: &Ring<Publish>, writers: usize, readers: usize, batch: usize, time: Duration) -> Crowd {
     let parties = (writers + readers) as u64;
     let (published, received) = (4, 5);
     with_children(
@@ -73,7 +73,13 @@ pub fn crowd(ring: &Ring, writers: usize, readers: usize, batch: usize, time: Du
     )
 }
 
-fn write(ring: &Ring, shared: &crate::processes::Shared, parties: u64, batch: usize, time: Duration) -> u64 {
+fn write(
+    ring: &Ring<Publish>,
+    shared: &crate::processes::Shared,
+    parties: u64,
+    batch: usize,
+    time: Duration,
+) -> u64 {
     let mut source = ring.producer(&format!("writer {}", std::process::id()));
     shared.meet(parties);
     let mut count = 0;
@@ -85,9 +91,4 @@ fn write(ring: &Ring, shared: &crate::processes::Shared, parties: u64, batch: us
         }
     }
     count
-}
-
-/// Bytes that a ring of this shape needs for this many slots.
-pub fn bytes_for(slots: usize, shape: Shape) -> usize {
-    slots * openalgo_shm_core::layout::tick_stride(shape.levels())
 }

@@ -4,33 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use openalgo_shm_core::WaitStrategy;
-use openalgo_shm_core::clock::monotonic_ns;
+use openalgo_shm_ring::WaitStrategy;
+use openalgo_shm_ring::clock::monotonic_ns;
 
 use crate::link::{Duplex, Link, Place, Sink, Source};
-use crate::own::Ring;
-use crate::processes::{Shared, with_children};
+use crate::own::{Publish, Ring};
+use crate::processes::{Shared, SharedMemory, with_children};
 
 /// One cache line that two processes hand back and forth.
 pub struct Line(&'static AtomicU64);
 
 impl Line {
     pub fn new() -> Self {
-        #[repr(align(128))]
-        struct Alone(AtomicU64);
-        // SAFETY: a fresh shared mapping of a page, never unmapped; zero is a valid atomic.
-        unsafe {
-            let page = libc::mmap(
-                std::ptr::null_mut(),
-                4096,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            );
-            assert_ne!(page, libc::MAP_FAILED, "no memory to share");
-            Self(&(*page.cast::<Alone>()).0)
-        }
+        let page = std::mem::ManuallyDrop::new(SharedMemory::new(4096));
+        // SAFETY: a page that is never unmapped; zero is a valid atomic.
+        Self(unsafe { &*page.address().cast::<AtomicU64>() })
     }
 }
 
@@ -97,7 +85,7 @@ pub fn bare_futex_wake(rounds: u64) -> f64 {
 }
 
 /// The same from a publish to a subscriber that sleeps on the ring.
-pub fn ring_wake(ring: &Ring, rounds: u64) -> f64 {
+pub fn ring_wake(ring: &Ring<Publish>, rounds: u64) -> f64 {
     let (sink, source) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
     wake(
         rounds,

@@ -4,21 +4,33 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use openalgo_shm_core::clock::monotonic_ns;
+use openalgo_shm_ring::clock::monotonic_ns;
 
 use crate::machine::Ticks;
 use crate::processes::{Shared, with_children, with_thread};
 
-/// Words of an LTP tick: two cache lines. Peers carry exactly this.
-pub const LTP_WORDS: usize = 16;
-/// The message of the peers.
-pub type Payload = [u64; LTP_WORDS];
+/// Bytes of a message: one cache line, as an LTP tick takes in the ring.
+pub const MESSAGE: usize = 64;
+/// Words of the message of the peers.
+pub const MESSAGE_WORDS: usize = MESSAGE / size_of::<u64>();
+
+/// The message of the peers. It is aligned, so that no peer has to move two cache lines for it.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+pub struct Payload(pub [u64; MESSAGE_WORDS]);
 
 /// A message that begins with this number.
+#[inline]
 pub fn payload(first: u64) -> Payload {
-    let mut payload = [0x4011_2233_4455_6677; LTP_WORDS];
-    payload[0] = first;
-    payload
+    Payload(words(first))
+}
+
+/// So many words, the first of which is this number.
+#[inline]
+pub fn words<const WORDS: usize>(first: u64) -> [u64; WORDS] {
+    let mut words = [0x4011_2233_4455_6677; WORDS];
+    words[0] = first;
+    words
 }
 
 /// Where the two ends of a link live.

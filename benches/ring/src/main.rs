@@ -1,5 +1,6 @@
-//! `openalgo-shm-ring-bench [--quick] [--runs N] [--json FILE]`
+//! `openalgo-shm-ring-bench [--quick] [--runs N] [--only PART,…] [--json FILE]`
 
+mod bare;
 mod crowd;
 mod figures;
 mod limit;
@@ -9,12 +10,14 @@ mod own;
 mod peers;
 mod placement;
 mod processes;
+mod stall;
 
 use std::time::Duration;
 
+use bare::{Bare, BarePair};
 use figures::{By, Figures};
-use link::{Latency, Link, Stream, latency, throughput};
-use own::{How, Ring, RingPair, Shape};
+use link::{Latency, Link, MESSAGE, Stream, latency, throughput};
+use own::{How, Publish, PublishNamed, Ring, RingPair, Shape, Write, WriteNamed};
 use peers::iceoryx::Iceoryx;
 use peers::photon::Photon;
 use peers::queue::Rtrb;
@@ -22,38 +25,57 @@ use peers::socket::Socket;
 use peers::zeromq::ZeroMq;
 use placement::Placement;
 
-/// Slots of the default ring: 1 MiB for five levels.
-const SLOTS: usize = 1024;
-/// Slots of a ring that is large enough to hide the lock-step of reader and writer.
-const MANY_SLOTS: usize = 16_384;
+/// Bytes of the default ring: 16,384 messages.
+const BYTES: usize = 1 << 20;
+/// Bytes of a ring in which reader and writer run in lock-step: 1,024 messages, as many as the default ring of the
+/// first format held.
+const FEW_BYTES: usize = 64 << 10;
 const BATCH: usize = 16;
+const PARTS: [&str; 7] = ["latency", "throughput", "alone", "shapes", "crowds", "wake", "stall"];
 
 struct Options {
     quick: bool,
     runs: usize,
+    /// The parts to measure, separated by commas; all if it is empty.
+    only: String,
     json: Option<String>,
 }
 
 impl Options {
     fn parse() -> Self {
-        let mut options = Self { quick: false, runs: 5, json: None };
+        let mut options = Self { quick: false, runs: 5, only: String::new(), json: None };
+        let mut runs = None;
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => (options.quick, options.runs) = (true, 3),
                 "--runs" => {
-                    options.runs = arguments.next().and_then(|runs| runs.parse().ok()).expect("--runs NUMBER")
+                    runs = Some(arguments.next().and_then(|runs| runs.parse().ok()).expect("--runs NUMBER"));
+                }
+                "--only" => {
+                    options.only = arguments.next().expect("--only PART,…");
+                    let unknown = options.only.split(',').find(|part| !PARTS.contains(part));
+                    assert!(unknown.is_none(), "--only {}: expected some of {PARTS:?}", options.only);
                 }
                 "--json" => options.json = Some(arguments.next().expect("--json FILE")),
-                other => panic!("unknown option {other}: expected --quick, --runs NUMBER, --json FILE"),
+                other => {
+                    panic!(
+                        "unknown option {other}: expected --quick, --runs NUMBER, --only PART,…, --json FILE"
+                    )
+                }
             }
         }
+        options.runs = runs.unwrap_or(options.runs);
         options
     }
 
     /// Fewer messages with `--quick`.
     const fn scaled(&self, count: u64) -> u64 {
         if self.quick { count / 5 / BATCH as u64 * BATCH as u64 } else { count }
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.split(',').any(|wanted| wanted == part)
     }
 }
 
@@ -64,20 +86,27 @@ fn main() {
     println!("machine: {}", machine::describe());
     for run in 1..=options.runs {
         eprintln!("run {run} of {}", options.runs);
-        latencies(&options, &mut placement, &mut figures);
-        throughputs(&options, &mut placement, &mut figures);
-        shapes(&options, &mut placement, &mut figures);
-        crowds(&options, &mut placement, &mut figures);
-        alone(&options, &mut figures);
-        wakes(&options, &mut figures);
+        for part in PARTS.into_iter().filter(|part| options.wants(part)) {
+            match part {
+                "latency" => latencies(&options, &mut placement, &mut figures),
+                "throughput" => throughputs(&options, &mut placement, &mut figures),
+                "alone" => alone(&options, &mut figures),
+                "shapes" => shapes(&options, &mut placement, &mut figures),
+                "crowds" => crowds(&options, &mut placement, &mut figures),
+                "wake" => wakes(&options, &mut figures),
+                _ => stalls(&mut figures),
+            }
+        }
     }
     ratios(&mut figures);
-    figures.add(
-        By::Limit,
-        "one-way, 1 to 1 and the like: measurements begun with the cores far from one another",
-        "%",
-        f64::from(placement.far) / f64::from(placement.all) * 100.0,
-    );
+    if placement.all > 0 {
+        figures.add(
+            By::Limit,
+            "one-way, 1 to 1 and the like: measurements begun with the cores far from one another",
+            "%",
+            f64::from(placement.far) / f64::from(placement.all) * 100.0,
+        );
+    }
     print!("{}", figures.table());
     if let Some(file) = options.json {
         std::fs::write(&file, figures.json_lines()).expect("a file that can be written");
@@ -103,17 +132,19 @@ fn add_latency<L: Link>(
 fn latencies(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let rounds = options.scaled(400_000);
     let few = options.scaled(20_000);
+    let messages = BYTES / MESSAGE;
     add_latency(figures, placement, By::Limit, "one cache line handed over", &limit::Line::new(), rounds);
-    let overwrite =
-        |how| RingPair::new(move || Ring::overwrite(Shape::Ltp, how, crowd::bytes_for(SLOTS, Shape::Ltp)));
-    let lossless =
-        |how| RingPair::new(move || Ring::lossless(Shape::Ltp, how, crowd::bytes_for(SLOTS, Shape::Ltp)));
-    add_latency(figures, placement, By::Own, "ring, LTP", &overwrite(How::Write), rounds);
-    add_latency(figures, placement, By::Own, "ring, LTP, with clock read", &overwrite(How::Publish), rounds);
-    add_latency(figures, placement, By::Own, "ring, LTP, lossless", &lossless(How::Write), rounds);
-    add_latency(figures, placement, By::Peer, "photon-ring (threads)", &Photon::new(SLOTS), rounds);
-    add_latency(figures, placement, By::Peer, "rtrb (threads)", &Rtrb::new(SLOTS), rounds);
-    add_latency(figures, placement, By::Peer, "iceoryx2", &Iceoryx::new(false), rounds / 4);
+    add_latency(figures, placement, By::Limit, "bare lane", &BarePair::<false>::new(BYTES), rounds);
+    add_latency(figures, placement, By::Limit, "bare lane (threads)", &BarePair::<true>::new(BYTES), rounds);
+    let written = RingPair::<Write>::new(|| Ring::overwrite(Shape::Ltp, BYTES));
+    let published = RingPair::<Publish>::new(|| Ring::overwrite(Shape::Ltp, BYTES));
+    let lossless = RingPair::<Write>::new(|| Ring::lossless(Shape::Ltp, BYTES));
+    add_latency(figures, placement, By::Own, "ring, LTP", &written, rounds);
+    add_latency(figures, placement, By::Peer, "rtrb (threads)", &Rtrb::new(messages), rounds);
+    add_latency(figures, placement, By::Peer, "photon-ring (threads)", &Photon::new(messages), rounds);
+    add_latency(figures, placement, By::Own, "ring, LTP, with clock read", &published, rounds);
+    add_latency(figures, placement, By::Own, "ring, LTP, lossless", &lossless, rounds);
+    add_latency(figures, placement, By::Peer, "iceoryx2", &Iceoryx::new(messages, false), rounds / 4);
     add_latency(figures, placement, By::Peer, "Unix socket", &Socket::new(), few);
     add_latency(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), few / 2);
 }
@@ -131,103 +162,93 @@ fn add_throughput<S: Stream>(
     placement.settle();
     let throughput = throughput(stream, total, batch);
     figures.add(by, format!("1 to 1, {name}"), "M/s", throughput.received);
-    if by == By::Own && throughput.lost > 0.0 {
+    if by != By::Peer && throughput.lost > 0.0 {
         figures.add(by, format!("1 to 1, {name}: overwritten unread"), "%", throughput.lost);
     }
 }
 
 fn throughputs(options: &Options, placement: &mut Placement, figures: &mut Figures) {
-    let total = options.scaled(8_000_000);
-    for (slots, size) in [(SLOTS, ""), (MANY_SLOTS, ", 16,384 slots")] {
-        let bytes = crowd::bytes_for(slots, Shape::Ltp);
+    let total = options.scaled(16_000_000);
+    for (bytes, size) in [(BYTES, ""), (FEW_BYTES, ", 64 KiB")] {
+        let messages = bytes / MESSAGE;
         for (batch, batched) in [(1, "single"), (BATCH, "batch of 16")] {
-            let mut own = |name: &str, ring: Ring| {
-                assert_eq!(ring.capacity(), slots, "the peers get as many slots");
-                add_throughput(
-                    figures,
-                    placement,
-                    By::Own,
-                    &format!("{name}, {batched}{size}"),
-                    &ring,
-                    total,
-                    batch,
-                );
+            let mut add = |by, name: &str, stream: &dyn Measured| {
+                stream.measure(figures, placement, by, &format!("{name}, {batched}{size}"), total, batch);
             };
-            own("ring, LTP, lossless", Ring::lossless(Shape::Ltp, How::Write, bytes));
-            own("ring, LTP, overwriting", Ring::overwrite(Shape::Ltp, How::Write, bytes));
+            let written = |lossless| Ring::<Write>::of(lossless, Shape::Ltp, bytes);
+            let published = |lossless| Ring::<Publish>::of(lossless, Shape::Ltp, bytes);
+            assert_eq!(written(true).capacity(), messages, "the peers get as many bytes");
+            let lossless: &dyn Measured = if batch == 1 { &written(true) } else { &published(true) };
+            let overwriting: &dyn Measured = if batch == 1 { &written(false) } else { &published(false) };
+            add(By::Limit, "bare lane, lossless", &Bare::<false>::new(bytes, true));
+            add(By::Own, "ring, LTP, lossless", lossless);
+            add(By::Peer, "rtrb (threads)", &Rtrb::new(messages));
+            add(By::Limit, "bare lane (threads), lossless", &Bare::<true>::new(bytes, true));
+            add(By::Limit, "bare lane, overwriting", &Bare::<false>::new(bytes, false));
+            add(By::Own, "ring, LTP, overwriting", overwriting);
+            add(By::Peer, "photon-ring (threads)", &Photon::new(messages));
             if batch == 1 {
-                own("ring, LTP, lossless, with clock read", Ring::lossless(Shape::Ltp, How::Publish, bytes));
+                add(By::Own, "ring, LTP, lossless, with clock read", &published(true));
+            } else {
+                add(By::Own, "ring, LTP, lossless, without clock read", &written(true));
             }
-            add_throughput(
-                figures,
-                placement,
-                By::Peer,
-                &format!("rtrb (threads), {batched}{size}"),
-                &Rtrb::new(slots),
-                total,
-                batch,
-            );
-            add_throughput(
-                figures,
-                placement,
-                By::Peer,
-                &format!("photon-ring (threads), {batched}{size}"),
-                &Photon::new(slots),
-                total,
-                batch,
-            );
         }
+        let name = format!("iceoryx2, lossless{size}");
+        add_throughput(figures, placement, By::Peer, &name, &Iceoryx::new(messages, true), total / 20, 1);
     }
-    add_throughput(figures, placement, By::Peer, "iceoryx2, lossless", &Iceoryx::new(true), total / 10, 1);
-    add_throughput(
-        figures,
-        placement,
-        By::Peer,
-        "iceoryx2, overwriting",
-        &Iceoryx::new(false),
-        total / 10,
-        1,
+    let overwriting = Iceoryx::new(BYTES / MESSAGE, false);
+    add_throughput(figures, placement, By::Peer, "iceoryx2, overwriting", &overwriting, total / 20, 1);
+    add_throughput(figures, placement, By::Peer, "Unix socket, single", &Socket::new(), total / 80, 1);
+    let batched = "Unix socket, batch of 16";
+    add_throughput(figures, placement, By::Peer, batched, &Socket::new(), total / 20, BATCH);
+    add_throughput(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), total / 80, 1);
+}
+
+/// A stream of any kind, for lists of them.
+trait Measured {
+    fn measure(
+        &self,
+        figures: &mut Figures,
+        placement: &mut Placement,
+        by: By,
+        name: &str,
+        total: u64,
+        batch: usize,
     );
-    add_throughput(figures, placement, By::Peer, "Unix socket, single", &Socket::new(), total / 40, 1);
-    add_throughput(
-        figures,
-        placement,
-        By::Peer,
-        "Unix socket, batch of 16",
-        &Socket::new(),
-        total / 10,
-        BATCH,
-    );
-    add_throughput(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), total / 40, 1);
+}
+
+impl<S: Stream> Measured for S {
+    fn measure(
+        &self,
+        figures: &mut Figures,
+        placement: &mut Placement,
+        by: By,
+        name: &str,
+        total: u64,
+        batch: usize,
+    ) {
+        add_throughput(figures, placement, by, name, self, total, batch);
+    }
 }
 
 fn shapes(options: &Options, placement: &mut Placement, figures: &mut Figures) {
-    let total = options.scaled(2_000_000);
+    let total = options.scaled(4_000_000);
     for (shape, name) in &Shape::ALL[1..] {
-        let bytes = crowd::bytes_for(SLOTS, *shape);
-        for (batch, batched) in [(1, "single"), (BATCH, "batch of 16")] {
-            let lossless = Ring::lossless(*shape, How::Write, bytes);
-            add_throughput(
-                figures,
-                placement,
-                By::Own,
-                &format!("ring, {name}, lossless, {batched}"),
-                &lossless,
-                total,
-                batch,
-            );
-        }
-        let pair = RingPair::new(|| Ring::overwrite(*shape, How::Write, bytes));
+        let single = Ring::<Write>::lossless(*shape, BYTES);
+        let batches = Ring::<Publish>::lossless(*shape, BYTES);
+        let of = |batched| format!("ring, {name}, lossless, {batched}");
+        add_throughput(figures, placement, By::Own, &of("single"), &single, total, 1);
+        add_throughput(figures, placement, By::Own, &of("batch of 16"), &batches, total, BATCH);
+        let pair = RingPair::<Write>::new(|| Ring::overwrite(*shape, BYTES));
         add_latency(figures, placement, By::Own, &format!("ring, {name}"), &pair, options.scaled(100_000));
     }
 }
 
 fn crowds(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let time = Duration::from_millis(if options.quick { 60 } else { 250 });
-    let ring = || Ring::overwrite(Shape::Ltp, How::Write, crowd::bytes_for(SLOTS, Shape::Ltp));
     let mut crowd = |writers, readers| {
         placement.settle();
-        crowd::crowd(&ring(), writers, readers, BATCH, time)
+        crowd::crowd(&Ring::overwrite(Shape::Ltp, BYTES), writers, readers, BATCH, time)
     };
     let mut add = |name: &str, value| figures.add(By::Own, name, "M/s", value);
     add("1 to 0, published", crowd(1, 0).published);
@@ -250,34 +271,77 @@ fn crowds(options: &Options, placement: &mut Placement, figures: &mut Figures) {
 
 fn alone(options: &Options, figures: &mut Figures) {
     let count = options.scaled(5_000_000);
-    let ring = |how| Ring::overwrite(Shape::Ltp, how, crowd::bytes_for(SLOTS, Shape::Ltp));
-    let mut add = |name: &str, how| figures.add(By::Own, name, "ns", crowd::publish_alone(&ring(how), count));
-    add("publish with nobody waiting, without clock read", How::Write);
-    add("publish with nobody waiting, with clock read", How::Publish);
+    let mut add = |by, name, ns| figures.add(by, format!("publish with nobody waiting, {name}"), "ns", ns);
+    add(By::Limit, "bare lane", crowd::publish_alone(&Bare::<false>::new(BYTES, false), count));
+    add(By::Own, "without clock read", own_alone::<Write>(count));
+    add(By::Own, "with clock read", own_alone::<Publish>(count));
+    add(By::Own, "without clock read, topic by name", own_alone::<WriteNamed>(count));
+    add(By::Own, "with clock read, topic by name", own_alone::<PublishNamed>(count));
+}
+
+fn own_alone<H: How + Sync>(count: u64) -> f64 {
+    crowd::publish_alone(&Ring::<H>::overwrite(Shape::Ltp, BYTES), count)
 }
 
 fn wakes(options: &Options, figures: &mut Figures) {
     let rounds = options.scaled(2_000);
     figures.add(By::Limit, "wake by bare futex, p50", "ns", limit::bare_futex_wake(rounds));
-    let ring = Ring::overwrite(Shape::Ltp, How::Publish, crowd::bytes_for(SLOTS, Shape::Ltp));
+    let ring = Ring::overwrite(Shape::Ltp, BYTES);
     figures.add(By::Own, "wake of a sleeping subscriber, p50", "ns", limit::ring_wake(&ring, rounds));
 }
 
+fn stalls(figures: &mut Figures) {
+    for (name, bytes) in [("default ring", BYTES), ("64 KiB", FEW_BYTES)] {
+        eprintln!("  ticks lost, {name}");
+        let ring = Ring::overwrite(Shape::Ltp, bytes);
+        let lost = stall::lost(&ring, 50_000, Duration::from_millis(200));
+        let name = format!("ticks lost by a reader that stands still 200 ms at 50,000 LTP/s, {name}");
+        figures.add(By::Own, name, "ticks", lost);
+    }
+}
+
 fn ratios(figures: &mut Figures) {
-    let line = "one-way p50, one cache line handed over";
     let own = "one-way p50, ring, LTP";
-    figures.add_ratio("ratio: one-way p50, ring to cache line", own, line);
+    for (name, other) in [
+        ("cache line", "one cache line handed over"),
+        ("bare lane", "bare lane"),
+        ("rtrb", "rtrb (threads)"),
+        ("photon-ring", "photon-ring (threads)"),
+    ] {
+        figures.add_ratio(
+            &format!("ratio: one-way p50, ring to {name}"),
+            own,
+            &format!("one-way p50, {other}"),
+        );
+    }
     figures.add_ratio("ratio: one-way p50, iceoryx2 to ring", "one-way p50, iceoryx2", own);
     figures.add_ratio("ratio: one-way p50, ZeroMQ to ring", "one-way p50, ZeroMQ", own);
-    for (batched, size) in
-        [("single", ""), ("single", ", 16,384 slots"), ("batch of 16", ""), ("batch of 16", ", 16,384 slots")]
-    {
-        let own = format!("1 to 1, ring, LTP, lossless, {batched}{size}");
-        let name = |peer| format!("ratio: 1 to 1, ring to {peer}, {batched}{size}");
-        figures.add_ratio(&name("iceoryx2"), &own, "1 to 1, iceoryx2, lossless");
-        figures.add_ratio(&name("rtrb"), &own, &format!("1 to 1, rtrb (threads), {batched}{size}"));
-        figures.add_ratio(&name("ZeroMQ"), &own, "1 to 1, ZeroMQ");
+    for size in ["", ", 64 KiB"] {
+        for batched in ["single", "batch of 16"] {
+            for (name, own, other) in [
+                ("ring to bare lane", "ring, LTP, lossless", format!("bare lane, lossless, {batched}{size}")),
+                (
+                    "ring to bare lane, overwriting",
+                    "ring, LTP, overwriting",
+                    format!("bare lane, overwriting, {batched}{size}"),
+                ),
+                ("ring to rtrb", "ring, LTP, lossless", format!("rtrb (threads), {batched}{size}")),
+                ("ring to iceoryx2", "ring, LTP, lossless", format!("iceoryx2, lossless{size}")),
+                ("ring to ZeroMQ", "ring, LTP, lossless", "ZeroMQ".to_owned()),
+            ] {
+                figures.add_ratio(
+                    &format!("ratio: 1 to 1, {name}, {batched}{size}"),
+                    &format!("1 to 1, {own}, {batched}{size}"),
+                    &format!("1 to 1, {other}"),
+                );
+            }
+        }
     }
+    figures.add_ratio(
+        "ratio: publish with nobody waiting, ring without clock read to bare lane",
+        "publish with nobody waiting, without clock read",
+        "publish with nobody waiting, bare lane",
+    );
     figures.add_ratio("ratio: two producers to one", "2 to 0, published", "1 to 0, published");
     figures.add_ratio(
         "ratio: producer with two readers to one reader",

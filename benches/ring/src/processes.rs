@@ -18,22 +18,50 @@ pub struct Shared {
 /// Longest that one measurement may take; then the process is killed, so that a broken peer cannot hang the run.
 const TIME_LIMIT_SECONDS: u32 = 60;
 
-impl Shared {
-    fn map() -> &'static Self {
-        // SAFETY: a fresh anonymous mapping, zeroed, large enough and page-aligned; never unmapped. Zeroes
-        // are valid atomics.
-        unsafe {
-            let address = libc::mmap(
+/// Zeroed memory that this process shares with the children that it forks.
+pub struct SharedMemory {
+    address: *mut u8,
+    bytes: usize,
+}
+
+impl SharedMemory {
+    pub fn new(bytes: usize) -> Self {
+        // SAFETY: asks for a new mapping, and touches no other.
+        let address = unsafe {
+            libc::mmap(
                 std::ptr::null_mut(),
-                size_of::<Self>(),
+                bytes,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
                 -1,
                 0,
-            );
-            assert_ne!(address, libc::MAP_FAILED, "no memory to share");
-            &*address.cast::<Self>()
-        }
+            )
+        };
+        assert_ne!(address, libc::MAP_FAILED, "no memory to share");
+        Self { address: address.cast(), bytes }
+    }
+
+    /// Its first byte, at the beginning of a page.
+    pub const fn address(&self) -> *mut u8 {
+        self.address
+    }
+}
+
+// SAFETY: an address; who reads or writes there answers for it.
+unsafe impl Sync for SharedMemory {}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, which nobody uses any more.
+        unsafe { libc::munmap(self.address.cast(), self.bytes) };
+    }
+}
+
+impl Shared {
+    fn map() -> &'static Self {
+        let memory = std::mem::ManuallyDrop::new(SharedMemory::new(size_of::<Self>()));
+        // SAFETY: large enough, page-aligned and never unmapped. Zeroes are valid atomics.
+        unsafe { &*memory.address().cast::<Self>() }
     }
 
     /// Waits until `count` parties have arrived in all.
@@ -59,6 +87,11 @@ pub fn with_children<T>(
         match unsafe { libc::fork() } {
             -1 => panic!("cannot fork"),
             0 => {
+                // SAFETY: asks the kernel to end this process with its parent, and touches no memory.
+                #[cfg(target_os = "linux")]
+                unsafe {
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+                };
                 limit_time();
                 pin(1 + index);
                 let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child(shared, index)));

@@ -12,8 +12,9 @@ use napi::{Env, sys};
 
 use crate::error::{Error, Result};
 
-/// What a bare function does: from its handle and one whole number (0 if none was passed) to a number.
-pub type Body<T> = fn(&mut T, u32) -> Result<u32>;
+/// What a bare function does: from its handle and one whole number (0 if none was passed) to a number, or to
+/// `undefined`, which costs less.
+pub type Body<T> = fn(&mut T, u32) -> Result<Option<u32>>;
 
 struct Data<T> {
     handle: Rc<RefCell<T>>,
@@ -85,7 +86,8 @@ unsafe extern "C" fn call<T>(env: sys::napi_env, info: sys::napi_callback_info) 
     // SAFETY: plain N-API calls in the environment that called us; the strings are given with their lengths.
     unsafe {
         match outcome {
-            Ok(Ok(number)) => {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(number))) => {
                 sys::napi_create_uint32(env, number, &raw mut result);
             }
             Ok(Err(error)) => throw(env, error.status, &error.reason),

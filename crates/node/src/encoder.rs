@@ -2,11 +2,12 @@
 
 use napi::bindgen_prelude::{Buffer, Float64Array, Function, Int32Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
-use openalgo_shm_core::{Doorbell, TickEncoder, Variants};
+use openalgo_shm_frames::{TickEncoder, Variants};
+use openalgo_shm_ring::Doorbell;
 
 use crate::error::{Result, argument, closed, convert};
 use crate::ring::NativeRing;
-use crate::subscriber::{NativeSubscriberStats, doorbell, options};
+use crate::subscriber::{NativeSubscriberStats, NativeTopic, doorbell, options};
 
 /// Percentiles in ns.
 #[napi(object)]
@@ -17,12 +18,6 @@ pub struct NativeLatency {
     pub p999: f64,
     pub max: f64,
     pub mean: f64,
-}
-
-#[napi(object)]
-pub struct NativeTopic {
-    pub exchange: String,
-    pub symbol: String,
 }
 
 /// An encoder and the buffers that it shares with JavaScript.
@@ -130,7 +125,7 @@ impl NativeTickEncoder {
     #[napi(catch_unwind)]
     pub fn on_ready(&mut self, wait: String, callback: Function<'_, (), ()>) -> Result<()> {
         let open = self.open()?;
-        let bell = doorbell(open.encoder.consumer().ring(), &wait, callback)?;
+        let bell = doorbell(open.encoder.consumer().segment(), &wait, callback)?;
         bell.arm(open.encoder.consumer());
         open.doorbell = Some(bell);
         Ok(())
@@ -166,11 +161,11 @@ impl NativeTickEncoder {
     #[napi(catch_unwind)]
     pub fn stats(&mut self) -> Result<NativeSubscriberStats> {
         let encoder = &self.open()?.encoder;
-        let (accounts, consumer) = (encoder.accounts(), encoder.consumer());
+        let (counts, consumer) = (encoder.counts(), encoder.consumer());
         Ok(NativeSubscriberStats {
-            messages_received: accounts.received as f64,
-            messages_lost: accounts.lost as f64,
-            messages_corrupt: accounts.corrupt as f64,
+            messages_received: counts.received as f64,
+            messages_lost: counts.lost as f64,
+            messages_corrupt: counts.corrupt as f64,
             lag: consumer.lag() as f64,
             registered: consumer.is_registered(),
         })

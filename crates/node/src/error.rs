@@ -1,14 +1,14 @@
-//! Core errors as JavaScript errors with the same code.
+//! Errors of the ring as JavaScript errors with the same code.
 
-use openalgo_shm_core as core;
+use openalgo_shm_ring as ring;
 
-/// Error whose `code` in JavaScript is the core's stable code.
+/// Error whose `code` in JavaScript is the stable code of the ring.
 pub type Error = napi::Error<&'static str>;
 /// Result of exported functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Converts a core error.
-pub fn convert(error: core::Error) -> Error {
+/// Converts an error of the ring.
+pub fn convert(error: ring::Error) -> Error {
     Error::new(error.code().as_str(), error.message().to_owned())
 }
 

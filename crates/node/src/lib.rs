@@ -1,4 +1,4 @@
-//! N-API binding of the ring: conversion only. What can be tested without Node lives in the core.
+//! N-API binding of the ring: conversion only. What can be tested without Node lives in the other crates.
 
 mod bare;
 mod encoder;

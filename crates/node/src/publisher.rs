@@ -1,4 +1,4 @@
-//! A lane for JavaScript: it writes ticks into a buffer that both sides share and makes one call.
+//! A lane for JavaScript: it writes messages into a buffer that both sides share and makes one call.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,10 +6,9 @@ use std::rc::Rc;
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function};
 use napi_derive::napi;
-use openalgo_shm_core::Producer;
-use openalgo_shm_core::extent::Extent;
-use openalgo_shm_core::layout::Kind;
-use openalgo_shm_core::message::extent_of;
+use openalgo_shm_ring::Producer;
+use openalgo_shm_ring::layout::Kind;
+use openalgo_shm_ring::message::TopicNumber;
 
 use crate::bare;
 use crate::error::{Result, argument, closed, convert};
@@ -18,8 +17,8 @@ use crate::ring::NativeRing;
 struct State {
     producer: Option<Producer>,
     scratch: Float64Array,
-    slot_words: usize,
-    ticks: bool,
+    /// Numbers of the scratch from one message to the next.
+    stride: usize,
 }
 
 /// The owner of a lane.
@@ -30,32 +29,37 @@ pub struct NativePublisher {
 
 #[napi]
 impl NativePublisher {
-    /// Takes a lane. `scratch` holds whole slots (stride / 8 numbers each); both sides keep it.
+    /// Takes a lane. `scratch` holds a message every `stride` numbers; both sides keep it. On a ring of ticks a
+    /// message is a tick's image with its topic's number in the low half of word 1; on the others it is the
+    /// number of its words, then the words.
     #[napi(constructor, catch_unwind)]
-    pub fn new(ring: &NativeRing, name: String, scratch: Float64Array) -> Result<Self> {
+    pub fn new(ring: &NativeRing, name: String, scratch: Float64Array, stride: u32) -> Result<Self> {
         let producer = ring.ring()?.producer(&name).map_err(convert)?;
-        let layout = *producer.ring().layout();
-        if scratch.len() < layout.slot_words() {
-            return Err(argument(format!(
-                "scratch has {} numbers, a slot {}",
-                scratch.len(),
-                layout.slot_words()
-            )));
+        let stride = stride as usize;
+        if stride == 0 || scratch.len() < stride {
+            return Err(argument(format!("scratch has {} numbers, a message {stride}", scratch.len())));
         }
-        Ok(Self {
-            state: Rc::new(RefCell::new(State {
-                producer: Some(producer),
-                scratch,
-                slot_words: layout.slot_words(),
-                ticks: layout.kind == Kind::Ticks,
-            })),
-        })
+        let state = State { producer: Some(producer), scratch, stride };
+        Ok(Self { state: Rc::new(RefCell::new(state)) })
     }
 
-    /// A function that publishes the first `n` slots of the scratch (1 without argument) and returns how many a full lossless ring took.
-    #[napi(catch_unwind, ts_return_type = "(count?: number) => number")]
+    /// A function that publishes the first `n` messages of the scratch (1 without argument). Returns how many a
+    /// full lossless ring took; nothing if all were published.
+    #[napi(catch_unwind, ts_return_type = "(count?: number) => number | undefined")]
     pub fn commit<'env>(&self, env: &'env Env) -> Result<Function<'env, u32, u32>> {
-        bare::function(env, &self.state, commit)
+        let ticks = match &self.state.borrow().producer {
+            Some(producer) => producer.segment().layout().kind == Kind::Ticks,
+            None => return Err(closed()),
+        };
+        bare::function(env, &self.state, if ticks { commit_ticks } else { commit_words })
+    }
+
+    /// The number of a topic in the lane's table, where it is written if it is new.
+    #[napi(catch_unwind)]
+    pub fn topic(&self, exchange: String, symbol: String) -> Result<u32> {
+        let mut state = self.state.borrow_mut();
+        let producer = state.producer.as_mut().ok_or_else(closed)?;
+        producer.topic(&exchange, &symbol).map(TopicNumber::get).map_err(convert)
     }
 
     #[napi(getter)]
@@ -70,31 +74,42 @@ impl NativePublisher {
     }
 }
 
-fn commit(state: &mut State, count: u32) -> Result<u32> {
-    let State { producer, scratch, slot_words, ticks } = state;
+fn commit_ticks(state: &mut State, count: u32) -> Result<Option<u32>> {
+    let State { producer, scratch, stride } = state;
     let producer = producer.as_mut().ok_or_else(closed)?;
     let words = bare::words(scratch);
+    let topic = |image: &[u64]| TopicNumber::new(image[1] as u32);
     if count <= 1 {
-        let slot = &mut words[..*slot_words];
-        prepare(slot, *ticks);
-        return producer.publish(slot).map(u32::from).map_err(convert);
+        let image = &words[..*stride];
+        return producer
+            .publish_to(topic(image), image)
+            .map(|all| if all { None } else { Some(0) })
+            .map_err(convert);
     }
-    let slots = count as usize * *slot_words;
-    if slots > words.len() {
-        return Err(argument(format!("{count} messages do not fit the scratch buffer")));
-    }
-    words[..slots].chunks_exact_mut(*slot_words).for_each(|slot| prepare(slot, *ticks));
-    let slots = words[..slots].chunks_exact(*slot_words);
-    producer.publish_batch(slots).map(|published| published as u32).map_err(convert)
+    let images = messages(words, *stride, count)?.map(|image| (topic(image), image));
+    producer.publish_batch_to(images).map(|published| refused(published, count)).map_err(convert)
 }
 
-/// Fills in the words that JavaScript leaves to us: what is in use. Other kinds than ticks give their
-/// length in words as a plain number in word 1.
-#[inline]
-fn prepare(slot: &mut [u64], ticks: bool) {
-    slot[1] = if ticks {
-        extent_of(slot[3]).to_word()
-    } else {
-        Extent::prefix(f64::from_bits(slot[1]) as usize).to_word()
-    };
+fn commit_words(state: &mut State, count: u32) -> Result<Option<u32>> {
+    let State { producer, scratch, stride } = state;
+    let producer = producer.as_mut().ok_or_else(closed)?;
+    let count = count.max(1);
+    let messages = messages(bare::words(scratch), *stride, count)?.map(|message| {
+        let length = f64::from_bits(message[0]) as usize;
+        &message[1..][..length.min(message.len() - 1)]
+    });
+    producer.publish_batch(messages).map(|published| refused(published, count)).map_err(convert)
+}
+
+/// How many were published, if not all.
+fn refused(published: usize, count: u32) -> Option<u32> {
+    let published = published as u32;
+    (published < count).then_some(published)
+}
+
+fn messages(words: &[u64], stride: usize, count: u32) -> Result<impl Iterator<Item = &[u64]>> {
+    match words.get(..stride * count as usize) {
+        Some(words) => Ok(words.chunks_exact(stride)),
+        None => Err(argument(format!("{count} messages do not fit the scratch buffer"))),
+    }
 }

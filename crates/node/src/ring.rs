@@ -1,14 +1,14 @@
 //! The segment: create, attach, look, remove.
 
 use napi_derive::napi;
-use openalgo_shm_core as core;
-use openalgo_shm_core::layout::{Kind, Policy};
-use openalgo_shm_core::message::Field;
-use openalgo_shm_core::{LockFreeRingBuffer, RingConfig, WaitStrategy};
+use openalgo_shm_ring as ring;
+use openalgo_shm_ring::layout::{FORMAT_VERSION, Kind, LINE, Policy};
+use openalgo_shm_ring::message::Field;
+use openalgo_shm_ring::{LockFreeRingBuffer, RingConfig, WaitStrategy};
 
 use crate::error::{Result, argument, closed, convert};
 
-/// What a ring is made with; every number is checked by the core.
+/// What a ring is made with; every number is checked by the ring.
 #[napi(object)]
 pub struct NativeRingOptions {
     pub name: String,
@@ -17,6 +17,7 @@ pub struct NativeRingOptions {
     pub lanes: u32,
     pub consumers: u32,
     pub buffer_size: f64,
+    pub topics: u32,
     pub depth_levels: u32,
     /// overwrite or lossless
     pub policy: String,
@@ -25,10 +26,14 @@ pub struct NativeRingOptions {
 #[napi(object)]
 pub struct NativeRingInfo {
     pub name: String,
+    /// ticks, interest or events
+    pub kind: String,
     pub lanes: u32,
     pub consumers: u32,
     pub capacity: u32,
     pub stride: u32,
+    pub longest: u32,
+    pub topics: u32,
     pub depth_levels: u32,
     pub policy: String,
     pub bytes: f64,
@@ -43,6 +48,9 @@ pub struct NativeLaneStats {
     pub started_ms: f64,
     pub messages_published: f64,
     pub messages_rejected: f64,
+    pub lines_published: f64,
+    pub topics: u32,
+    pub topics_refused: f64,
     pub avg_latency_ns: f64,
     pub last_publish_ns: f64,
 }
@@ -73,6 +81,7 @@ pub struct NativeSegment {
     pub name: String,
     pub bytes: f64,
     pub in_use: bool,
+    pub version: u32,
 }
 
 fn config(options: &NativeRingOptions) -> Result<RingConfig> {
@@ -85,14 +94,22 @@ fn config(options: &NativeRingOptions) -> Result<RingConfig> {
         .lanes(options.lanes as usize)
         .consumers(options.consumers as usize)
         .buffer_size(options.buffer_size as usize)
+        .topics(options.topics as usize)
         .depth_levels(options.depth_levels as usize)
         .policy(policy);
     match options.kind.as_str() {
         "ticks" => Ok(config),
-        "interest" => Ok(config.of_kind(Kind::Interest, core::interest::STRIDE)),
-        "events" => Ok(config.of_kind(Kind::Events, core::event::STRIDE)),
+        "interest" => Ok(config.of_kind(Kind::Interest, ring::interest::WORDS)),
+        "events" => Ok(config.of_kind(Kind::Events, ring::event::MAX_WORDS)),
         other => Err(argument(format!("kind '{other}': expected ticks, interest or events"))),
     }
+}
+
+const KINDS: [(&str, Kind); 3] =
+    [("ticks", Kind::Ticks), ("interest", Kind::Interest), ("events", Kind::Events)];
+
+fn kind_name(kind: Kind) -> &'static str {
+    KINDS.into_iter().find(|(_, other)| *other == kind).map_or("", |(name, _)| name)
 }
 
 pub fn strategy(name: &str) -> Result<WaitStrategy> {
@@ -170,8 +187,11 @@ pub fn info(ring: &LockFreeRingBuffer) -> NativeRingInfo {
         name: ring.name().to_owned(),
         lanes: layout.lanes as u32,
         consumers: layout.consumers as u32,
+        kind: kind_name(layout.kind).to_owned(),
         capacity: layout.capacity as u32,
-        stride: layout.stride as u32,
+        stride: LINE as u32,
+        longest: layout.longest as u32,
+        topics: layout.topics as u32,
         depth_levels: layout.depth_levels as u32,
         policy: layout.policy.as_str().to_owned(),
         bytes: layout.total_bytes() as f64,
@@ -195,6 +215,9 @@ pub fn stats(ring: &LockFreeRingBuffer) -> NativeRingStats {
                 started_ms: milliseconds(lane.started_ns),
                 messages_published: lane.messages_published as f64,
                 messages_rejected: lane.messages_rejected as f64,
+                lines_published: lane.lines_published as f64,
+                topics: lane.topics as u32,
+                topics_refused: lane.topics_refused as f64,
                 avg_latency_ns: lane.avg_latency_ns,
                 last_publish_ns: lane.last_publish_ns as f64,
             })
@@ -223,10 +246,10 @@ fn milliseconds(ns: u64) -> f64 {
 /// Checks a ring's name.
 #[napi(catch_unwind)]
 pub fn check_ring_name(name: String) -> Result<()> {
-    core::check_name(&name).map_err(convert)
+    ring::check_name(&name).map_err(convert)
 }
 
-/// Removes a name, whoever uses the segment. True if there was one.
+/// Removes a name, even of a segment in use. True if there was one.
 #[napi(catch_unwind)]
 pub fn unlink_ring(name: String) -> Result<bool> {
     LockFreeRingBuffer::unlink(&name).map_err(convert)
@@ -235,16 +258,27 @@ pub fn unlink_ring(name: String) -> Result<bool> {
 /// The rings on this machine that this user may open.
 #[napi(catch_unwind)]
 pub fn find_segments() -> Vec<NativeSegment> {
-    core::monitor::find_segments()
+    ring::find::find_segments()
         .into_iter()
-        .map(|found| NativeSegment { name: found.name, bytes: found.bytes as f64, in_use: found.in_use })
+        .map(|found| NativeSegment {
+            name: found.name,
+            bytes: found.bytes as f64,
+            in_use: found.in_use,
+            version: u32::try_from(found.version).unwrap_or(u32::MAX),
+        })
         .collect()
 }
 
 /// Removes a ring that no living process holds. True if it was removed.
 #[napi(catch_unwind)]
 pub fn remove_if_unused(name: String) -> Result<bool> {
-    core::monitor::remove_if_unused(&name).map_err(convert)
+    ring::find::remove_if_unused(&name).map_err(convert)
+}
+
+/// Version of the segment format that this build makes and reads.
+#[napi]
+pub fn format_version() -> u32 {
+    FORMAT_VERSION as u32
 }
 
 /// Names of the numeric fields on the wire, in the order of their presence bits.
@@ -256,5 +290,5 @@ pub fn field_names() -> Vec<String> {
 /// Nanoseconds of the clock that stamps messages.
 #[napi]
 pub fn monotonic_ns() -> f64 {
-    core::clock::monotonic_ns() as f64
+    ring::clock::monotonic_ns() as f64
 }

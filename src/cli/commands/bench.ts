@@ -1,11 +1,16 @@
 import { cpus, platform, release } from 'node:os';
 import { Argument, type Command, createCommand, InvalidArgumentError, Option } from 'commander';
+import { OpenAlgoShmError } from '../../errors.ts';
+import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
 import type { Figure } from '../bench/figure.ts';
 import { duration, short } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
 import { ProgressLine } from '../progress-line.ts';
+import { ringOption } from '../ring-options.ts';
+import { ENOUGH_SECONDS, standstillOf, standstillText, type Standstill } from '../standstill.ts';
 
 interface BenchFlags {
+  ring: string;
   seconds: number;
   clients: number;
   json?: true;
@@ -18,7 +23,8 @@ Examples:
   $ openalgo-shm bench --json > figures.json
 
 Measures from Node.js, as users of the package do: publisher, reader, proxy and clients are processes of their own,
-with rings of their own. Close other programs first: on few cores all of them share.`;
+with rings of their own. Close other programs first: on few cores all of them share. If ticks are published to the
+ring --ring meanwhile, it also says for how long a reader of that ring may stand still.`;
 
 /** The user's own machine. */
 export function benchCommand(): Command {
@@ -28,6 +34,7 @@ export function benchCommand(): Command {
     .addOption(
       new Option('--clients <n>', 'WebSocket clients of the fan-out').default(50).argParser(wholeNumber(1, 5000)),
     )
+    .addOption(ringOption())
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .action((flags: BenchFlags) => measure(flags));
@@ -45,11 +52,12 @@ export function benchRoleCommand(name: string): Command {
     });
 }
 
-async function measure({ seconds, clients, json }: BenchFlags): Promise<void> {
+async function measure({ ring: live, seconds, clients, json }: BenchFlags): Promise<void> {
   const { ringLatency } = await import('../bench/ring-latency.ts');
   const { ringThroughput } = await import('../bench/ring-throughput.ts');
   const { fanOut } = await import('../bench/fan-out.ts');
   const { verdict } = await import('../bench/verdict.ts');
+  const standstill = await standstillOfLive(live);
   const ring = `bench-${process.pid}`;
   const stages: [string, () => Promise<Figure[]>][] = [
     ['ring latency', () => ringLatency(`${ring}-latency`, 'busy', seconds)],
@@ -69,8 +77,32 @@ async function measure({ seconds, clients, json }: BenchFlags): Promise<void> {
     if (json !== true) process.stdout.write(measured.map((figure) => `${asLine(figure)}\n`).join(''));
   }
   if (json === true)
-    process.stdout.write(`${JSON.stringify({ machine, figures, verdict: verdict(figures, clients) }, undefined, 2)}\n`);
-  else process.stdout.write(`\n${verdict(figures, clients).join('\n')}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ machine, figures, verdict: verdict(figures, clients), standstill }, undefined, 2)}\n`,
+    );
+  else process.stdout.write(`\n${[...verdict(figures, clients), ...warned(standstill)].join('\n')}\n`);
+}
+
+/** Looks at the ring before the benchmark takes the machine. Undefined if it cannot be opened or nothing is published to it. */
+async function standstillOfLive(name: string): Promise<Standstill | undefined> {
+  let ring: LockFreeRingBuffer;
+  try {
+    ring = LockFreeRingBuffer.open(name);
+  } catch (error) {
+    if (error instanceof OpenAlgoShmError) return undefined;
+    throw error;
+  }
+  try {
+    return await standstillOf(ring);
+  } finally {
+    ring.close();
+  }
+}
+
+function warned(standstill: Standstill | undefined): string[] {
+  if (standstill === undefined) return [];
+  const advice = standstill.seconds < ENOUGH_SECONDS ? ': create it anew with a larger --buffer-size' : '';
+  return [`ring ${standstill.ring}: ${standstillText(standstill)}${advice}`];
 }
 
 function asLine({ name, value, unit }: Figure): string {

@@ -2,6 +2,7 @@ import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
 import { companionsOf, LockFreeRingBuffer, type FoundRing } from '../../shm/ring-buffer.ts';
 import { bytes, counted } from '../figures.ts';
+import { olderVersion } from '../machine-checks.ts';
 
 interface CleanupFlags {
   ring?: string;
@@ -42,10 +43,12 @@ function cleanUp({ ring, dryRun, json }: CleanupFlags): void {
       `${JSON.stringify({ removed: removed.map(asJson), held: held.map(asJson), dry_run: dryRun === true })}\n`,
     );
   } else {
-    for (const { name, bytes: size } of removed) {
-      process.stdout.write(`${dryRun === true ? 'would remove' : 'removed'} ${name} (${bytes(size)})\n`);
+    for (const { name, bytes: size, version } of removed) {
+      const what = `${name}${olderVersion(version)} (${bytes(size)})`;
+      process.stdout.write(`${dryRun === true ? 'would remove' : 'removed'} ${what}\n`);
     }
-    for (const { name } of held) process.stdout.write(`kept ${name}: held by ${holders(name)}\n`);
+    for (const { name, version } of held)
+      process.stdout.write(`kept ${name}${olderVersion(version)}: held by ${holders(name)}\n`);
     if (found.length === 0)
       process.stdout.write(ring === undefined ? 'there is no shared memory to remove\n' : `there is no ring ${ring}\n`);
     else if (removed.length === 0) process.stdout.write(`nothing to remove: ${counted(held.length, 'ring')} in use\n`);
@@ -69,10 +72,10 @@ function holders(name: string): string {
     const readers = subscribers.map((subscriber) => `${subscriber.name} (process ${subscriber.pid})`);
     return [...living, ...readers].join(', ') || 'a process that is just starting';
   } catch {
-    return 'a process that is just starting or ending';
+    return 'a process of another version, or one that is just starting or ending';
   }
 }
 
-function asJson({ name, bytes: size }: FoundRing): object {
-  return { name, bytes: size };
+function asJson({ name, bytes: size, version }: FoundRing): object {
+  return { name, bytes: size, version };
 }

@@ -7,11 +7,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
-use openalgo_shm_core::clock::monotonic_ns;
-use openalgo_shm_core::{Consumer, ConsumerOptions, LockFreeRingBuffer};
 use openalgo_shm_fanout_bench::arguments::Arguments;
 use openalgo_shm_fanout_bench::poll::Poll;
 use openalgo_shm_fanout_bench::websocket::{server_frame, tick};
+use openalgo_shm_ring::clock::monotonic_ns;
+use openalgo_shm_ring::{Consumer, ConsumerOptions, LockFreeRingBuffer};
 
 struct Client {
     stream: TcpStream,
@@ -93,7 +93,7 @@ fn await_subscription(client: &mut Client) {
 fn await_round(consumer: &mut Consumer, gather: usize) {
     let mut come = 0;
     while come < gather {
-        come += consumer.poll_words(gather - come, |_| {});
+        come += consumer.poll(gather - come, |_| {});
     }
 }
 

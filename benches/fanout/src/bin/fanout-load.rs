@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use memchr::memmem;
-use openalgo_shm_core::clock::monotonic_ns;
-use openalgo_shm_core::message::{DepthLevel, Field, MarketDataMessage, Mode};
-use openalgo_shm_core::{LockFreeRingBuffer, Producer, RingConfig};
 use openalgo_shm_fanout_bench::arguments::Arguments;
 use openalgo_shm_fanout_bench::poll::Poll;
 use openalgo_shm_fanout_bench::websocket::{client_frame, connect, first_frame, tick};
+use openalgo_shm_ring::clock::monotonic_ns;
+use openalgo_shm_ring::message::{DepthLevel, Field, MarketDataMessage, Mode};
+use openalgo_shm_ring::{LockFreeRingBuffer, Producer, RingConfig};
 
 /// A feed waits for its ticks' arrival at most this long: a server may drop some.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Reads what is there. False once the server has closed.
-    fn read(&mut self, buffer: &mut Vec<u8>, nats: bool, meter: &mut Meter) -> bool {
+    fn read(&mut self, buffer: &mut [u8], nats: bool, meter: &mut Meter) -> bool {
         let kept = self.rest.len();
         buffer[..kept].copy_from_slice(&self.rest);
         let room = if self.slow { kept + 4096 } else { buffer.len() };
@@ -106,13 +106,11 @@ impl Client {
         };
         let mut bytes = &buffer[..kept + count];
         while let Some((opcode, start, end)) = first_frame(bytes) {
+            let is_tick = bytes[start..end].starts_with(b"{\"type\":\"market_data\"");
             match opcode {
-                1 if bytes[start..end].starts_with(b"{\"type\":\"market_data\"") => {
-                    // What slow clients get late says nothing of the others.
-                    if !self.slow {
-                        meter.note(&bytes[start..end]);
-                    }
-                }
+                // What slow clients get late says nothing of the others.
+                1 if is_tick && self.slow => {}
+                1 if is_tick => meter.note(&bytes[start..end]),
                 1 => {
                     meter.answers += 1;
                     if let Some(at) = memmem::find(&bytes[start..end], b"\"skipped\",\"count\":") {

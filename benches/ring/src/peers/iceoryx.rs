@@ -6,19 +6,22 @@ use iceoryx2::prelude::*;
 
 use crate::link::{Duplex, Link, Payload, Place, Sink, Source, Stream, payload};
 
-/// Slots of a subscriber's queue, as many as the default ring has.
-const QUEUE: usize = 1024;
+// SAFETY: plain words without pointers.
+unsafe impl ZeroCopySend for Payload {}
 
 pub struct Iceoryx {
     tag: String,
+    /// Messages that a subscriber's queue has room for.
+    queue: usize,
     lossless: bool,
 }
 
 impl Iceoryx {
-    pub fn new(lossless: bool) -> Self {
+    pub fn new(queue: usize, lossless: bool) -> Self {
         set_log_level(LogLevel::Fatal);
         Self {
-            tag: format!("bench-{}-{}", std::process::id(), openalgo_shm_core::clock::monotonic_ns()),
+            tag: format!("bench-{}-{}", std::process::id(), openalgo_shm_ring::clock::monotonic_ns()),
+            queue,
             lossless,
         }
     }
@@ -43,7 +46,7 @@ fn with_service<T>(
         .service_builder(&name.as_str().try_into().expect("a valid name"))
         .publish_subscribe::<Payload>()
         .enable_safe_overflow(!service.lossless)
-        .subscriber_max_buffer_size(QUEUE)
+        .subscriber_max_buffer_size(service.queue)
         .open_or_create()
         .expect("a service");
     Port { port: open(&factory), _node: node }
@@ -99,7 +102,7 @@ impl Duplex for Side {
     fn receive(&mut self) -> u64 {
         loop {
             if let Some(sample) = self.r#in.port.receive().expect("a working subscriber") {
-                return sample[0];
+                return sample.0[0];
             }
         }
     }
@@ -126,8 +129,8 @@ impl Sink for Reader {
         let Some(sample) = self.r#in.port.receive().expect("a working subscriber") else {
             return (0, self.lost);
         };
-        self.lost += sample[0] - self.next;
-        self.next = sample[0] + 1;
+        self.lost += sample.0[0] - self.next;
+        self.next = sample.0[0] + 1;
         (1, self.lost)
     }
 }

@@ -1,4 +1,4 @@
-//! What else carries 128 bytes from one place to another on one machine.
+//! What else carries 64 bytes from one place to another on one machine.
 
 pub mod iceoryx;
 pub mod photon;

@@ -52,7 +52,7 @@ impl Duplex for Side {
     fn receive(&mut self) -> u64 {
         loop {
             if let Ok(message) = self.r#in.pop() {
-                return message[0];
+                return message.0[0];
             }
         }
     }
@@ -92,7 +92,7 @@ impl Sink for Reader {
         let chunk = self.0.read_chunk(there).expect("they are there");
         let mut sum = 0;
         for message in chunk {
-            sum ^= message[4] ^ message[15];
+            sum ^= message.0[4] ^ message.0[7];
         }
         std::hint::black_box(sum);
         (there as u64, 0)

@@ -3,9 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::link::{Duplex, LTP_WORDS, Link, Place, Sink, Source, Stream, payload};
-
-const BYTES: usize = LTP_WORDS * 8;
+use crate::link::{Duplex, Link, MESSAGE, Place, Sink, Source, Stream, payload};
 
 pub struct Socket {
     ends: (UnixStream, UnixStream),
@@ -17,9 +15,9 @@ impl Socket {
     }
 }
 
-fn bytes(number: u64) -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    for (bytes, word) in bytes.chunks_exact_mut(8).zip(payload(number)) {
+fn bytes(number: u64) -> [u8; MESSAGE] {
+    let mut bytes = [0; MESSAGE];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(payload(number).0) {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     bytes
@@ -43,7 +41,7 @@ impl Duplex for Side {
     }
 
     fn receive(&mut self) -> u64 {
-        let mut bytes = [0; BYTES];
+        let mut bytes = [0; MESSAGE];
         self.0.read_exact(&mut bytes).expect("an open socket");
         u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"))
     }
@@ -53,11 +51,11 @@ pub struct Writer(UnixStream);
 
 impl Source for Writer {
     fn put(&mut self, first: u64, count: usize) {
-        let mut batch = [0; BYTES * 16];
-        for (message, number) in batch.chunks_exact_mut(BYTES).zip(first..).take(count) {
+        let mut batch = [0; MESSAGE * 16];
+        for (message, number) in batch.chunks_exact_mut(MESSAGE).zip(first..).take(count) {
             message.copy_from_slice(&bytes(number));
         }
-        self.0.write_all(&batch[..BYTES * count]).expect("an open socket");
+        self.0.write_all(&batch[..MESSAGE * count]).expect("an open socket");
     }
 }
 
@@ -70,8 +68,8 @@ pub struct Reader {
 impl Sink for Reader {
     fn take(&mut self) -> (u64, u64) {
         self.bytes += self.end.read(&mut self.buffer).expect("an open socket");
-        let whole = self.bytes / BYTES;
-        self.bytes -= whole * BYTES;
+        let whole = self.bytes / MESSAGE;
+        self.bytes -= whole * MESSAGE;
         (whole as u64, 0)
     }
 }

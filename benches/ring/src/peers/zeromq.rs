@@ -3,9 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::link::{Duplex, LTP_WORDS, Link, Place, Sink, Source, Stream, payload};
+use crate::link::{Duplex, Link, MESSAGE, Place, Sink, Source, Stream, payload};
 
-const BYTES: usize = LTP_WORDS * 8;
 /// Ends the slow start of a subscription: sent until the reader has it.
 const HELLO: u64 = u64::MAX;
 
@@ -25,11 +24,11 @@ impl ZeroMq {
 }
 
 fn bytes(number: u64) -> Vec<u8> {
-    payload(number).iter().flat_map(|word| word.to_le_bytes()).collect()
+    payload(number).0.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 fn number(message: &[u8]) -> u64 {
-    assert_eq!(message.len(), BYTES, "a whole message");
+    assert_eq!(message.len(), MESSAGE, "a whole message");
     u64::from_le_bytes(message[..8].try_into().expect("eight bytes"))
 }
 

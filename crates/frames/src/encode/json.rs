@@ -1,0 +1,217 @@
+//! JSON. Whole numbers are printed as integers (typed clients insist on it), NaN and infinities as `null`.
+
+use openalgo_shm_ring::message::{DepthLevel, MessageView, Mode};
+
+use super::Context;
+use super::bytes::{Bytes, Short};
+use super::digits::{as_integer, put_integer, put_short_decimal};
+use super::members::{self, NAMES, Value};
+
+/// `,"name":` of every member.
+static KEYS: [Short; NAMES.len()] = {
+    let mut keys = [Short::concat(&[]); NAMES.len()];
+    let mut index = 0;
+    while index < keys.len() {
+        keys[index] = Short::concat(&[b",\"", NAMES[index].as_bytes(), b"\":"]);
+        index += 1;
+    }
+    keys
+};
+
+/// The constant parts of a topic's messages, escaped once.
+#[derive(Debug, Clone)]
+pub(super) struct TopicText {
+    /// Up to the subscriber's mode, then from the data's brace to the tick's mode.
+    bytes: Box<[u8]>,
+    /// Where the second part begins.
+    data: usize,
+}
+
+impl TopicText {
+    pub(super) fn new(exchange: &str, symbol: &str) -> Self {
+        let topic =
+            [b"\"symbol\":".as_slice(), &quoted(symbol), b",\"exchange\":", &quoted(exchange), b",\"mode\":"]
+                .concat();
+        let head = [b"{\"type\":\"market_data\",".as_slice(), &topic].concat();
+        let data = head.len();
+        Self { bytes: [head.as_slice(), b",\"data\":{", &topic].concat().into(), data }
+    }
+}
+
+/// The end of a message, which names the publisher.
+pub(super) fn broker_text(broker: &str) -> Box<[u8]> {
+    [b"},\"broker\":".as_slice(), &quoted(broker), b"}"].concat().into()
+}
+
+/// Writes the message and returns its length.
+pub(super) fn write_message(
+    room: &mut [u8],
+    topic: &TopicText,
+    tick: MessageView<'_>,
+    context: &Context<'_>,
+) -> usize {
+    let mut out = Bytes::new(room);
+    let (head, data) = topic.bytes.split_at(topic.data);
+    out.put_slice(head);
+    out.put(&[b'0' + context.mode as u8]);
+    out.put(b",\"seq\":");
+    put_integer(&mut out, context.sequence as i64);
+    if let Some(age) = context.snapshot_age_ms {
+        out.put(b",\"snapshot\":true,\"age_ms\":");
+        put_integer(&mut out, age as i64);
+    }
+    out.put_slice(data);
+    out.put(&[b'0' + tick.mode() as u8]);
+    members::for_each(tick, context.wall_offset_ns, |name, value| {
+        out.put_short(&KEYS[name]);
+        match value {
+            Value::Number(number) => out.put_part(|room| write_number(room, number)),
+            Value::Boolean(true) => out.put(b"true"),
+            Value::Boolean(false) => out.put(b"false"),
+        }
+    });
+    if tick.mode() == Mode::Depth || tick.levels() > 0 {
+        out.put_part(|room| write_depth(room, tick));
+    }
+    out.put_slice(&context.broker.json);
+    out.length()
+}
+
+fn write_depth(room: &mut [u8], tick: MessageView<'_>) -> usize {
+    let mut out = Bytes::new(room);
+    let (buys, sells) = (tick.buys(), tick.sells());
+    let deepest = buys.len().max(sells.len());
+    out.put(b",\"depth\":{\"buy\":[");
+    out.put_part(|room| write_side(room, buys));
+    out.put(b"],\"sell\":[");
+    out.put_part(|room| write_side(room, sells));
+    out.put(b"]},\"depth_level\":");
+    put_integer(&mut out, deepest as i64);
+    out.length()
+}
+
+fn write_side(room: &mut [u8], levels: impl Iterator<Item = DepthLevel>) -> usize {
+    let mut out = Bytes::new(room);
+    for (index, level) in levels.enumerate() {
+        if index > 0 {
+            out.put(b",");
+        }
+        out.put(b"{\"price\":");
+        out.put_part(|room| write_number(room, level.price));
+        out.put(b",\"quantity\":");
+        out.put_part(|room| write_number(room, level.quantity));
+        out.put(b",\"orders\":");
+        out.put_part(|room| write_number(room, level.orders));
+        out.put(b"}");
+    }
+    out.length()
+}
+
+/// Whole numbers as integers, others in the shortest form that reads back as the same f64.
+fn write_number(room: &mut [u8], value: f64) -> usize {
+    let mut out = Bytes::new(room);
+    if let Some(integer) = as_integer(value) {
+        put_integer(&mut out, integer);
+    } else if !put_short_decimal(&mut out, value) {
+        out.put_part(|room| write_long_number(room, value));
+    }
+    out.length()
+}
+
+#[cold]
+fn write_long_number(room: &mut [u8], value: f64) -> usize {
+    let mut buffer = zmij::Buffer::new();
+    let text = if value.is_finite() { buffer.format_finite(value) } else { "null" };
+    room[..text.len()].copy_from_slice(text.as_bytes());
+    text.len()
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut out = vec![b'"'];
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use openalgo_shm_ring::message::{Field, MarketDataMessage};
+
+    use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
+    use super::*;
+
+    fn text(tick: &MarketDataMessage, mode: Mode) -> String {
+        let view = tick.view();
+        let context = Context {
+            format: Format::Json,
+            mode,
+            sequence: 7,
+            broker: &BrokerText::new("zerodha"),
+            wall_offset_ns: 1_700_000_000_000_000_000,
+            snapshot_age_ms: None,
+        };
+        let mut out = vec![0; longest_frame(10)];
+        let length = write_frame(&mut out, &TopicText::new(&view.exchange(), &view.symbol()), view, &context);
+        out.truncate(length);
+        assert_eq!(out[..2], [0x81, 126]);
+        assert_eq!(usize::from(u16::from_be_bytes([out[2], out[3]])), out.len() - 4);
+        String::from_utf8(out.split_off(4)).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_tick_has_openalgos_form() {
+        let mut tick = MarketDataMessage::new("NSE", "M&M", Mode::Depth).unwrap();
+        tick.set(Field::Ltp, 150.25)
+            .set(Field::Volume, 1000.0)
+            .set(Field::Timestamp, 5.0)
+            .set(Field::Oi, 0.0);
+        let level = DepthLevel { price: 150.2, quantity: 5.0, orders: 1.0 };
+        tick.set_depth(&[level], &[]).unwrap();
+        assert_eq!(
+            text(&tick, Mode::Quote),
+            r#"{"type":"market_data","symbol":"M&M","exchange":"NSE","mode":2,"seq":7,"data":{"symbol":"M&M","exchange":"NSE","mode":3,"ltp":150.25,"volume":1000,"timestamp":5,"oi":0,"open_interest":0,"depth":{"buy":[{"price":150.2,"quantity":5,"orders":1}],"sell":[]},"depth_level":1},"broker":"zerodha"}"#
+        );
+    }
+
+    #[test]
+    fn an_absent_timestamp_is_the_publish_time() {
+        let tick = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+        assert!(text(&tick, Mode::Ltp).contains(r#""timestamp":1700000000000"#));
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_null() {
+        let mut tick = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+        tick.set(Field::Ltp, f64::NAN).set(Field::Volume, f64::INFINITY);
+        let text = text(&tick, Mode::Ltp);
+        assert!(text.contains(r#""ltp":null,"volume":null"#), "{text}");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(quoted("a\"b\\c\u{1}ü"), "\"a\\\"b\\\\c\\u0001ü\"".as_bytes());
+    }
+
+    #[test]
+    fn numbers_read_back_as_they_were() {
+        for value in
+            [0.05, 1e300, -1e-300, 5e-324, f64::MAX, 17341.75, 0.1 + 0.2, 9_007_199_254_740_993.0, 1e21]
+        {
+            let mut room = [0; 64];
+            let length = write_number(&mut room, value);
+            let text = String::from_utf8(room[..length].to_vec()).unwrap();
+            assert_eq!(text.parse::<f64>(), Ok(value), "{text}");
+        }
+    }
+}

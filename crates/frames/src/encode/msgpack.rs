@@ -1,0 +1,165 @@
+//! MessagePack: the same message as in JSON, key for key. Whole numbers are integers, NaN and infinities nil.
+
+use openalgo_shm_ring::message::{DepthLevel, MessageView, Mode};
+use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_str};
+
+use super::Context;
+use super::bytes::{Bytes, Short};
+use super::digits::as_integer;
+use super::members::{self, NAMES, Value};
+
+/// There is room for the longest frame, and vectors grow.
+const INFALLIBLE: &str = "memory takes all bytes";
+const NIL: u8 = 0xc0;
+const FALSE: u8 = 0xc2;
+const TRUE: u8 = 0xc3;
+
+/// The name of every member as a string.
+static KEYS: [Short; NAMES.len()] = {
+    let mut keys = [Short::concat(&[]); NAMES.len()];
+    let mut index = 0;
+    while index < keys.len() {
+        keys[index] = key(NAMES[index]);
+        index += 1;
+    }
+    keys
+};
+
+/// A string of less than 32 bytes.
+const fn key(name: &str) -> Short {
+    assert!(name.len() < 32);
+    Short::concat(&[&[0xa0 | name.len() as u8], name.as_bytes()])
+}
+
+/// Symbol and exchange with their keys, and the key of the mode behind them.
+pub(super) fn topic_text(exchange: &str, symbol: &str) -> Box<[u8]> {
+    let mut text = Vec::new();
+    for part in ["symbol", symbol, "exchange", exchange, "mode"] {
+        write_str(&mut text, part).expect(INFALLIBLE);
+    }
+    text.into()
+}
+
+/// The publisher with its key.
+pub(super) fn broker_text(broker: &str) -> Box<[u8]> {
+    let mut text = Vec::new();
+    for part in ["broker", broker] {
+        write_str(&mut text, part).expect(INFALLIBLE);
+    }
+    text.into()
+}
+
+/// Writes the message and returns its length.
+pub(super) fn write_message(
+    room: &mut [u8],
+    topic: &[u8],
+    tick: MessageView<'_>,
+    context: &Context<'_>,
+) -> usize {
+    let out = &mut Bytes::new(room);
+    out.put(if context.snapshot_age_ms.is_some() { b"\x89" } else { b"\x87" });
+    out.put(b"\xa4type\xabmarket_data");
+    out.put_slice(topic);
+    out.put(&[context.mode as u8]);
+    out.put(b"\xa3seq");
+    write_integer(out, context.sequence as i64);
+    if let Some(age) = context.snapshot_age_ms {
+        out.put(b"\xa8snapshot\xc3\xa6age_ms");
+        write_integer(out, age as i64);
+    }
+    out.put(b"\xa4data");
+    write_data(out, topic, tick, context.wall_offset_ns);
+    out.put_slice(&context.broker.msgpack);
+    out.length()
+}
+
+fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, wall_offset_ns: i64) {
+    let has_depth = tick.mode() == Mode::Depth || tick.levels() > 0;
+    let mut count = if has_depth { 5 } else { 3 };
+    members::for_each(tick, wall_offset_ns, |_, _| count += 1);
+    write_map_len(out, count).expect(INFALLIBLE);
+    out.put_slice(topic);
+    out.put(&[tick.mode() as u8]);
+    members::for_each(tick, wall_offset_ns, |name, value| {
+        out.put_short(&KEYS[name]);
+        match value {
+            Value::Number(value) => write_number(out, value),
+            Value::Boolean(value) => out.put(&[if value { TRUE } else { FALSE }]),
+        }
+    });
+    if has_depth {
+        let (buys, sells) = (tick.buys(), tick.sells());
+        let deepest = buys.len().max(sells.len());
+        out.put(b"\xa5depth\x82\xa3buy");
+        write_side(out, buys);
+        out.put(b"\xa4sell");
+        write_side(out, sells);
+        out.put(b"\xabdepth_level");
+        write_integer(out, deepest as i64);
+    }
+}
+
+fn write_side(out: &mut Bytes<'_>, levels: impl ExactSizeIterator<Item = DepthLevel>) {
+    write_array_len(out, levels.len() as u32).expect(INFALLIBLE);
+    for level in levels {
+        out.put(b"\x83\xa5price");
+        write_number(out, level.price);
+        out.put(b"\xa8quantity");
+        write_number(out, level.quantity);
+        out.put(b"\xa6orders");
+        write_number(out, level.orders);
+    }
+}
+
+fn write_integer(out: &mut Bytes<'_>, value: i64) {
+    write_sint(out, value).expect(INFALLIBLE);
+}
+
+fn write_number(out: &mut Bytes<'_>, value: f64) {
+    if let Some(integer) = as_integer(value) {
+        write_sint(out, integer).expect(INFALLIBLE);
+    } else if value.is_finite() {
+        write_f64(out, value).expect(INFALLIBLE);
+    } else {
+        out.put(&[NIL]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openalgo_shm_ring::message::{Field, MarketDataMessage};
+
+    use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
+    use super::*;
+
+    #[test]
+    fn a_tick_is_one_binary_frame() {
+        let mut tick: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+        tick.set(Field::Ltp, 150.25).set(Field::Volume, f64::NAN).set(Field::Timestamp, 5.0);
+        let context = Context {
+            format: Format::MessagePack,
+            mode: Mode::Ltp,
+            sequence: 7,
+            broker: &BrokerText::new("z"),
+            wall_offset_ns: 0,
+            snapshot_age_ms: None,
+        };
+        let mut out = vec![0; longest_frame(0)];
+        let length = write_frame(&mut out, &TopicText::new("NSE", "TCS"), tick.view(), &context);
+        out.truncate(length);
+        let mut expected = vec![0x82, 0];
+        expected.extend_from_slice(
+            b"\x87\xa4type\xabmarket_data\xa6symbol\xa3TCS\xa8exchange\xa3NSE\xa4mode\x01\xa3seq\x07",
+        );
+        expected
+            .extend_from_slice(b"\xa4data\x86\xa6symbol\xa3TCS\xa8exchange\xa3NSE\xa4mode\x01\xa3ltp\xcb");
+        expected.extend_from_slice(&150.25f64.to_be_bytes());
+        expected.extend_from_slice(b"\xa6volume\xc0\xa9timestamp\x05\xa6broker\xa1z");
+        expected[1] = (expected.len() - 2) as u8;
+        let length = expected.len() - 2;
+        if length >= 126 {
+            expected.splice(1..2, [126, 0, length as u8]);
+        }
+        assert_eq!(out, expected);
+    }
+}

@@ -1,0 +1,625 @@
+//! The reader of all lanes.
+//!
+//! # Lagging
+//! A consumer of an overwriting ring that falls a whole lane behind is *lapped*: it goes on half a ring
+//! behind the newest message, and the messages in between are counted in [`Consumer::lost`], exactly.
+//! Sequences have no gaps, so for every lane: first sequence + received + lost + corrupt = next sequence.
+
+pub(crate) mod resync;
+
+use std::time::Duration;
+
+use self::resync::{Astray, Resync, resync};
+use crate::error::{Error, ErrorCode, Result};
+use crate::message::head::{HEAD_FIELDS, META, Meta, PRESENCE, lines_of, rest_words};
+use crate::message::{HEAD_PAYLOAD, Head, LINE_WORDS, MessageView, Record, TopicName};
+use crate::ownership::{Owned, Place};
+use crate::segment::layout::{ConsumerRecord, Kind, Layout, Policy, lines_of_words, word_of};
+use crate::segment::lines::{self, Line, begins};
+use crate::segment::record::{self, WhoWords};
+use crate::segment::tail::{self, Tail};
+use crate::segment::{Part, Segment, lanes_used, read_name, topics};
+use crate::stats;
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::wait::{self, WaitStrategy};
+
+/// Messages taken from one lane before the next lane has its turn.
+const LANE_TURN: usize = 64;
+/// Empty polls after which a consumer checks that it is where its lanes are: a corrupt line can have sent it astray.
+const CHECK_EVERY: u32 = 4096;
+
+/// Where a new consumer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// With what is published from now on.
+    #[default]
+    Newest,
+    /// With the oldest message that surely still exists (seven eighths of the ring back).
+    Oldest,
+}
+
+/// How a consumer attaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerOptions {
+    name: String,
+    from: Start,
+    register: Option<bool>,
+}
+
+impl ConsumerOptions {
+    /// A consumer of this name (at most 48 bytes), from the newest message on.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), from: Start::Newest, register: None }
+    }
+
+    /// Where to begin.
+    pub const fn from(mut self, from: Start) -> Self {
+        self.from = from;
+        self
+    }
+
+    /// Whether to take a consumer record, which makes it visible to monitors and lets it gate a lossless
+    /// ring. By default it registers if it can, and must if the ring is lossless.
+    pub const fn register(mut self, register: bool) -> Self {
+        self.register = Some(register);
+        self
+    }
+}
+
+struct Registration {
+    consumer: usize,
+    record: Part<[AtomicU64]>,
+    _owned: Owned,
+}
+
+/// A lane as one consumer reads it.
+struct Lane {
+    lines: Part<[Line]>,
+    record: Part<[AtomicU64]>,
+    table: Part<[Line]>,
+    /// Where the next message begins, and its sequence.
+    next: Tail,
+    /// Entries of the topic table that were looked at.
+    topics: u32,
+    /// One of them held no name: from then on every tick's entry is looked at.
+    nameless: bool,
+}
+
+/// What became of the messages of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MessageCounts {
+    /// Messages read.
+    pub received: u64,
+    /// Messages never read: overwritten before, or left in a segment that was created anew.
+    pub lost: u64,
+    /// Messages skipped because what was found cannot be one.
+    pub corrupt: u64,
+}
+
+/// A subscriber's end of a ring. Sees every message of every lane; reading never disturbs a producer of
+/// an overwriting ring and never allocates.
+pub struct Consumer {
+    segment: Segment,
+    lanes_used: Part<AtomicU64>,
+    lanes: Box<[Lane]>,
+    /// The lane that is read next, and how many messages it may give before another has its turn.
+    turn: usize,
+    turn_left: usize,
+    from: Start,
+    counts: MessageCounts,
+    /// Lost or corrupt messages were skipped since progress was shown.
+    skipped: bool,
+    empty_polls: u32,
+    rest: Box<[u64]>,
+    registration: Option<Registration>,
+}
+
+/// Takes the messages of a poll.
+trait Sink {
+    /// Room for one more message; `None` ends the poll.
+    fn room(&mut self) -> Option<(&mut Head, &mut [u64])>;
+
+    /// The message that was copied into the last room. `rest` is how many words it has behind its head.
+    fn take(&mut self, lane: &Lane, rest: usize);
+}
+
+impl Consumer {
+    pub(crate) fn new(segment: &Segment, options: ConsumerOptions) -> Result<Self> {
+        let name = record::name_words("subscriber name", &options.name)?;
+        let layout = *segment.layout();
+        let lanes = (0..layout.lanes).map(|lane| Lane {
+            lines: segment.lines_part(lane),
+            record: segment.lane_record_part(lane),
+            table: segment.topics_part(lane),
+            next: Tail { position: 0, sequence: 0 },
+            topics: 0,
+            nameless: false,
+        });
+        let mut consumer = Self {
+            lanes_used: segment.lanes_used_word(),
+            lanes: lanes.collect(),
+            turn: 0,
+            turn_left: LANE_TURN,
+            from: options.from,
+            counts: MessageCounts::default(),
+            skipped: false,
+            empty_polls: 0,
+            rest: vec![0; layout.longest_rest()].into(),
+            registration: None,
+            segment: segment.clone(),
+        };
+        if options.register == Some(false) {
+            consumer.join_at_tails();
+            return Ok(consumer);
+        }
+        consumer.register(&name)?;
+        if consumer.registration.is_some() {
+            return Ok(consumer);
+        }
+        if layout.policy == Policy::Lossless || options.register == Some(true) {
+            return Err(Error::new(
+                ErrorCode::NoFreeConsumer,
+                format!(
+                    "all {} consumer records of ring '{}' are taken by living subscribers: stop one, create the ring with more consumers, or read without registering",
+                    layout.consumers,
+                    segment.name()
+                ),
+            ));
+        }
+        consumer.join_at_tails();
+        Ok(consumer)
+    }
+
+    fn register(&mut self, name: &[u64; 6]) -> Result<()> {
+        let segment = self.segment.clone();
+        let layout = *segment.layout();
+        for index in 0..layout.consumers {
+            let Some(owned) = segment.acquire(Place::Consumer(index))? else { continue };
+            let at = layout.consumer_word(index);
+            record::write(&segment.region, WhoWords::consumer(at), name);
+            // Cursor 0 holds every lossless producer back until the true cursors are known.
+            for lane in 0..layout.lanes {
+                segment.region[layout.cursor_word(index, lane)].store(0, Ordering::Relaxed);
+            }
+            let generation = record::generation(&segment.region, WhoWords::consumer(at));
+            segment.region[at + word_of!(ConsumerRecord, gates)].store(generation, Ordering::Relaxed);
+            // SeqCst, pairs with the fence in `find_room`: the producer sees this consumer and its cursors,
+            // or we see its tail and start where it cannot pass us.
+            fence(Ordering::SeqCst);
+            self.join_at_tails();
+            let words = layout.cursor_word(index, layout.lanes) - at;
+            let record = segment.region.part(|region| &region[at..at + words]);
+            self.registration = Some(Registration { consumer: index, record, _owned: owned });
+            (0..layout.lanes).for_each(|lane| self.show_cursor(lane));
+            self.show_counts();
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn join_at_tails(&mut self) {
+        let longest = self.segment.layout().longest;
+        for lane in &mut self.lanes {
+            lane.next = match self.from {
+                Start::Newest => tail::read(&lane.record, &lane.lines),
+                Start::Oldest => resync::oldest(&lane.record, &lane.lines, longest),
+            };
+        }
+    }
+
+    /// Reads up to `max` ticks, lane by lane in turn, and gives each to `each`. Returns how many.
+    ///
+    /// # Panics
+    /// On a ring that was made for another [`Kind`] than ticks: see [`poll_words`](Self::poll_words).
+    #[inline]
+    pub fn poll(&mut self, max: usize, each: impl FnMut(MessageView<'_>)) -> usize {
+        struct Ticks<'a, F> {
+            head: Head,
+            rest: &'a mut [u64],
+            each: F,
+        }
+        impl<F: FnMut(MessageView<'_>)> Sink for Ticks<'_, F> {
+            #[inline]
+            fn room(&mut self) -> Option<(&mut Head, &mut [u64])> {
+                Some((&mut self.head, self.rest))
+            }
+
+            #[inline]
+            fn take(&mut self, lane: &Lane, rest: usize) {
+                (self.each)(MessageView::of_copy(&self.head, &self.rest[..rest], &lane.table));
+            }
+        }
+        self.assert_ticks();
+        let mut rest = self.take_rest();
+        let count = self.poll_ticks(max, &mut Ticks { head: [0; LINE_WORDS], rest: &mut rest, each });
+        self.rest = rest;
+        count
+    }
+
+    /// Reads up to `max` messages of a ring that carries no ticks, and gives each to `each`. Returns how many.
+    ///
+    /// # Panics
+    /// On a ring of ticks: see [`poll`](Self::poll).
+    pub fn poll_words(&mut self, max: usize, each: impl FnMut(Record<'_>)) -> usize {
+        struct Records<'a, F> {
+            head: Head,
+            rest: &'a mut [u64],
+            each: F,
+        }
+        impl<F: FnMut(Record<'_>)> Sink for Records<'_, F> {
+            fn room(&mut self) -> Option<(&mut Head, &mut [u64])> {
+                Some((&mut self.head, self.rest))
+            }
+
+            fn take(&mut self, _: &Lane, rest: usize) {
+                (self.each)(Record::new(&self.head, &self.rest[..rest]));
+            }
+        }
+        let kind = self.segment.layout().kind;
+        assert!(kind != Kind::Ticks, "ring '{}' carries ticks: use poll", self.segment.name());
+        let mut rest = self.take_rest();
+        let mut sink = Records { head: [0; LINE_WORDS], rest: &mut rest, each };
+        let count = self.poll_lanes::<false>(max, &mut sink);
+        self.rest = rest;
+        count
+    }
+
+    /// Reads up to `heads.len()` ticks: their heads into `heads`, what is behind them into `rest`, one after
+    /// the other; the low half of a head's word 2 says where. Ends early when `rest` has no room for a tick of
+    /// the ring's longest ([`Layout::longest_rest`](crate::layout::Layout::longest_rest)). Returns how many.
+    ///
+    /// # Panics
+    /// As [`poll`](Self::poll).
+    #[inline]
+    pub fn poll_into(&mut self, heads: &mut [Head], rest: &mut [u64]) -> usize {
+        struct Copies<'a> {
+            heads: &'a mut [Head],
+            rest: &'a mut [u64],
+            count: usize,
+            used: usize,
+            longest: usize,
+        }
+        impl Sink for Copies<'_> {
+            #[inline]
+            fn room(&mut self) -> Option<(&mut Head, &mut [u64])> {
+                let head = self.heads.get_mut(self.count)?;
+                let rest = self.rest.get_mut(self.used..self.used + self.longest)?;
+                Some((head, rest))
+            }
+
+            #[inline]
+            fn take(&mut self, _: &Lane, rest: usize) {
+                let word = &mut self.heads[self.count][PRESENCE];
+                *word = *word & !0xffff_ffff | self.used as u64;
+                self.used += rest;
+                self.count += 1;
+            }
+        }
+        self.assert_ticks();
+        let longest = self.segment.layout().longest_rest();
+        let max = heads.len();
+        self.poll_ticks(max, &mut Copies { heads, rest, count: 0, used: 0, longest })
+    }
+
+    /// A view of a tick that [`poll_into`](Self::poll_into) of this consumer gave.
+    #[inline]
+    pub fn view<'a>(&'a self, head: &'a Head, rest: &'a [u64]) -> MessageView<'a> {
+        let lane = Meta(head[META]).lane().min(self.lanes.len() - 1);
+        let rest = rest.get(head[PRESENCE] as u32 as usize..).unwrap_or_default();
+        MessageView::of_copy(head, rest, &self.lanes[lane].table)
+    }
+
+    fn assert_ticks(&self) {
+        let kind = self.segment.layout().kind;
+        assert!(
+            kind == Kind::Ticks,
+            "ring '{}' carries {kind:?}, not ticks: use poll_words",
+            self.segment.name()
+        );
+    }
+
+    /// The copy buffer; gone if a callback panicked the last time.
+    fn take_rest(&mut self) -> Box<[u64]> {
+        let rest = std::mem::take(&mut self.rest);
+        let words = self.segment.layout().longest_rest();
+        if rest.len() == words { rest } else { vec![0; words].into() }
+    }
+
+    #[inline]
+    fn poll_ticks(&mut self, max: usize, sink: &mut impl Sink) -> usize {
+        self.poll_lanes::<true>(max, sink)
+    }
+
+    #[inline]
+    fn poll_lanes<const TICKS: bool>(&mut self, max: usize, sink: &mut impl Sink) -> usize {
+        let used = lanes_used(&self.lanes_used, self.segment.layout());
+        let (mut count, mut quiet) = (0, 0);
+        while count < max && quiet < used {
+            let lane = if self.turn < used { self.turn } else { 0 };
+            let most = (max - count).min(self.turn_left);
+            let read = self.read_run::<TICKS>(lane, most, sink);
+            count += read;
+            self.turn_left -= read;
+            if read < most || self.turn_left == 0 {
+                // Drained, without room, or at the end of its turn.
+                self.turn = lane + 1;
+                self.turn_left = LANE_TURN;
+            } else {
+                self.turn = lane;
+            }
+            quiet = match read {
+                0 => quiet + 1,
+                _ if read < most => 1,
+                _ => 0,
+            };
+        }
+        self.end_poll(count);
+        count
+    }
+
+    /// Reads up to `most` messages of one lane; goes on after loss and corruption until there is none.
+    #[inline]
+    fn read_run<const TICKS: bool>(&mut self, index: usize, most: usize, sink: &mut impl Sink) -> usize {
+        let mut count = 0;
+        while count < most {
+            let lane = &mut self.lanes[index];
+            let Some((head, rest)) = sink.room() else { break };
+            let position = lane.next.position;
+            let stamp = lines::stamp(&lane.lines, position);
+            if stamp != begins(position) {
+                if stamp > begins(position) && self.skip(index, false) {
+                    continue;
+                }
+                break;
+            }
+            lines::copy_head(&lane.lines, position, head);
+            let meta = Meta(head[META]);
+            let presence = (head[PRESENCE] >> 32) as u32;
+            let is_short =
+                if TICKS { presence & !HEAD_FIELDS == 0 } else { presence as usize <= HEAD_PAYLOAD };
+            let one_line = meta.is_one_line() && is_short;
+            let (lines, words) = if one_line {
+                (1, 0)
+            } else {
+                let Some((lines, words)) = extent::<TICKS>(self.segment.layout(), meta, presence) else {
+                    let is_whole = lines::is_unchanged(&lane.lines, position);
+                    if self.skip(index, is_whole) {
+                        continue;
+                    }
+                    break;
+                };
+                lines::copy_rest(&lane.lines, position, lines, rest);
+                (lines, words)
+            };
+            if !lines::is_unchanged(&lane.lines, position) {
+                if self.skip(index, false) {
+                    continue;
+                }
+                break;
+            }
+            if TICKS && !lane.has_topic(meta.topic()) {
+                self.skip(index, true);
+                continue;
+            }
+            head[0] = lane.next.sequence;
+            head[META] = meta.with_lane(index).0;
+            lane.next = Tail { position: position + lines as u64, sequence: lane.next.sequence + 1 };
+            self.counts.received += 1;
+            count += 1;
+            sink.take(&self.lanes[index], words);
+        }
+        if count > 0 || self.skipped {
+            self.show_cursor(index);
+        }
+        count
+    }
+
+    /// Goes on behind a message that cannot be read: overwritten, or (with `corrupt`) one that cannot be a
+    /// message. False if there is nothing to go on to yet.
+    #[cold]
+    fn skip(&mut self, index: usize, corrupt: bool) -> bool {
+        let lane = &mut self.lanes[index];
+        let longest = self.segment.layout().longest;
+        let Some(Resync { next, lost, corrupt }) =
+            resync(&lane.record, &lane.lines, lane.next, longest, corrupt)
+        else {
+            return false;
+        };
+        lane.next = next;
+        self.counts.lost += lost;
+        self.counts.corrupt += corrupt;
+        self.skipped = true;
+        true
+    }
+
+    #[inline]
+    fn end_poll(&mut self, count: usize) {
+        if count > 0 || self.skipped {
+            self.empty_polls = 0;
+            self.skipped = false;
+            self.show_counts();
+        } else {
+            self.empty_polls = self.empty_polls.wrapping_add(1);
+            if self.empty_polls.is_multiple_of(CHECK_EVERY) {
+                self.resync_after_corruption();
+            }
+        }
+    }
+
+    /// Goes on to where every lane is that has left this consumer behind. Only corrupt lines bring that about:
+    /// one whose stamp is gone is never read, and one that claims too much sends it beyond the end of the lane.
+    #[cold]
+    fn resync_after_corruption(&mut self) {
+        for index in 0..self.segment.lanes_used() {
+            let lane = &mut self.lanes[index];
+            match resync::astray(&lane.record, &lane.lines, lane.next.position) {
+                None => continue,
+                Some(Astray::Behind) => {
+                    self.skip(index, true);
+                }
+                Some(Astray::Beyond(tail)) => {
+                    lane.next = tail;
+                    self.counts.corrupt += 1;
+                    self.skipped = true;
+                }
+            }
+            self.show_cursor(index);
+        }
+    }
+
+    /// Tells lossless producers how far this consumer is in a lane.
+    #[inline]
+    fn show_cursor(&self, lane: usize) {
+        let Some(registration) = &self.registration else { return };
+        let cursor = size_of::<ConsumerRecord>() / size_of::<u64>() + lane;
+        // Release, pairs with the producer's Acquire load: copies are done before the lines are free.
+        registration.record[cursor].store(self.lanes[lane].next.position, Ordering::Release);
+    }
+
+    /// Tells monitors what became of the messages.
+    #[inline]
+    fn show_counts(&self) {
+        let Some(Registration { record, .. }) = &self.registration else { return };
+        let next = self.lanes.iter().fold(0, |sum: u64, lane| sum.wrapping_add(lane.next.sequence));
+        let figures = [
+            (word_of!(ConsumerRecord, received), self.counts.received),
+            (word_of!(ConsumerRecord, lost), self.counts.lost),
+            (word_of!(ConsumerRecord, corrupt), self.counts.corrupt),
+            (word_of!(ConsumerRecord, next), next),
+        ];
+        for (word, value) in figures {
+            record[word].store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// True if a poll would find something.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        let used = lanes_used(&self.lanes_used, self.segment.layout());
+        self.lanes[..used].iter().any(|lane| is_lane_ready(&lane.record, &lane.lines, lane.next.position))
+    }
+
+    /// Waits until there is a message, at most `timeout`. True if there is one.
+    pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
+        wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready())
+    }
+
+    /// Messages read.
+    pub const fn received(&self) -> u64 {
+        self.counts.received
+    }
+
+    /// Messages overwritten before they were read.
+    pub const fn lost(&self) -> u64 {
+        self.counts.lost
+    }
+
+    /// Messages skipped because what was found in their place cannot be a message.
+    pub const fn corrupt(&self) -> u64 {
+        self.counts.corrupt
+    }
+
+    /// What became of the messages.
+    pub const fn counts(&self) -> MessageCounts {
+        self.counts
+    }
+
+    /// Messages published in all lanes and not yet read, as of the producers' last flush.
+    pub fn lag(&self) -> u64 {
+        let lag = |(index, lane): (usize, &Lane)| {
+            stats::sequence(&self.segment, index).saturating_sub(lane.next.sequence)
+        };
+        self.lanes[..self.segment.lanes_used()].iter().enumerate().map(lag).fold(0, u64::saturating_add)
+    }
+
+    /// Next sequence of each lane.
+    pub fn positions(&self) -> Vec<u64> {
+        self.lanes.iter().map(|lane| lane.next.sequence).collect()
+    }
+
+    /// Where the next message of each lane begins, in lines.
+    pub fn line_positions(&self) -> impl Iterator<Item = u64> {
+        self.lanes.iter().map(|lane| lane.next.position)
+    }
+
+    /// Exchange and symbol behind a topic's number in a lane; `None` of a number that no tick can carry.
+    pub fn topic_name(&self, lane: usize, topic: u32) -> Option<TopicName> {
+        let lane = self.lanes.get(lane)?;
+        let length = topics::length(&lane.record);
+        let entry = lane.table.get(topic as usize).filter(|_| u64::from(topic) < length)?;
+        TopicName::from_words(read_name(entry))
+    }
+
+    /// True if monitors see it and a lossless ring waits for it.
+    pub const fn is_registered(&self) -> bool {
+        self.registration.is_some()
+    }
+
+    /// Loses its lock with its record as it is, as a process that is killed.
+    #[cfg(all(loom, test))]
+    pub(crate) fn die(mut self) {
+        self.registration = None;
+    }
+
+    /// The segment it reads.
+    pub const fn segment(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        if let Some(registration) = &self.registration {
+            let at = self.segment.layout().consumer_word(registration.consumer);
+            // Release, pairs with the Acquire in `slowest_cursor`: the last copies are done.
+            self.segment.region[at + word_of!(ConsumerRecord, gates)].store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Lane {
+    /// True if the topic table has a name for this number.
+    #[inline]
+    fn has_topic(&mut self, topic: u32) -> bool {
+        topic < self.topics && !self.nameless || self.look_up(topic)
+    }
+
+    /// Looks at what was added to the table.
+    #[cold]
+    fn look_up(&mut self, topic: u32) -> bool {
+        let has_name = |number: u32| TopicName::from_words(read_name(&self.table[number as usize])).is_some();
+        if topic >= self.topics {
+            let length = topics::length(&self.record).min(self.table.len() as u64) as u32;
+            self.nameless |= !(self.topics..length).all(has_name);
+            self.topics = self.topics.max(length);
+        }
+        topic < self.topics && (!self.nameless || has_name(topic))
+    }
+}
+
+/// Lines of a message, and its words behind the first; `None` if its counts cannot be those of a message.
+#[inline]
+fn extent<const TICKS: bool>(layout: &Layout, meta: Meta, presence: u32) -> Option<(usize, usize)> {
+    let (lines, words) = if TICKS {
+        let deepest = meta.buys().max(meta.sells());
+        let words = rest_words(presence, meta.buys() + meta.sells());
+        (if deepest > layout.depth_levels { 0 } else { lines_of(words) }, words)
+    } else {
+        let words = presence as usize;
+        (lines_of_words(words), words.saturating_sub(HEAD_PAYLOAD))
+    };
+    (lines == meta.lines() && (1..=layout.longest).contains(&lines)).then_some((lines, words))
+}
+
+/// True if a poll from these positions finds a message, or something to count as lost or corrupt.
+#[inline]
+pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bool {
+    (0..segment.lanes_used())
+        .any(|lane| is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane)))
+}
+
+#[inline]
+fn is_lane_ready(record: &[AtomicU64], lines: &[Line], position: u64) -> bool {
+    let stamp = lines::stamp(lines, position);
+    stamp == begins(position) || stamp > begins(position) && resync::is_passed(record, lines, position)
+}
