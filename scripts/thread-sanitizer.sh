@@ -9,4 +9,4 @@ export RUSTDOCFLAGS="-Zsanitizer=thread"
 # Optimized as what ships, with the checks of a debug build.
 export CARGO_PROFILE_TEST_OPT_LEVEL=2
 exec cargo +nightly test --quiet -Zbuild-std --target "$target" --package openalgo-shm-ring \
-  --lib --test places --test waiting --test threads --test model --test segment "$@"
+  --lib --test lapping --test places --test waiting --test threads --test model --test segment "$@"

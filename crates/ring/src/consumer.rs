@@ -11,20 +11,24 @@ use std::time::Duration;
 
 use self::resync::{Astray, Resync, resync};
 use crate::error::{Error, ErrorCode, Result};
-use crate::message::head::{HEAD_FIELDS, META, Meta, PRESENCE, lines_of, rest_words};
-use crate::message::{HEAD_PAYLOAD, Head, LINE_WORDS, MessageView, Record, TopicName};
+use crate::message::head::{HEAD_FIELDS, META, Meta, PRESENCE};
+use crate::message::{Head, LINE_WORDS, MessageView, Record, TopicName};
 use crate::ownership::{Owned, Place};
-use crate::segment::layout::{ConsumerRecord, Kind, Layout, Policy, lines_of_words, word_of};
+use crate::segment::layout::{ConsumerRecord, Kind, Layout, Policy, word_of};
 use crate::segment::lines::{self, Line, begins};
 use crate::segment::record::{self, WhoWords};
 use crate::segment::tail::{self, Tail};
 use crate::segment::{Part, Segment, lanes_used, read_name, topics};
-use crate::stats;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::wait::{self, WaitStrategy};
 
 /// Messages taken from one lane before the next lane has its turn.
 const LANE_TURN: usize = 64;
+/// Messages in a row after which a consumer is surely behind, and asks for lines ahead of time. Near the end
+/// of a lane it must not: it would take lines from the writer that it is about to write.
+const PREFETCH_AFTER: usize = 4;
+/// How many lines ahead.
+const PREFETCH_AHEAD: u64 = 8;
 /// Empty polls after which a consumer checks that it is where its lanes are: a corrupt line can have sent it astray.
 const CHECK_EVERY: u32 = 4096;
 
@@ -198,11 +202,11 @@ impl Consumer {
     }
 
     fn join_at_tails(&mut self) {
-        let longest = self.segment.layout().longest;
+        let layout = *self.segment.layout();
         for lane in &mut self.lanes {
             lane.next = match self.from {
-                Start::Newest => tail::read(&lane.record, &lane.lines),
-                Start::Oldest => resync::oldest(&lane.record, &lane.lines, longest),
+                Start::Newest => tail::end(&lane.record, &lane.lines, &layout).0,
+                Start::Oldest => resync::oldest(&lane.record, &lane.lines, &layout),
             };
         }
     }
@@ -361,52 +365,13 @@ impl Consumer {
     #[inline]
     fn read_run<const TICKS: bool>(&mut self, index: usize, most: usize, sink: &mut impl Sink) -> usize {
         let mut count = 0;
-        while count < most {
-            let lane = &mut self.lanes[index];
-            let Some((head, rest)) = sink.room() else { break };
-            let position = lane.next.position;
-            let stamp = lines::stamp(&lane.lines, position);
-            if stamp != begins(position) {
-                if stamp > begins(position) && self.skip(index, false) {
-                    continue;
-                }
+        loop {
+            if TICKS {
+                count += self.read_lines(index, most - count, sink);
+            }
+            if count == most || !self.read_message::<TICKS>(index, sink, &mut count) {
                 break;
             }
-            lines::copy_head(&lane.lines, position, head);
-            let meta = Meta(head[META]);
-            let presence = (head[PRESENCE] >> 32) as u32;
-            let is_short =
-                if TICKS { presence & !HEAD_FIELDS == 0 } else { presence as usize <= HEAD_PAYLOAD };
-            let one_line = meta.is_one_line() && is_short;
-            let (lines, words) = if one_line {
-                (1, 0)
-            } else {
-                let Some((lines, words)) = extent::<TICKS>(self.segment.layout(), meta, presence) else {
-                    let is_whole = lines::is_unchanged(&lane.lines, position);
-                    if self.skip(index, is_whole) {
-                        continue;
-                    }
-                    break;
-                };
-                lines::copy_rest(&lane.lines, position, lines, rest);
-                (lines, words)
-            };
-            if !lines::is_unchanged(&lane.lines, position) {
-                if self.skip(index, false) {
-                    continue;
-                }
-                break;
-            }
-            if TICKS && !lane.has_topic(meta.topic()) {
-                self.skip(index, true);
-                continue;
-            }
-            head[0] = lane.next.sequence;
-            head[META] = meta.with_lane(index).0;
-            lane.next = Tail { position: position + lines as u64, sequence: lane.next.sequence + 1 };
-            self.counts.received += 1;
-            count += 1;
-            sink.take(&self.lanes[index], words);
         }
         if count > 0 || self.skipped {
             self.show_cursor(index);
@@ -414,14 +379,88 @@ impl Consumer {
         count
     }
 
+    /// Reads ticks of one line as long as they follow one another: straight code, so that the processor has
+    /// several of them under way at once. Returns how many; what it leaves is `read_message`'s.
+    #[inline]
+    fn read_lines(&mut self, index: usize, most: usize, sink: &mut impl Sink) -> usize {
+        let lane = &mut self.lanes[index];
+        let Tail { mut position, mut sequence } = lane.next;
+        let topics = if lane.nameless { 0 } else { lane.topics };
+        let mut count = 0;
+        while count < most {
+            let Some((head, _)) = sink.room() else { break };
+            if lines::stamp(&lane.lines, position) != begins(position) {
+                break;
+            }
+            if count >= PREFETCH_AFTER {
+                lines::prefetch_read(&lane.lines, position + PREFETCH_AHEAD);
+            }
+            lines::copy_head(&lane.lines, position, head);
+            let meta = Meta(head[META]);
+            let is_one_line = meta.is_one_line() && (head[PRESENCE] >> 32) as u32 & !HEAD_FIELDS == 0;
+            if !is_one_line || meta.topic() >= topics || !lines::is_unchanged(&lane.lines, position) {
+                break;
+            }
+            head[0] = sequence;
+            head[META] = meta.with_lane(index).0;
+            position += 1;
+            sequence += 1;
+            count += 1;
+            // Before the message is given away: a callback may panic.
+            lane.next = Tail { position, sequence };
+            self.counts.received += 1;
+            sink.take(lane, 0);
+        }
+        count
+    }
+
+    /// Reads the next message of a lane, whatever it is, or goes on behind what cannot be read. False if there
+    /// is none, or no room for it.
+    #[inline]
+    fn read_message<const TICKS: bool>(
+        &mut self,
+        index: usize,
+        sink: &mut impl Sink,
+        count: &mut usize,
+    ) -> bool {
+        let lane = &mut self.lanes[index];
+        let Some((head, rest)) = sink.room() else { return false };
+        let position = lane.next.position;
+        let stamp = lines::stamp(&lane.lines, position);
+        if stamp != begins(position) {
+            return stamp > begins(position) && self.skip(index, false);
+        }
+        lines::copy_head(&lane.lines, position, head);
+        let meta = Meta(head[META]);
+        let Some((lines, words)) = self.segment.layout().extent(TICKS, meta, (head[PRESENCE] >> 32) as u32)
+        else {
+            let is_whole = lines::is_unchanged(&lane.lines, position);
+            return self.skip(index, is_whole);
+        };
+        lines::copy_rest(&lane.lines, position, lines, rest);
+        if !lines::is_unchanged(&lane.lines, position) {
+            return self.skip(index, false);
+        }
+        if TICKS && !lane.has_topic(meta.topic()) {
+            return self.skip(index, true);
+        }
+        head[0] = lane.next.sequence;
+        head[META] = meta.with_lane(index).0;
+        lane.next = Tail { position: position + lines as u64, sequence: lane.next.sequence + 1 };
+        self.counts.received += 1;
+        *count += 1;
+        sink.take(&self.lanes[index], words);
+        true
+    }
+
     /// Goes on behind a message that cannot be read: overwritten, or (with `corrupt`) one that cannot be a
     /// message. False if there is nothing to go on to yet.
     #[cold]
     fn skip(&mut self, index: usize, corrupt: bool) -> bool {
+        let layout = *self.segment.layout();
         let lane = &mut self.lanes[index];
-        let longest = self.segment.layout().longest;
         let Some(Resync { next, lost, corrupt }) =
-            resync(&lane.record, &lane.lines, lane.next, longest, corrupt)
+            resync(&lane.record, &lane.lines, lane.next, &layout, corrupt)
         else {
             return false;
         };
@@ -450,9 +489,10 @@ impl Consumer {
     /// one whose stamp is gone is never read, and one that claims too much sends it beyond the end of the lane.
     #[cold]
     fn resync_after_corruption(&mut self) {
+        let layout = *self.segment.layout();
         for index in 0..self.segment.lanes_used() {
             let lane = &mut self.lanes[index];
-            match resync::astray(&lane.record, &lane.lines, lane.next.position) {
+            match resync::astray(&lane.record, &lane.lines, lane.next.position, &layout) {
                 None => continue,
                 Some(Astray::Behind) => {
                     self.skip(index, true);
@@ -495,8 +535,10 @@ impl Consumer {
     /// True if a poll would find something.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        let used = lanes_used(&self.lanes_used, self.segment.layout());
-        self.lanes[..used].iter().any(|lane| is_lane_ready(&lane.record, &lane.lines, lane.next.position))
+        let layout = self.segment.layout();
+        let used = lanes_used(&self.lanes_used, layout);
+        let is_ready = |lane: &Lane| is_lane_ready(&lane.record, &lane.lines, lane.next.position, layout);
+        self.lanes[..used].iter().any(is_ready)
     }
 
     /// Waits until there is a message, at most `timeout`. True if there is one.
@@ -524,12 +566,19 @@ impl Consumer {
         self.counts
     }
 
-    /// Messages published in all lanes and not yet read, as of the producers' last flush.
+    /// Messages published in all lanes and not yet read.
     pub fn lag(&self) -> u64 {
-        let lag = |(index, lane): (usize, &Lane)| {
-            stats::sequence(&self.segment, index).saturating_sub(lane.next.sequence)
+        let layout = self.segment.layout();
+        let lag = |lane: &Lane| {
+            let (end, _) = tail::end(&lane.record, &lane.lines, layout);
+            let is_end = end.position >= lane.next.position
+                && tail::is_plausible(lane.next, end, layout.longest)
+                && tail::is_confirmed(&lane.lines, end.position);
+            // What was recorded may be made up; the messages from here on are not.
+            let end = if is_end { end } else { tail::follow(&lane.lines, layout, lane.next).0 };
+            end.sequence - lane.next.sequence
         };
-        self.lanes[..self.segment.lanes_used()].iter().enumerate().map(lag).fold(0, u64::saturating_add)
+        self.lanes[..self.segment.lanes_used()].iter().map(lag).fold(0, u64::saturating_add)
     }
 
     /// Next sequence of each lane.
@@ -597,29 +646,18 @@ impl Lane {
     }
 }
 
-/// Lines of a message, and its words behind the first; `None` if its counts cannot be those of a message.
-#[inline]
-fn extent<const TICKS: bool>(layout: &Layout, meta: Meta, presence: u32) -> Option<(usize, usize)> {
-    let (lines, words) = if TICKS {
-        let deepest = meta.buys().max(meta.sells());
-        let words = rest_words(presence, meta.buys() + meta.sells());
-        (if deepest > layout.depth_levels { 0 } else { lines_of(words) }, words)
-    } else {
-        let words = presence as usize;
-        (lines_of_words(words), words.saturating_sub(HEAD_PAYLOAD))
-    };
-    (lines == meta.lines() && (1..=layout.longest).contains(&lines)).then_some((lines, words))
-}
-
 /// True if a poll from these positions finds a message, or something to count as lost or corrupt.
 #[inline]
 pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bool {
-    (0..segment.lanes_used())
-        .any(|lane| is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane)))
+    let is_ready = |lane| {
+        is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane), segment.layout())
+    };
+    (0..segment.lanes_used()).any(is_ready)
 }
 
 #[inline]
-fn is_lane_ready(record: &[AtomicU64], lines: &[Line], position: u64) -> bool {
+fn is_lane_ready(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> bool {
     let stamp = lines::stamp(lines, position);
-    stamp == begins(position) || stamp > begins(position) && resync::is_passed(record, lines, position)
+    stamp == begins(position)
+        || stamp > begins(position) && resync::is_passed(record, lines, position, layout)
 }

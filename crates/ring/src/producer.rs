@@ -25,10 +25,12 @@ use crate::wait::Waker;
 
 /// One publish in this many is timed for the lane's average, so that the clock costs the others nothing.
 const SAMPLE_EVERY: u64 = 64;
-/// Messages after which a long batch shows its progress and wakes sleepers.
+/// Messages after which a long batch wakes sleepers.
 const FLUSH_EVERY: usize = 256;
 /// How often a producer that finds its ring full asks whether the consumer it waits for lives, in ns.
 const LIVENESS_CHECK_INTERVAL_NS: u64 = 1_000_000;
+/// How many lines ahead a producer asks for the lines that it will write, if they are free: readers have them.
+const PREFETCH_AHEAD: u64 = 8;
 /// Entries of the topic table for which memory is taken at a time.
 const TOPICS_RESERVED: u32 = 1024;
 /// Words of a tick's image before its levels.
@@ -43,12 +45,7 @@ pub struct Producer {
     record: Part<[AtomicU64]>,
     waker: Waker,
     stamps: Stamps,
-    /// The end of the last message.
-    next: Tail,
-    /// From this position on the tail must be recorded.
-    record_from: u64,
-    /// Every position below this is known to be free to write. Overwriting: all.
-    writable_until: u64,
+    hot: Hot,
     /// Lossless: when it was last asked whether the slowest consumer lives, ns.
     asked_ns: u64,
     /// Lossless: generation of the consumer of each record that was found dead. Kept here: a producer that
@@ -58,7 +55,23 @@ pub struct Producer {
     rejected: u64,
     sampled: u64,
     sampled_ns: u64,
+    #[cfg(all(loom, test))]
+    is_killed: bool,
     _owned: Owned,
+}
+
+/// What every message changes, on one line of its own: each further line that is stored between those of the
+/// messages costs throughput (see `tail.rs`).
+#[repr(align(64))]
+struct Hot {
+    /// The end of the last message.
+    next: Tail,
+    /// Publish time of the last message, ns.
+    publish_ns: u64,
+    /// From this position on the tail must be recorded.
+    record_from: u64,
+    /// Every position below this is known to be free to write. Overwriting: all.
+    writable_until: u64,
 }
 
 /// The lane's topic table as its owner knows it.
@@ -112,7 +125,8 @@ impl Producer {
             ));
         }
         let lines = segment.lines_part(lane);
-        let next = recover(&lane_record, &lines, layout.longest);
+        // The lock that the predecessor lost and this owner took orders all that it wrote.
+        let (next, _) = tail::end(&lane_record, &lines, &layout);
         let is_possible = tail::is_plausible(Tail { position: 0, sequence: 0 }, next, layout.longest);
         if !is_possible || !tail::is_confirmed(&lines, next.position) {
             return Err(Error::new(
@@ -134,9 +148,12 @@ impl Producer {
             segment: segment.clone(),
             lane,
             stamps: Stamps::default(),
-            next,
-            record_from: 0,
-            writable_until: if layout.policy == Policy::Lossless { 0 } else { u64::MAX },
+            hot: Hot {
+                next,
+                publish_ns: counter(word_of!(LaneRecord, last_publish_ns)),
+                record_from: 0,
+                writable_until: if layout.policy == Policy::Lossless { 0 } else { u64::MAX },
+            },
             asked_ns: 0,
             dead: vec![0; layout.consumers].into(),
             topics,
@@ -147,11 +164,14 @@ impl Producer {
             lines,
             record: lane_record,
             waker: Waker::new(segment),
+            #[cfg(all(loom, test))]
+            is_killed: false,
             _owned: owned,
         };
         record::write(&segment.region, WhoWords::lane(layout.lane_word(lane)), name);
         producer.store_samples();
-        producer.flush();
+        producer.record_tail();
+        producer.waker.wake();
         // Relaxed, as in `lanes_used`.
         segment.region[word_of!(Header, lanes_used)].fetch_max(lane as u64 + 1, Ordering::Relaxed);
         Ok(producer)
@@ -198,11 +218,8 @@ impl Producer {
 
     #[inline]
     fn end_publish(&mut self, published: bool, start: u64) {
-        if published {
-            self.record[word_of!(LaneRecord, last_publish_ns)].store(start, Ordering::Relaxed);
-        }
         self.flush();
-        if published && self.next.sequence & (SAMPLE_EVERY - 1) == 1 {
+        if published && self.hot.next.sequence & (SAMPLE_EVERY - 1) == 1 {
             self.sampled += 1;
             self.sampled_ns += self.stamps.now().saturating_sub(start);
             self.store_samples();
@@ -254,12 +271,9 @@ impl Producer {
                 self.flush();
             }
         }
-        if count > 0 {
-            self.record[word_of!(LaneRecord, last_publish_ns)].store(start, Ordering::Relaxed);
-        }
         self.flush();
-        let first = self.next.sequence - count as u64;
-        if first.div_ceil(SAMPLE_EVERY) != self.next.sequence.div_ceil(SAMPLE_EVERY) {
+        let first = self.hot.next.sequence - count as u64;
+        if first.div_ceil(SAMPLE_EVERY) != self.hot.next.sequence.div_ceil(SAMPLE_EVERY) {
             self.sampled += count as u64;
             self.sampled_ns += self.stamps.now().saturating_sub(start);
             self.store_samples();
@@ -267,8 +281,8 @@ impl Producer {
         outcome.map(|()| count)
     }
 
-    /// Writes one message with a given publish time and shows it to consumers that poll; sleepers and
-    /// monitors see it after [`flush`](Self::flush). False if a lossless ring is full.
+    /// Writes one message with a given publish time and shows it to consumers that poll, and to
+    /// monitors; sleepers see it after [`flush`](Self::flush). False if a lossless ring is full.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -314,8 +328,11 @@ impl Producer {
                 return Ok(false);
             }
             let head = self.head(meta.placed(topic.get(), 1), presence, publish_ns, &image[PAYLOAD..]);
-            lines::write_line(&self.lines, self.next.position, &head);
-            self.advance(1);
+            lines::write_line(&self.lines, self.hot.next.position, &head);
+            if self.hot.next.position + PREFETCH_AHEAD < self.hot.writable_until {
+                lines::prefetch_write(&self.lines, self.hot.next.position + PREFETCH_AHEAD);
+            }
+            self.advance(1, publish_ns);
             return Ok(true);
         }
         self.write_long_tick(topic, meta, presence, image, levels, publish_ns)
@@ -347,8 +364,8 @@ impl Producer {
         let head = self.head(meta.placed(topic.get(), count), presence, publish_ns, &image[PAYLOAD..]);
         let fields = Bits(presence & !HEAD_FIELDS).map(|bit| image[FIELDS_WORD - HEAD_PAYLOAD + bit]);
         let rest = fields.chain(levels.iter().copied());
-        lines::write_lines(&self.lines, self.next.position, count, &head, rest);
-        self.advance(count);
+        lines::write_lines(&self.lines, self.hot.next.position, count, &head, rest);
+        self.advance(count, publish_ns);
         Ok(true)
     }
 
@@ -364,8 +381,8 @@ impl Producer {
         let mut payload = [0; HEAD_PAYLOAD];
         payload[..first.len()].copy_from_slice(first);
         let head = self.head(Meta(0).placed(0, count), words.len() as u32, publish_ns, &payload);
-        lines::write_lines(&self.lines, self.next.position, count, &head, rest.iter().copied());
-        self.advance(count);
+        lines::write_lines(&self.lines, self.hot.next.position, count, &head, rest.iter().copied());
+        self.advance(count, publish_ns);
         Ok(true)
     }
 
@@ -374,7 +391,7 @@ impl Producer {
     fn head(&self, meta: Meta, presence: u32, publish_ns: u64, payload: &[u64]) -> Head {
         let mut head = [0; LINE_WORDS];
         head[META] = meta.0;
-        head[PRESENCE] = u64::from(self.next.sequence as u32) | u64::from(presence) << 32;
+        head[PRESENCE] = u64::from(self.hot.next.sequence as u32) | u64::from(presence) << 32;
         head[PUBLISH_NS] = publish_ns;
         head[PAYLOAD..].copy_from_slice(&payload[..HEAD_PAYLOAD]);
         head
@@ -382,8 +399,8 @@ impl Producer {
 
     #[inline]
     fn has_room(&mut self, lines: usize) -> bool {
-        let end = self.next.position + lines as u64;
-        if end <= self.writable_until || self.find_room(end) {
+        let end = self.hot.next.position + lines as u64;
+        if end <= self.hot.writable_until || self.find_room(end) {
             return true;
         }
         self.refuse(1);
@@ -392,20 +409,20 @@ impl Producer {
 
     /// Goes on behind a message that was written.
     #[inline]
-    fn advance(&mut self, lines: usize) {
-        self.next.position += lines as u64;
-        self.next.sequence += 1;
-        if self.next.position >= self.record_from {
+    fn advance(&mut self, lines: usize, publish_ns: u64) {
+        let hot = &mut self.hot;
+        hot.next = Tail { position: hot.next.position + lines as u64, sequence: hot.next.sequence + 1 };
+        hot.publish_ns = publish_ns;
+        if hot.next.position >= hot.record_from {
             self.record_tail();
         }
     }
 
-    /// Records the tail, and at the latest a quarter of the lane further on again: readers that were lapped
-    /// and the next owner of the lane begin there.
-    #[inline]
+    /// Records the tail: readers that were lapped, monitors and the next owner of the lane begin there.
     fn record_tail(&mut self) {
-        tail::record(&self.record, self.next);
-        self.record_from = self.next.position + self.lines.len() as u64 / 4;
+        self.record[word_of!(LaneRecord, last_publish_ns)].store(self.hot.publish_ns, Ordering::Relaxed);
+        tail::record(&self.record, self.hot.next);
+        self.hot.record_from = self.hot.next.position + tail::record_every(self.lines.len());
     }
 
     #[cold]
@@ -414,10 +431,9 @@ impl Producer {
         self.record[word_of!(LaneRecord, rejected)].store(self.rejected, Ordering::Relaxed);
     }
 
-    /// Shows the lane's progress to monitors and wakes sleeping consumers.
+    /// Wakes sleeping consumers.
     #[inline]
     pub fn flush(&mut self) {
-        self.record_tail();
         self.waker.wake();
     }
 
@@ -428,12 +444,18 @@ impl Producer {
 
     /// Messages ever committed in this lane, by all its owners.
     pub const fn tail(&self) -> u64 {
-        self.next.sequence
+        self.hot.next.sequence
     }
 
     /// Lines of all those messages.
     pub const fn position(&self) -> u64 {
-        self.next.position
+        self.hot.next.position
+    }
+
+    /// Loses its lock with all as it is, as a process that is killed.
+    #[cfg(all(loom, test))]
+    pub(crate) fn die(mut self) {
+        self.is_killed = true;
     }
 
     /// The segment it writes to.
@@ -504,8 +526,8 @@ impl Producer {
             slowest = self.slowest_cursor(end, true);
         }
         // A consumer may join at any time, so room is never taken for granted further than one ring.
-        self.writable_until = slowest.min(self.next.position).saturating_add(capacity);
-        end <= self.writable_until
+        self.hot.writable_until = slowest.min(self.hot.next.position).saturating_add(capacity);
+        end <= self.hot.writable_until
     }
 
     /// True once in a while: asking the kernel costs more than a publish.
@@ -576,6 +598,16 @@ impl Producer {
     }
 }
 
+impl Drop for Producer {
+    fn drop(&mut self) {
+        #[cfg(all(loom, test))]
+        if self.is_killed {
+            return;
+        }
+        self.record_tail();
+    }
+}
+
 impl Topics {
     /// Reads what former owners wrote. Entries that are no name stay as they are and are never used.
     fn read(table: Part<[Line]>, length: u32, refused: u64) -> Self {
@@ -605,22 +637,6 @@ impl Iterator for Bits {
             bit
         })
     }
-}
-
-/// The end of a lane whose owner may have died: the recorded tail, and on as far as messages are whole. The
-/// owner wrote less than the whole lane since it recorded the tail, so none of these was overwritten.
-fn recover(record: &[AtomicU64], lines: &[Line], longest: usize) -> Tail {
-    let mut next = tail::read(record, lines);
-    let end = next.position + lines.len() as u64;
-    // The lock that the predecessor lost and this owner took orders all that it wrote.
-    while next.position < end
-        && let Some((count, sequence)) = lines::peek(lines, next.position)
-        && (1..=longest).contains(&count)
-        && sequence == next.sequence as u32
-    {
-        next = Tail { position: next.position + count as u64, sequence: next.sequence + 1 };
-    }
-    next
 }
 
 /// Lanes last owned by this name, then lanes never owned, then the others. A publisher that restarts gets

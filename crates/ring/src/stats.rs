@@ -4,6 +4,7 @@ use crate::ownership::Place;
 use crate::segment::Segment;
 use crate::segment::layout::{ConsumerRecord, LaneRecord, Layout, word_of};
 use crate::segment::record::{self, WhoWords};
+use crate::segment::tail::{self, Tail};
 use crate::sync::Ordering;
 
 /// One lane.
@@ -101,15 +102,16 @@ fn lane_stats(segment: &Segment, lane: usize) -> Option<LaneStats> {
     let counter = |word: usize| record[word].load(Ordering::Relaxed);
     let who = record::read_or_unknown(&segment.region, WhoWords::lane(segment.layout().lane_word(lane)))?;
     let sampled = counter(word_of!(LaneRecord, sampled));
+    let (end, newest_ns) = end(segment, lane);
     Some(LaneStats {
         lane,
         publisher: who.name,
         pid: who.pid,
         alive: segment.is_owned(Place::Lane(lane)),
         started_ns: who.started_ns,
-        messages_published: counter(word_of!(LaneRecord, sequence)),
+        messages_published: end.sequence,
         messages_rejected: counter(word_of!(LaneRecord, rejected)),
-        lines_published: counter(word_of!(LaneRecord, tail)),
+        lines_published: end.position,
         topics: counter(word_of!(LaneRecord, topics)).min(segment.layout().topics as u64),
         topics_refused: counter(word_of!(LaneRecord, topics_refused)),
         avg_latency_ns: if sampled == 0 {
@@ -117,7 +119,7 @@ fn lane_stats(segment: &Segment, lane: usize) -> Option<LaneStats> {
         } else {
             counter(word_of!(LaneRecord, sampled_ns)) as f64 / sampled as f64
         },
-        last_publish_ns: counter(word_of!(LaneRecord, last_publish_ns)),
+        last_publish_ns: newest_ns.unwrap_or_else(|| counter(word_of!(LaneRecord, last_publish_ns))),
     })
 }
 
@@ -141,14 +143,18 @@ fn consumer_stats(segment: &Segment, consumer: usize) -> Option<ConsumerStats> {
     })
 }
 
-/// Messages that all lanes ever carried, as of the last flushes.
+/// Messages that all lanes ever carried.
 fn published(segment: &Segment) -> u64 {
     (0..segment.lanes_used()).map(|lane| sequence(segment, lane)).fold(0, u64::saturating_add)
 }
 
-/// Messages that a lane ever carried, as of its owner's last flush.
-pub(crate) fn sequence(segment: &Segment, lane: usize) -> u64 {
-    segment.lane_record(lane)[word_of!(LaneRecord, sequence)].load(Ordering::Relaxed)
+/// Messages that a lane ever carried.
+fn sequence(segment: &Segment, lane: usize) -> u64 {
+    end(segment, lane).0.sequence
+}
+
+fn end(segment: &Segment, lane: usize) -> (Tail, Option<u64>) {
+    tail::end(segment.lane_record(lane), segment.lines(lane), segment.layout())
 }
 
 /// Names of publishers, numbered; a lane's name is read anew only when the lane changes hands.

@@ -5,6 +5,7 @@
 //! only if the line before it confirms it, a message only if its sequence fits the lines in between, and a
 //! loss grows by at most the messages between two such tails. What cannot be true counts as corrupt, once.
 
+use crate::segment::layout::Layout;
 use crate::segment::lines::{self, Line, begins, nearest, position_of};
 use crate::segment::tail::{self, Tail, is_plausible};
 use crate::sync::AtomicU64;
@@ -17,16 +18,26 @@ pub(crate) struct Resync {
 }
 
 /// True if a lane has gone on behind this position, whatever its line says.
-pub(super) fn is_passed(record: &[AtomicU64], lines: &[Line], position: u64) -> bool {
-    passed_by(record, lines, position).is_some()
+pub(super) fn is_passed(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> bool {
+    passed_by(record, lines, position, layout).is_some()
 }
 
-/// The recorded tail, if it is beyond this position and can be true.
-fn passed_by(record: &[AtomicU64], lines: &[Line], position: u64) -> Option<Tail> {
+/// The end of a lane, if it is beyond this position and can be true.
+fn passed_by(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> Option<Tail> {
     // The stamp that led here was loaded with Acquire, which pairs with the writer's Release fences: this is no
     // older tail than the one that was recorded before the message in front of that stamp.
-    let tail = tail::read(record, lines);
-    (tail.position > position && tail::is_confirmed(lines, tail.position)).then_some(tail)
+    let (mut end, _) = tail::end(record, lines, layout);
+    if end.position <= position {
+        // The way from the recorded tail ends at a message that is none. Those behind it tell that the lane has
+        // gone on.
+        let behind = |position| {
+            let sequence = nearest(end.sequence, lines::peek(lines, position)?.sequence);
+            Some(Tail { position, sequence })
+        };
+        let next = (position + 1..=position + layout.longest as u64).find_map(behind)?;
+        end = tail::follow(lines, layout, next).0;
+    }
+    (end.position > position && tail::is_confirmed(lines, end.position)).then_some(end)
 }
 
 /// Goes on behind the message that is expected next. `is_corrupt` says that it was found there, whole, and
@@ -35,13 +46,13 @@ pub(crate) fn resync(
     record: &[AtomicU64],
     lines: &[Line],
     next: Tail,
-    longest: usize,
+    layout: &Layout,
     is_corrupt: bool,
 ) -> Option<Resync> {
     // Before the tail: the owner may go on for any number of laps between the two loads.
     let stamp = lines::stamp(lines, next.position);
-    let Some(tail) = passed_by(record, lines, next.position) else {
-        return is_corrupt.then(|| step_over(lines, next, longest));
+    let Some(tail) = passed_by(record, lines, next.position, layout) else {
+        return is_corrupt.then(|| step_over(lines, next, layout));
     };
     let capacity = lines.len() as u64;
     let is_corrupt = is_corrupt || !is_later_lap(stamp, next.position, tail.position, capacity);
@@ -49,16 +60,16 @@ pub(crate) fn resync(
     let half = tail.position.saturating_sub(capacity / 2);
     let from = if is_corrupt && tail.position - next.position <= capacity / 4 * 3 { 0 } else { half };
     let message = |position| {
-        let (_, low) = lines::peek(lines, position)?;
+        let low = lines::peek(lines, position)?.sequence;
         let sequence = if position - next.position <= u64::from(u32::MAX) {
             next.sequence + u64::from(low.wrapping_sub(next.sequence as u32))
         } else {
             nearest(tail.sequence, low)
         };
-        Some(Tail { position, sequence }).filter(|found| is_plausible(next, *found, longest))
+        Some(Tail { position, sequence }).filter(|found| is_plausible(next, *found, layout.longest))
     };
-    let found = (from.max(next.position + 1)..tail.position).take(longest + 1).find_map(message);
-    let to = found.or(Some(tail).filter(|tail| is_plausible(next, *tail, longest)));
+    let found = (from.max(next.position + 1)..tail.position).take(layout.longest + 1).find_map(message);
+    let to = found.or(Some(tail).filter(|tail| is_plausible(next, *tail, layout.longest)));
     Some(match to {
         Some(to) => {
             let (gone, corrupt) = (to.sequence - next.sequence, u64::from(is_corrupt));
@@ -83,27 +94,27 @@ fn is_later_lap(stamp: u64, position: u64, tail: u64, capacity: u64) -> bool {
 
 /// Behind a corrupt message that its owner has not recorded yet: as many lines as it says it has, if that
 /// can be true.
-fn step_over(lines: &[Line], next: Tail, longest: usize) -> Resync {
-    let count = lines::peek(lines, next.position).map_or(1, |(count, _)| count);
-    let count = if (1..=longest).contains(&count) { count as u64 } else { 1 };
+fn step_over(lines: &[Line], next: Tail, layout: &Layout) -> Resync {
+    let count = lines::peek(lines, next.position).map_or(1, |message| message.meta.lines());
+    let count = if (1..=layout.longest).contains(&count) { count as u64 } else { 1 };
     let next = Tail { position: next.position + count, sequence: next.sequence + 1 };
     Resync { next, lost: 0, corrupt: 1 }
 }
 
 /// The oldest message that surely still exists, seven eighths of the lane behind its tail.
-pub(super) fn oldest(record: &[AtomicU64], lines: &[Line], longest: usize) -> Tail {
-    let tail = tail::read(record, lines);
+pub(super) fn oldest(record: &[AtomicU64], lines: &[Line], layout: &Layout) -> Tail {
+    let (tail, _) = tail::end(record, lines, layout);
     let capacity = lines.len() as u64;
     let message = |position| {
-        let (_, low) = lines::peek(lines, position)?;
+        let low = lines::peek(lines, position)?.sequence;
         let found = Tail { position, sequence: nearest(tail.sequence, low) };
-        is_plausible(found, tail, longest).then_some(found)
+        is_plausible(found, tail, layout.longest).then_some(found)
     };
-    // Half a lane back, if the owner has written far beyond the recorded tail meanwhile.
+    // Half a lane back, if the owner has written on meanwhile.
     [capacity - capacity / 8, capacity / 2]
         .into_iter()
         .map(|behind| tail.position.saturating_sub(behind))
-        .find_map(|from| (from..tail.position).take(longest + 1).find_map(message))
+        .find_map(|from| (from..tail.position).take(layout.longest + 1).find_map(message))
         .unwrap_or(tail)
 }
 
@@ -116,9 +127,9 @@ pub(super) enum Astray {
 }
 
 /// Whether a consumer that finds nothing at its position cannot be where the lane is.
-pub(super) fn astray(record: &[AtomicU64], lines: &[Line], position: u64) -> Option<Astray> {
-    if passed_by(record, lines, position).is_some() {
-        // The message was recorded, so it was whole.
+pub(super) fn astray(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> Option<Astray> {
+    if passed_by(record, lines, position, layout).is_some() {
+        // Messages behind it are whole, so it was.
         return (lines::stamp(lines, position) < begins(position)).then_some(Astray::Behind);
     }
     // The owner may have written on and not recorded it: then the line before this position says so.

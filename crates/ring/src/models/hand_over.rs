@@ -23,7 +23,7 @@ fn die_while_writing(producer: Producer) {
     for position in [position, position + 1] {
         at(lines, position)[1].store(u64::MAX, Ordering::Relaxed);
     }
-    drop(producer);
+    producer.die();
 }
 
 /// Takes the lane if its owner is dead, and writes a message of so many lines. Returns how many messages

@@ -52,7 +52,8 @@ fn a_reader_that_is_lapped_again_while_it_looks_where_to_go_on_calls_nothing_cor
             let lane = lane.clone();
             move || lane.write(from, &[1, 1, 1])
         };
-        let go_on = move || resync(&lane.record, &lane.lines, START, 1, false);
+        let layout = *small_ring(Policy::Overwrite, 2).layout();
+        let go_on = move || resync(&lane.record, &lane.lines, START, &layout, false);
         if let (_, Some(Resync { next, lost, corrupt })) = race(order, write_on, go_on) {
             assert_eq!((next.position, lost, corrupt), (next.sequence, next.sequence, 0));
         }

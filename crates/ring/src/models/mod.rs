@@ -13,13 +13,14 @@ mod lapping;
 mod lines;
 mod record;
 mod tail;
+mod ticks;
 mod topics;
 mod waiting;
 
 use crate::consumer::{Consumer, ConsumerOptions};
-use crate::message::{HEAD_PAYLOAD, LINE_PAYLOAD, Record};
+use crate::message::{Field, HEAD_PAYLOAD, LINE_PAYLOAD, MarketDataMessage, Mode, Record};
 use crate::producer::Producer;
-use crate::segment::layout::{Kind, LINE, Policy};
+use crate::segment::layout::{Kind, LINE, Policy, longest_tick, smallest_buffer};
 use crate::segment::tail::Tail;
 use crate::{LockFreeRingBuffer, RingConfig};
 
@@ -73,6 +74,28 @@ fn small_ring(policy: Policy, capacity: usize) -> LockFreeRingBuffer {
         .of_kind(Kind::Interest, words_of(capacity / 2))
         .buffer_size(capacity * LINE);
     LockFreeRingBuffer::on_heap(config).expect("valid options")
+}
+
+/// Symbols of the topics of a [`ring_of_ticks`].
+const SYMBOLS: [&str; 2] = ["A", "B"];
+
+/// One lane of so many lines as two of the longest ticks without a book need: 16.
+fn ring_of_ticks() -> LockFreeRingBuffer {
+    let config = RingConfig::mpmc()
+        .lanes(1)
+        .consumers(1)
+        .depth_levels(0)
+        .topics(SYMBOLS.len())
+        .buffer_size(smallest_buffer(longest_tick(0)));
+    LockFreeRingBuffer::on_heap(config).expect("valid options")
+}
+
+/// A tick of one line.
+fn tick(symbol: &str, price: u32) -> MarketDataMessage {
+    let mut tick: MarketDataMessage = MarketDataMessage::new("NSE", symbol, Mode::Ltp).expect("a valid name");
+    tick.set(Field::Ltp, f64::from(price));
+    tick.set(Field::Volume, f64::from(price));
+    tick
 }
 
 fn producer(ring: &LockFreeRingBuffer) -> Producer {

@@ -25,7 +25,7 @@
 use std::mem::{offset_of, size_of};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::message::head::{lines_of, rest_words};
+use crate::message::head::{Meta, lines_of, rest_words};
 use crate::message::{EXCHANGE_BYTES, Field, HEAD_PAYLOAD, LEVEL_WORDS, LINE_WORDS, SYMBOL_BYTES};
 
 /// First word of a finished segment: `OASHMRNG` read as a little-endian number.
@@ -100,7 +100,7 @@ pub(crate) struct LaneRecord {
     /// Owner's mark where a ring lives on the heap and has no file to lock.
     pub heap_owner: u64,
     pad_who: [u64; 6],
-    /// Position behind the last message that the owner recorded: always the end of a message.
+    /// Position behind the last message that the owner recorded, every 64 lines: always the end of a message.
     pub tail: u64,
     /// Sequence of the message that belongs at `tail`. Stored before it; see `tail.rs`.
     pub sequence: u64,
@@ -113,7 +113,7 @@ pub(crate) struct LaneRecord {
     /// Publishes whose duration was measured, and the sum of those durations in ns.
     pub sampled: u64,
     pub sampled_ns: u64,
-    /// Time of the newest message, ns of the monotonic clock.
+    /// Time of the last message before `tail`, ns of the monotonic clock.
     pub last_publish_ns: u64,
     pad_counters: [u64; 8],
 }
@@ -355,6 +355,21 @@ impl Layout {
             (word_of!(Header, created_ns), created_ns),
             (word_of!(Header, magic), MAGIC),
         ]
+    }
+
+    /// Lines of a message, and its words behind the first; `None` if its counts cannot be those of a message.
+    /// `ticks` is whether the kind is that of ticks: known to the compiler where it matters.
+    #[inline]
+    pub(crate) fn extent(&self, ticks: bool, meta: Meta, presence: u32) -> Option<(usize, usize)> {
+        let (lines, words) = if ticks {
+            let deepest = meta.buys().max(meta.sells());
+            let words = rest_words(presence, meta.buys() + meta.sells());
+            (if deepest > self.depth_levels { 0 } else { lines_of(words) }, words)
+        } else {
+            let words = presence as usize;
+            (lines_of_words(words), words.saturating_sub(HEAD_PAYLOAD))
+        };
+        (lines == meta.lines() && (1..=self.longest).contains(&lines)).then_some((lines, words))
     }
 
     /// Words of the longest message behind its first line.

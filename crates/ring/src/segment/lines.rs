@@ -25,7 +25,7 @@
 //! and on x86-64 and arm64 a relaxed access is a plain move. H.-J. Boehm, "Can seqlocks get along with
 //! programming language memory models?" (MSPC 2012) gives the fences.
 
-use crate::message::head::{META, Meta, PRESENCE};
+use crate::message::head::{META, Meta, PRESENCE, PUBLISH_NS};
 use crate::message::{Head, LINE_PAYLOAD, LINE_WORDS};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -58,6 +58,33 @@ pub(crate) fn at(lines: &[Line], position: u64) -> &Line {
     debug_assert!(lines.len().is_power_of_two(), "a lane has a power of two of lines");
     // SAFETY: a lane has lines, and a number masked with their last index is below their count.
     unsafe { lines.get_unchecked(position as usize & (lines.len() - 1)) }
+}
+
+/// Asks for the line of a position that will be read soon, so that the transfers of several lines overlap.
+#[inline]
+pub(crate) fn prefetch_read(lines: &[Line], position: u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
+    // SAFETY: a hint: it reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at(lines, position)).cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
+    let _ = (lines, position);
+}
+
+/// Asks for the line of a position that will be written soon.
+#[inline]
+pub(crate) fn prefetch_write(lines: &[Line], position: u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
+    // SAFETY: a hint: it changes nothing. Every x86-64 processor has the instruction or takes it for none;
+    // the compiler's own hint becomes one for reading where it does not know that.
+    unsafe {
+        let line = std::ptr::from_ref(at(lines, position));
+        std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
+    let _ = (lines, position);
 }
 
 /// Writes a message of one line. Word 0 of the head is not used. Straight code: an LTP tick is written so.
@@ -139,16 +166,30 @@ pub(crate) fn is_unchanged(lines: &[Line], position: u64) -> bool {
     at(lines, position)[0].load(Ordering::Relaxed) == begins(position)
 }
 
-/// The number of lines and the low half of the sequence of a whole message at a position. `None` if no
-/// message begins there, or it was overwritten meanwhile.
-pub(crate) fn peek(lines: &[Line], position: u64) -> Option<(usize, u32)> {
+/// What a whole message says of itself, unchecked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peeked {
+    pub meta: Meta,
+    pub presence: u32,
+    /// The low half of its sequence.
+    pub sequence: u32,
+    pub publish_ns: u64,
+}
+
+/// The message at a position. `None` if none begins there, or it was overwritten meanwhile.
+pub(crate) fn peek(lines: &[Line], position: u64) -> Option<Peeked> {
     if stamp(lines, position) != begins(position) {
         return None;
     }
     let line = at(lines, position);
-    let count = Meta(line[META].load(Ordering::Relaxed)).lines();
-    let sequence = line[PRESENCE].load(Ordering::Relaxed) as u32;
-    is_unchanged(lines, position).then_some((count, sequence))
+    let presence = line[PRESENCE].load(Ordering::Relaxed);
+    let peeked = Peeked {
+        meta: Meta(line[META].load(Ordering::Relaxed)),
+        presence: (presence >> 32) as u32,
+        sequence: presence as u32,
+        publish_ns: line[PUBLISH_NS].load(Ordering::Relaxed),
+    };
+    is_unchanged(lines, position).then_some(peeked)
 }
 
 /// The number nearest to `near`, which is below [`POSITION_LIMIT`](super::layout::POSITION_LIMIT) or close to
