@@ -24,11 +24,6 @@ use crate::wait::{self, WaitStrategy};
 
 /// Messages taken from one lane before the next lane has its turn.
 const LANE_TURN: usize = 64;
-/// Messages in a row after which a consumer is surely behind, and asks for lines ahead of time. Near the end
-/// of a lane it must not: it would take lines from the writer that it is about to write.
-const PREFETCH_AFTER: usize = 4;
-/// How many lines ahead.
-const PREFETCH_AHEAD: u64 = 8;
 /// Empty polls after which a consumer checks that it is where its lanes are: a corrupt line can have sent it astray.
 const CHECK_EVERY: u32 = 4096;
 
@@ -323,10 +318,15 @@ impl Consumer {
     }
 
     /// The copy buffer; gone if a callback panicked the last time.
+    #[inline]
     fn take_rest(&mut self) -> Box<[u64]> {
         let rest = std::mem::take(&mut self.rest);
-        let words = self.segment.layout().longest_rest();
-        if rest.len() == words { rest } else { vec![0; words].into() }
+        if rest.is_empty() { self.new_rest() } else { rest }
+    }
+
+    #[cold]
+    fn new_rest(&self) -> Box<[u64]> {
+        vec![0; self.segment.layout().longest_rest()].into()
     }
 
     #[inline]
@@ -391,9 +391,6 @@ impl Consumer {
             let Some((head, _)) = sink.room() else { break };
             if lines::stamp(&lane.lines, position) != begins(position) {
                 break;
-            }
-            if count >= PREFETCH_AFTER {
-                lines::prefetch_read(&lane.lines, position + PREFETCH_AHEAD);
             }
             lines::copy_head(&lane.lines, position, head);
             let meta = Meta(head[META]);

@@ -29,8 +29,6 @@ const SAMPLE_EVERY: u64 = 64;
 const FLUSH_EVERY: usize = 256;
 /// How often a producer that finds its ring full asks whether the consumer it waits for lives, in ns.
 const LIVENESS_CHECK_INTERVAL_NS: u64 = 1_000_000;
-/// How many lines ahead a producer asks for the lines that it will write, if they are free: readers have them.
-const PREFETCH_AHEAD: u64 = 8;
 /// Entries of the topic table for which memory is taken at a time.
 const TOPICS_RESERVED: u32 = 1024;
 /// Words of a tick's image before its levels.
@@ -329,9 +327,6 @@ impl Producer {
             }
             let head = self.head(meta.placed(topic.get(), 1), presence, publish_ns, &image[PAYLOAD..]);
             lines::write_line(&self.lines, self.hot.next.position, &head);
-            if self.hot.next.position + PREFETCH_AHEAD < self.hot.writable_until {
-                lines::prefetch_write(&self.lines, self.hot.next.position + PREFETCH_AHEAD);
-            }
             self.advance(1, publish_ns);
             return Ok(true);
         }

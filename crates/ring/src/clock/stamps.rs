@@ -117,7 +117,7 @@ mod counter {
             crate::clock::monotonic_ns()
         }
 
-        #[cfg(test)]
+        #[cfg(all(test, not(loom)))]
         pub(super) fn is_scaled(&self) -> bool {
             true
         }

@@ -60,33 +60,6 @@ pub(crate) fn at(lines: &[Line], position: u64) -> &Line {
     unsafe { lines.get_unchecked(position as usize & (lines.len() - 1)) }
 }
 
-/// Asks for the line of a position that will be read soon, so that the transfers of several lines overlap.
-#[inline]
-pub(crate) fn prefetch_read(lines: &[Line], position: u64) {
-    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
-    // SAFETY: a hint: it reads nothing.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at(lines, position)).cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
-    let _ = (lines, position);
-}
-
-/// Asks for the line of a position that will be written soon.
-#[inline]
-pub(crate) fn prefetch_write(lines: &[Line], position: u64) {
-    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
-    // SAFETY: a hint: it changes nothing. Every x86-64 processor has the instruction or takes it for none;
-    // the compiler's own hint becomes one for reading where it does not know that.
-    unsafe {
-        let line = std::ptr::from_ref(at(lines, position));
-        std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
-    let _ = (lines, position);
-}
-
 /// Writes a message of one line. Word 0 of the head is not used. Straight code: an LTP tick is written so.
 #[inline]
 pub(crate) fn write_line(lines: &[Line], position: u64, head: &Head) {
