@@ -124,20 +124,19 @@ async function build(copy) {
   return program;
 }
 
-/** Runs models, one after the other; the names of those that failed, or undefined. */
-async function failing(program, filters) {
+/** The name of the first model that fails, or undefined. Models of the groups in `first` are run before the others. */
+async function failingModel(program, first = []) {
   const env = { ...process.env, RUST_BACKTRACE: '0' };
-  const { status, text } = await output(program, [...filters, '--test-threads=1'], { env });
-  if (!/^running [1-9]\d* tests?$/m.test(text)) throw new Error(`the models did not run:\n${text}`);
-  const failed = [...text.matchAll(/^test models::(\S+) \.\.\. FAILED$/gm)].map((match) => match[1]);
-  if (status !== 0 && failed.length === 0) return 'the process';
-  return failed.length > 0 ? failed.join(', ') : undefined;
-}
-
-async function failingModel(copy, { first }) {
-  const program = await build(copy);
-  const likely = first.map((model) => `models::${model}::`);
-  return (await failing(program, likely)) ?? failing(program, ['models::']);
+  const { text: list } = await output(program, ['models::', '--list'], { env });
+  const models = [...list.matchAll(/^models::(\S+): test$/gm)].map((match) => match[1]);
+  if (models.length === 0) throw new Error(`there are no models:\n${list}`);
+  const isLikely = (model) => first.includes(model.split('::')[0]);
+  for (const model of [...models.filter(isLikely), ...models.filter((model) => !isLikely(model))]) {
+    const { status, text } = await output(program, ['--exact', `models::${model}`], { env });
+    if (!/^running 1 test$/m.test(text)) throw new Error(`the model ${model} did not run:\n${text}`);
+    if (status !== 0) return model;
+  }
+  return undefined;
 }
 
 /** Tries mutations one after the other until none is left. */
@@ -147,7 +146,7 @@ async function workOff(copy) {
     const target = join(copy, path);
     const original = readFileSync(target, 'utf8');
     writeFileSync(target, text);
-    const failed = await failingModel(copy, mutation);
+    const failed = await failingModel(await build(copy), mutation.first);
     writeFileSync(target, original);
     console.log(`| ${place} | ${what} | \`${line}\` | ${failed ?? '**none**'} |`);
     if (failed === undefined) survivors.push(`${place}: ${what}`);
@@ -176,7 +175,7 @@ const others = Array.from({ length: Math.min(WORKERS, availableParallelism()) - 
   return copy;
 });
 const checkUnchanged = async () => {
-  const failed = await failing(unchanged, ['models::']);
+  const failed = await failingModel(unchanged);
   if (failed !== undefined) throw new Error(`the models fail without any mutation: ${failed}`);
   await workOff(first);
 };

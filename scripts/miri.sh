@@ -9,8 +9,8 @@ miri() {
   cargo +nightly miri test --quiet --package openalgo-shm-ring "$@"
 }
 if [[ "${1:-}" == short ]]; then
-  MIRIFLAGS="-Zmiri-disable-isolation" exec cargo +nightly miri test --quiet --package openalgo-shm-ring \
-    --lib --test threads
+  MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test threads
+  exit
 fi
 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=${MIRI_SEEDS:-0..4}" miri --test waiting --test threads
-MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test places --test model
+MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test places --test model --test lapping --test ticks

@@ -98,8 +98,8 @@ export interface FoundRing {
 export const FORMAT_VERSION: number = formatVersion();
 
 /**
- * A ring in shared memory. Publishers and subscribers make their own; this one is for who wants the
- * segment itself: to create it beforehand, to look at it, to remove it.
+ * A ring in shared memory. Publishers and subscribers make their own. Use this class to create,
+ * inspect or remove a segment directly.
  *
  * @example
  * const ring = new LockFreeRingBuffer({ name: 'ticks', depthLevels: 20 });
@@ -175,7 +175,7 @@ export class LockFreeRingBuffer {
   }
 
   /**
-   * Removes the name if it still leads to this segment; who has it mapped keeps it. The small rings beside it go
+   * Removes the name if it still leads to this segment. Processes that have it mapped keep it. The small rings beside it go
    * too, unless somebody living holds them.
    */
   unlink(): boolean {

@@ -176,6 +176,8 @@ export class SharedMemorySubscriber implements AsyncIterable<Tick> {
     const joined = this.#joined;
     if (joined === undefined) return;
     this.#joined = undefined;
+    // The last batch may still be read, and a name that was not asked for yet would be gone.
+    for (const tick of joined.batch) void tick.symbol;
     joined.subscriber.close();
     joined.ring.close();
     this.#wake?.();

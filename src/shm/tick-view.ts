@@ -13,7 +13,7 @@ export interface DrainedMessages {
 }
 
 /**
- * One message in a subscriber's buffer, read field by field on access. Valid until the next poll;
+ * One message in a subscriber's buffer, read field by field on access. Valid until the next poll; its publisher is known until the subscriber is closed;
  * {@link TickView.toTick} makes a copy that stays.
  */
 export class TickView {

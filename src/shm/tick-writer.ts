@@ -74,6 +74,7 @@ export class TickWriter {
   writeLtp(topic: number, price: number, fields: LtpFields = NO_FIELDS): void {
     const f64 = this.#f64;
     const strict = this.#strict;
+    if (fields === null) throw invalid('the fields of an LTP tick', fields, '{ volume, ltt, timestamp }');
     const { volume, ltt, timestamp } = fields;
     let present = 0b1;
     f64[WORD.ltp] = number('ltp', price, strict);
@@ -108,6 +109,7 @@ export class TickWriter {
     const at = index * this.#stride;
     const f64 = this.#f64;
     const strict = this.#strict;
+    if (typeof data !== 'object' || data === null) throw invalid('a tick', data, 'an object with its fields');
     const prototype: unknown = Object.getPrototypeOf(data);
     const whole = prototype === this.#prototype || this.#hasNoFields(prototype) ? data : copyOf(data);
     let present = 0;

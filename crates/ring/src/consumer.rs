@@ -7,6 +7,8 @@
 
 pub(crate) mod resync;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::resync::{Astray, Resync, resync};
@@ -24,7 +26,10 @@ use crate::wait::{self, WaitStrategy};
 
 /// Messages taken from one lane before the next lane has its turn.
 const LANE_TURN: usize = 64;
-/// Empty polls after which a consumer checks that it is where its lanes are: a corrupt line can have sent it astray.
+/// Times that a run goes on behind what it cannot read: a writer that laps its reader again and again must not
+/// hold a poll for ever.
+const MAX_SKIPS: u32 = 8;
+/// Polls after which a consumer checks that it is where its lanes are: a corrupt line can have sent it astray.
 const CHECK_EVERY: u32 = 4096;
 
 /// Where a new consumer begins.
@@ -33,7 +38,8 @@ pub enum Start {
     /// With what is published from now on.
     #[default]
     Newest,
-    /// With the oldest message that surely still exists (seven eighths of the ring back).
+    /// Seven eighths of the ring behind the newest message. A fast publisher may overwrite it before the first
+    /// poll, which counts as lost.
     Oldest,
 }
 
@@ -108,7 +114,8 @@ pub struct Consumer {
     counts: MessageCounts,
     /// Lost or corrupt messages were skipped since progress was shown.
     skipped: bool,
-    empty_polls: u32,
+    polls: u32,
+    suspicion: Suspicion,
     rest: Box<[u64]>,
     registration: Option<Registration>,
 }
@@ -142,7 +149,8 @@ impl Consumer {
             from: options.from,
             counts: MessageCounts::default(),
             skipped: false,
-            empty_polls: 0,
+            polls: 0,
+            suspicion: Suspicion::default(),
             rest: vec![0; layout.longest_rest()].into(),
             registration: None,
             segment: segment.clone(),
@@ -364,14 +372,16 @@ impl Consumer {
     /// Reads up to `most` messages of one lane; goes on after loss and corruption until there is none.
     #[inline]
     fn read_run<const TICKS: bool>(&mut self, index: usize, most: usize, sink: &mut impl Sink) -> usize {
-        let mut count = 0;
-        loop {
+        let (mut count, mut skips) = (0, 0);
+        while skips < MAX_SKIPS {
             if TICKS {
                 count += self.read_lines(index, most - count, sink);
             }
+            let before = count;
             if count == most || !self.read_message::<TICKS>(index, sink, &mut count) {
                 break;
             }
+            skips += u32::from(count == before);
         }
         if count > 0 || self.skipped {
             self.show_cursor(index);
@@ -455,14 +465,15 @@ impl Consumer {
     #[cold]
     fn skip(&mut self, index: usize, corrupt: bool) -> bool {
         let layout = *self.segment.layout();
+        let gates = layout.policy == Policy::Lossless && self.registration.is_some();
         let lane = &mut self.lanes[index];
         let Some(Resync { next, lost, corrupt }) =
-            resync(&lane.record, &lane.lines, lane.next, &layout, corrupt)
+            resync(&lane.record, &lane.lines, lane.next, &layout, corrupt, gates)
         else {
             return false;
         };
         lane.next = next;
-        self.counts.lost += lost;
+        self.counts.lost = self.counts.lost.saturating_add(lost);
         self.counts.corrupt += corrupt;
         self.skipped = true;
         true
@@ -471,19 +482,17 @@ impl Consumer {
     #[inline]
     fn end_poll(&mut self, count: usize) {
         if count > 0 || self.skipped {
-            self.empty_polls = 0;
             self.skipped = false;
             self.show_counts();
-        } else {
-            self.empty_polls = self.empty_polls.wrapping_add(1);
-            if self.empty_polls.is_multiple_of(CHECK_EVERY) {
-                self.resync_after_corruption();
-            }
+        }
+        self.polls = self.polls.wrapping_add(1);
+        if self.polls.is_multiple_of(CHECK_EVERY) || self.suspicion.take() {
+            self.resync_after_corruption();
         }
     }
 
-    /// Goes on to where every lane is that has left this consumer behind. Only corrupt lines bring that about:
-    /// one whose stamp is gone is never read, and one that claims too much sends it beyond the end of the lane.
+    /// Finds lanes in which this consumer is stuck on a corrupt line, or beyond the end, and moves it to the
+    /// boundary of a message.
     #[cold]
     fn resync_after_corruption(&mut self) {
         let layout = *self.segment.layout();
@@ -540,7 +549,19 @@ impl Consumer {
 
     /// Waits until there is a message, at most `timeout`. True if there is one.
     pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
-        wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready())
+        let stuck = || {
+            self.suspicion.raise_if(
+                self.line_positions()
+                    .enumerate()
+                    .any(|(lane, position)| is_stuck(&self.segment, lane, position)),
+            )
+        };
+        wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready(), stuck)
+    }
+
+    /// Where a doorbell says that this consumer must look whether it is stuck.
+    pub(crate) const fn suspicion(&self) -> &Suspicion {
+        &self.suspicion
     }
 
     /// Messages read.
@@ -591,7 +612,8 @@ impl Consumer {
     /// Exchange and symbol behind a topic's number in a lane; `None` of a number that no tick can carry.
     pub fn topic_name(&self, lane: usize, topic: u32) -> Option<TopicName> {
         let lane = self.lanes.get(lane)?;
-        let length = topics::length(&lane.record);
+        // What the polls have seen counts, and not the length as it is now: another process may change it.
+        let length = u64::from(lane.topics).max(topics::length(&lane.record));
         let entry = lane.table.get(topic as usize).filter(|_| u64::from(topic) < length)?;
         TopicName::from_words(read_name(entry))
     }
@@ -650,6 +672,33 @@ pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bo
         is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane), segment.layout())
     };
     (0..segment.lanes_used()).any(is_ready)
+}
+
+/// True if a consumer that finds nothing at this position of a lane cannot be where the lane is.
+pub(crate) fn is_stuck(segment: &Segment, lane: usize, position: u64) -> bool {
+    let used = lane < segment.lanes_used();
+    used && resync::astray(segment.lane_record(lane), segment.lines(lane), position, segment.layout())
+        .is_some()
+}
+
+/// Set by a waiter that found its consumer stuck, and cleared by the consumer's next poll.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Suspicion(Arc<AtomicBool>);
+
+impl Suspicion {
+    /// Returns what it was given.
+    pub(crate) fn raise_if(&self, stuck: bool) -> bool {
+        if stuck {
+            // Relaxed, as in `take`: a flag alone.
+            self.0.store(true, Ordering::Relaxed);
+        }
+        stuck
+    }
+
+    #[inline]
+    fn take(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 #[inline]

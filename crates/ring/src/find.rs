@@ -18,11 +18,11 @@ pub struct FoundSegment {
     /// True if a living process owns a lane or a consumer record of it.
     pub in_use: bool,
     /// Its format version. One of another version than [`FORMAT_VERSION`](crate::layout::FORMAT_VERSION)
-    /// cannot be read, only removed.
+    /// cannot be read, only removed, as one with a corrupt header.
     pub version: u64,
 }
 
-/// The segments of this library, of any version, on this machine that this user may open.
+/// The segments of this library, of any version and sound or not, on this machine that this user may open.
 pub fn find_segments() -> Vec<FoundSegment> {
     shm::candidate_names()
         .into_iter()
@@ -37,7 +37,7 @@ fn examine(name: String) -> Result<FoundSegment> {
     let region = Region::Shared(Mapping::open(&name)?.into());
     let (bytes, in_use) = match read_header(&region) {
         Ok(layout) => (layout.total_bytes(), Segment::new(region.clone(), layout).is_in_use()),
-        Err(error) if error.code() == ErrorCode::ShmVersion => {
+        Err(error) if [ErrorCode::ShmVersion, ErrorCode::ShmLayout].contains(&error.code()) => {
             (region.bytes(), ownership::is_any_owned(&region))
         }
         Err(error) => return Err(error),

@@ -81,9 +81,14 @@ pub(crate) fn candidate_names() -> Vec<String> {
 pub(crate) fn begins_with(name: &str, word: u64) -> bool {
     #[cfg(target_os = "linux")]
     {
+        use std::os::unix::fs::{FileExt, OpenOptionsExt};
         let mut first = [0; 8];
-        let read = File::open(path_of(name))
-            .and_then(|file| std::os::unix::fs::FileExt::read_exact_at(&file, &mut first, 0));
+        // Without waiting: any user may have put a pipe there.
+        let read = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
+            .open(path_of(name))
+            .and_then(|file| file.read_exact_at(&mut first, 0));
         read.is_ok() && u64::from_le_bytes(first) == word
     }
     #[cfg(not(target_os = "linux"))]

@@ -119,6 +119,24 @@ fn a_consumer_that_is_not_registered_holds_no_producer_back() {
 }
 
 #[test]
+fn a_reader_that_joins_a_lossless_ring_at_its_oldest_message_loses_nothing_that_is_published_from_then_on() {
+    for before in [0, 3, 40, 63, 64, 65, 100, 150, 1000] {
+        let ring = ring(1, 2, Policy::Lossless, 64);
+        let mut producer = ring.producer("writer").unwrap();
+        (0..before).for_each(|number| assert!(producer.publish(&[number]).unwrap()));
+        let mut reader = ring.consumer(ConsumerOptions::new("late").from(Start::Oldest)).unwrap();
+        let mut number = before;
+        while producer.publish(&[number]).unwrap() {
+            number += 1;
+        }
+        let mut received = Vec::new();
+        reader.poll_words(usize::MAX, |record| received.push(record.words().next().unwrap()));
+        let new: Vec<u64> = received.into_iter().filter(|&number| number >= before).collect();
+        assert_eq!(new, (before..number).collect::<Vec<_>>(), "{before} before");
+    }
+}
+
+#[test]
 fn consumer_records_run_out_only_for_those_that_need_one() {
     let full = ring(1, 1, Policy::Overwrite, 4);
     let _only = full.consumer(ConsumerOptions::new("only")).unwrap();

@@ -3,7 +3,8 @@
 //! On x86-64 Linux the system's clock is the processor's time stamp counter, scaled, with a fence before it
 //! is read: about 25 ns. A producer that publishes often reads the counter alone (about 8 ns) and scales it
 //! itself. It reads the system's clock again every half millisecond, so that nothing adds up: between two
-//! readings the clock is slewed by 0.25 µs at most (500 ppm), and the scale is known to about 50 ppm.
+//! readings the clock is slewed by 0.25 µs at most (500 ppm), and a scale that changes by more than 2,000 ppm from
+//! one reading to the next is thrown away: 1 µs at most.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri), not(loom)))]
 mod counter {
@@ -15,10 +16,15 @@ mod counter {
     const GOOD_FOR_NS: u64 = 500_000;
     /// A scale is taken from readings that are at most so far apart, ns.
     const FAR_APART_NS: u64 = 1_000_000_000;
-    /// The counter goes on by less than this, ns, while the system's clock is read; else the reader was interrupted.
-    const INTERRUPTED_NS: u64 = 1_000;
+    /// The counter goes on by less than this while the system's clock is read, else the reader was interrupted:
+    /// 1 µs of a counter of 3 GHz.
+    const INTERRUPTED_COUNTS: u64 = 3_000;
     /// Fraction bits of the scale.
     const FRACTION: u32 = 32;
+    /// Scales that can be true: 0.1 to 10 counts a ns.
+    const SCALES: std::ops::RangeInclusive<u64> = (1 << FRACTION) / 10..=10 << FRACTION;
+    /// A scale that differs from the one before by more than its 500th part is none.
+    const MOST_CHANGE: u64 = 500;
 
     /// Publish times, never going back.
     pub(crate) struct Stamps {
@@ -65,12 +71,16 @@ mod counter {
                 return ns;
             }
             let scale = match (GOOD_FOR_NS / 2..FAR_APART_NS).contains(&passed) && counted > 0 {
-                true => ((u128::from(passed) << FRACTION) / u128::from(counted)) as u64,
-                false => self.scale,
+                true => (u128::from(passed) << FRACTION) / u128::from(counted),
+                false => u128::from(self.scale),
             };
-            let interrupted = after < before || scaled(after - before, scale) > INTERRUPTED_NS;
-            if interrupted {
-                self.good_for = 0;
+            // A machine that slept stops its clock and not its counter: such a scale is none.
+            let scale = u64::try_from(scale).ok().filter(|scale| SCALES.contains(scale)).unwrap_or(0);
+            let changed = self.scale != 0 && scale.abs_diff(self.scale) > self.scale / MOST_CHANGE;
+            let interrupted = after.wrapping_sub(before) > INTERRUPTED_COUNTS;
+            if interrupted || changed {
+                // The next two readings make a new one.
+                *self = Self { counter: 0, ns: 0, good_for: 0, scale: 0, last: self.last };
                 return ns;
             }
             let good_for = (u128::from(GOOD_FOR_NS) << FRACTION).checked_div(u128::from(scale)).unwrap_or(0);

@@ -17,7 +17,7 @@ pub(crate) struct Resync {
     pub corrupt: u64,
 }
 
-/// True if a lane has gone on behind this position, whatever its line says.
+/// True if a lane has gone on behind this position. The line of the position does not count.
 pub(super) fn is_passed(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> bool {
     passed_by(record, lines, position, layout).is_some()
 }
@@ -41,13 +41,15 @@ fn passed_by(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layou
 }
 
 /// Goes on behind the message that is expected next. `is_corrupt` says that it was found there, whole, and
-/// cannot be a message; else its line has a later stamp. `None` if there is nothing to go on to yet.
+/// cannot be a message; else its line has a later stamp. `gates` says that a lossless owner waits for this
+/// consumer. `None` if there is nothing to go on to yet.
 pub(crate) fn resync(
     record: &[AtomicU64],
     lines: &[Line],
     next: Tail,
     layout: &Layout,
     is_corrupt: bool,
+    gates: bool,
 ) -> Option<Resync> {
     // Before the tail: the owner may go on for any number of laps between the two loads.
     let stamp = lines::stamp(lines, next.position);
@@ -56,9 +58,16 @@ pub(crate) fn resync(
     };
     let capacity = lines.len() as u64;
     let is_corrupt = is_corrupt || !is_later_lap(stamp, next.position, tail.position, capacity);
-    // A message that is corrupt costs itself alone, where those behind it surely still exist.
-    let half = tail.position.saturating_sub(capacity / 2);
-    let from = if is_corrupt && tail.position - next.position <= capacity / 4 * 3 { 0 } else { half };
+    let (behind, span) = if is_corrupt && tail.position - next.position <= capacity / 4 * 3 {
+        // A message that is corrupt costs itself alone, where those behind it surely still exist.
+        (capacity, layout.longest)
+    } else if gates {
+        // The owner overwrites only what was published before this consumer joined: nothing else may be left out.
+        (capacity, capacity as usize)
+    } else {
+        (capacity / 2, layout.longest)
+    };
+    let from = tail.position.saturating_sub(behind);
     let message = |position| {
         let low = lines::peek(lines, position)?.sequence;
         let sequence = if position - next.position <= u64::from(u32::MAX) {
@@ -68,7 +77,7 @@ pub(crate) fn resync(
         };
         Some(Tail { position, sequence }).filter(|found| is_plausible(next, *found, layout.longest))
     };
-    let found = (from.max(next.position + 1)..tail.position).take(layout.longest + 1).find_map(message);
+    let found = (from.max(next.position + 1)..tail.position).take(span + 1).find_map(message);
     let to = found.or(Some(tail).filter(|tail| is_plausible(next, *tail, layout.longest)));
     Some(match to {
         Some(to) => {
@@ -138,6 +147,6 @@ pub(super) fn astray(record: &[AtomicU64], lines: &[Line], position: u64, layout
     }
     // After the Acquire load of that line's stamp: if the owner has just overwritten the line, it has recorded a
     // tail beyond this position.
-    let tail = tail::read(record, lines);
-    (tail.position < position && tail::is_confirmed(lines, tail.position)).then_some(Astray::Beyond(tail))
+    let (end, _) = tail::end(record, lines, layout);
+    (end.position < position && tail::is_confirmed(lines, end.position)).then_some(Astray::Beyond(end))
 }

@@ -88,7 +88,7 @@ pub(crate) struct WaitLine {
     pad: [u64; 15],
 }
 
-/// One lane: who owns it (seldom written), and its counters (written by the owner once per batch).
+/// One lane: who owns it (seldom written), and its counters (the tail every 64 lines, others when they change).
 #[repr(C, align(128))]
 pub(crate) struct LaneRecord {
     /// Counts ownerships; odd while the words beside it are being written.

@@ -18,19 +18,19 @@ pub(crate) struct Tail {
     pub sequence: u64,
 }
 
-/// Looks that an owner can be ahead of a reader of the tail: of the smallest lanes it can overwrite the message
-/// at the tail between two loads of the reader, again and again.
+/// Attempts to read a tail and the message there together. In the smallest lanes the owner may overwrite the
+/// message between two loads.
 const TRIES: usize = if cfg!(loom) { 8 } else { 1024 };
 
-/// How many lines an owner may write before it records the tail again: at most a quarter of the lane, so that
-/// the recorded tail is never overwritten.
+/// How many lines an owner may write before it records the tail again. A quarter of the lane and the longest
+/// message (half of it at most) are less than a lane: nothing from the recorded tail to the end is overwritten.
 pub(crate) const fn record_every(capacity: usize) -> u64 {
     const LINES: usize = 64;
     let quarter = capacity / 4;
     if quarter < LINES { quarter as u64 } else { LINES as u64 }
 }
 
-/// Laps that an owner can write while a reader goes from the recorded tail to the end.
+/// Attempts to come from the recorded tail to the end before the owner laps the reader.
 const LAPS: usize = 4;
 
 /// Records a tail. Two stores.

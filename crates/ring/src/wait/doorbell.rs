@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::consumer::{Consumer, is_ready};
+use crate::consumer::{Consumer, Suspicion, is_ready, is_stuck};
 use crate::error::{Error, ErrorCode, Result};
 use crate::segment::Segment;
 use crate::wait::{WaitStrategy, wait_until, wake};
@@ -28,6 +28,7 @@ struct Shared {
 struct State {
     armed: bool,
     position: Vec<u64>,
+    suspicion: Suspicion,
 }
 
 impl Shared {
@@ -68,6 +69,7 @@ impl Doorbell {
         let mut state = self.shared.lock();
         state.position.clear();
         state.position.extend(consumer.line_positions());
+        state.suspicion = consumer.suspicion().clone();
         state.armed = true;
         self.shared.changed.notify_one();
     }
@@ -84,9 +86,14 @@ fn run(segment: &Segment, shared: &Shared, strategy: WaitStrategy, ring_bell: &d
         }
         state.armed = false;
         std::mem::swap(&mut position, &mut state.position);
+        let suspicion = state.suspicion.clone();
         drop(state);
         let ready = || closed() || is_ready(segment, |lane| position.get(lane).copied().unwrap_or(0));
-        wait_until(segment.futex(), strategy, Duration::MAX, ready);
+        let stuck = || {
+            let mut lanes = position.iter().enumerate();
+            suspicion.raise_if(lanes.any(|(lane, &position)| is_stuck(segment, lane, position)))
+        };
+        wait_until(segment.futex(), strategy, Duration::MAX, ready, stuck);
         if !closed() {
             ring_bell();
         }

@@ -104,12 +104,14 @@ pub(crate) fn sleep(futex: &AtomicU64, limit: Duration, ready: impl FnOnce() -> 
     }
 }
 
-/// Waits until `ready` holds or `timeout` is over; true if it holds.
+/// Waits until `ready` holds or `timeout` is over; true if it holds. Ends as well if `stuck` holds behind a sleep
+/// that brought nothing: something is wrong, and to sleep on would hide it.
 pub(crate) fn wait_until(
     futex: &AtomicU64,
     strategy: WaitStrategy,
     timeout: Duration,
     mut ready: impl FnMut() -> bool,
+    stuck: impl Fn() -> bool,
 ) -> bool {
     if ready() {
         return true;
@@ -142,7 +144,7 @@ pub(crate) fn wait_until(
             return ready();
         }
         sleep(futex, left.min(LONGEST_SLEEP), &mut ready);
-        if ready() {
+        if ready() || stuck() {
             return true;
         }
     }
