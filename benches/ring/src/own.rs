@@ -74,7 +74,7 @@ pub struct WriteNamed;
 impl How for Publish {
     const BATCHES: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn put(producer: &mut Producer, topic: TopicNumber, image: &[u64], _: u64) -> Result<bool> {
         producer.publish_to(topic, image)
     }
@@ -83,14 +83,14 @@ impl How for Publish {
 impl How for Write {
     const FLUSHES: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn put(producer: &mut Producer, topic: TopicNumber, image: &[u64], now: u64) -> Result<bool> {
         producer.write_to(topic, image, now)
     }
 }
 
 impl How for PublishNamed {
-    #[inline]
+    #[inline(always)]
     fn put(producer: &mut Producer, _: TopicNumber, image: &[u64], _: u64) -> Result<bool> {
         producer.publish(image)
     }
@@ -99,7 +99,7 @@ impl How for PublishNamed {
 impl How for WriteNamed {
     const FLUSHES: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn put(producer: &mut Producer, _: TopicNumber, image: &[u64], now: u64) -> Result<bool> {
         producer.write(image, now)
     }

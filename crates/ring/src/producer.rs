@@ -467,8 +467,11 @@ impl Producer {
         self.record[word_of!(LaneRecord, sampled)].store(self.sampled, Ordering::Relaxed);
         self.record[word_of!(LaneRecord, sampled_ns)].store(self.sampled_ns, Ordering::Relaxed);
         topics::store_length(&self.record, self.topics.length);
-        // Relaxed, as in `lanes_used`. Again and again, for another process may have changed it.
-        self.segment.region[word_of!(Header, lanes_used)].fetch_max(self.lane as u64 + 1, Ordering::Relaxed);
+        // Relaxed, as in `lanes_used`. Looked at again and again, for another process may have changed it.
+        let used = &self.segment.region[word_of!(Header, lanes_used)];
+        if used.load(Ordering::Relaxed) <= self.lane as u64 {
+            used.fetch_max(self.lane as u64 + 1, Ordering::Relaxed);
+        }
     }
 
     #[inline]
