@@ -102,7 +102,7 @@ describe(`${session.what} (${published.length}), replayed as fast as possible to
   });
 
   test('with a buffer far too small, what came and what is reported lost is what was published', async () => {
-    const { proxy, url } = await serve('--buffer-size=64KiB', '--high-water-mark=256MiB');
+    const { proxy, url } = await serve('--buffer-size=4KiB', '--high-water-mark=256MiB');
     clients = await ClientProcess.start(url, CLIENTS, 'NIFTY', 'NSE_INDEX');
     await replay();
     // The second time the proxy cannot read at all, so that there are losses on any machine.
