@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { isSample } from '../../src/feeds/feed-log.ts';
 import { LiveTicks, liveCounters } from '../../src/feeds/live-ticks.ts';
 import type { Tick } from '../../src/message.ts';
+import type { RingOptions } from '../../src/shm/options.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
@@ -15,8 +16,9 @@ afterEach(() => {
   LockFreeRingBuffer.unlink(name);
 });
 
-test('a full lossless ring costs ticks, which are counted, and holds nothing up', () => {
-  const ring = { name, preset: 'spsc', bufferSize: 16 * 1024 } as const;
+/** A feed into a ring with these options, and a reader that joined before it. */
+function feed(options: RingOptions) {
+  const ring = { ...options, name };
   const reader = new SharedMemorySubscriber(ring).start();
   const publisher = new SharedMemoryPublisher(ring).start();
   open.push(
@@ -27,6 +29,11 @@ test('a full lossless ring costs ticks, which are counted, and holds nothing up'
   const counters = liveCounters();
   const offer = (tick: Tick): boolean => publisher.publishMarketData(tick.symbol, tick);
   const ticks = new LiveTicks(counters, () => 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
+  return { reader, ticks, counters, warnings };
+}
+
+test('a full lossless ring costs ticks, which are counted, and holds nothing up', () => {
+  const { reader, ticks, counters, warnings } = feed({ preset: 'spsc', bufferSize: 16 * 1024 });
   for (let i = 0; i < 1_000; i++) ticks.publish({ ltp: i }, address);
   expect(counters.published).toBeGreaterThan(0);
   expect(counters.dropped).toBe(1_000 - counters.published);
@@ -38,16 +45,7 @@ test('a full lossless ring costs ticks, which are counted, and holds nothing up'
 });
 
 test('a topic for which the ring has no room costs its ticks, which are counted with the reason, and no others', () => {
-  const reader = new SharedMemorySubscriber({ name, topics: 2 }).start();
-  const publisher = new SharedMemoryPublisher({ name }).start();
-  open.push(
-    () => reader.close(),
-    () => publisher.stop(),
-  );
-  const warnings: string[] = [];
-  const counters = liveCounters();
-  const offer = (tick: Tick): boolean => publisher.publishMarketData(tick.symbol, tick);
-  const ticks = new LiveTicks(counters, () => 5, offer, { info: () => {}, warn: (message) => warnings.push(message) });
+  const { reader, ticks, counters, warnings } = feed({ topics: 2 });
   for (let i = 0; i < 12; i++) ticks.publish({ ltp: i }, { ...address, symbol: 'ABC'[i % 3]! });
   expect(counters).toMatchObject({ published: 8, dropped: 4, malformed: 0 });
   expect(Array.from(reader.poll(), ({ symbol, ltp }) => `${symbol}${ltp}`).join(' ')).toBe('A0 B1 A3 B4 A6 B7 A9 B10');

@@ -4,8 +4,9 @@ import { createServer } from 'node:net';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { hasCode } from '../errors.ts';
 import { DEFAULT_TOPICS } from '../shm/options.ts';
-import { FORMAT_VERSION, LockFreeRingBuffer } from '../shm/ring-buffer.ts';
+import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
 import { bytes, count } from './figures.ts';
+import { olderVersion } from './ring-figures.ts';
 import { ENOUGH_SECONDS, standstillOf, standstillText } from './standstill.ts';
 
 /** What one check has found. */
@@ -251,11 +252,6 @@ function leftovers({ ring: name }: Intention): Finding {
   const size = unused.reduce((sum, segment) => sum + segment.bytes, 0);
   const only = unused.every((segment) => segment.name === name) ? ` --ring ${name}` : '';
   return warning('leftovers', `${names}: up to ${bytes(size)} that no process holds`, `openalgo-shm cleanup${only}`);
-}
-
-/** What to say of a segment's version behind its name: nothing of our own. */
-export function olderVersion(version: number): string {
-  return version === FORMAT_VERSION ? '' : ` (format version ${version}, this is ${FORMAT_VERSION})`;
 }
 
 function readText(path: string): string | undefined {

@@ -1,5 +1,5 @@
 import type { StatsReport } from '../proxy/schemas.ts';
-import type { RingStats } from '../shm/ring-buffer.ts';
+import { FORMAT_VERSION, type RingStats } from '../shm/ring-buffer.ts';
 
 /** The part of a proxy's figures that the ring itself shows, in the same form. */
 export type RingReport = Pick<StatsReport, 'ring' | 'subscribers'> & {
@@ -43,4 +43,9 @@ export function ringReport(stats: RingStats, nowNs: number): RingReport {
       lag: consumer.lag,
     })),
   };
+}
+
+/** What to say of a segment's version behind its name: nothing of our own. */
+export function olderVersion(version: number): string {
+  return version === FORMAT_VERSION ? '' : ` (format version ${version}, this is ${FORMAT_VERSION})`;
 }

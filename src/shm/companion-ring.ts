@@ -23,8 +23,6 @@ const BEFORE_READ = 2;
 
 /** The messages of one call, as the numbers, the whole words' halves and the bytes that they are. */
 export class MessageBuffer {
-  /** Words of the longest message. */
-  readonly words: number;
   /** Words from one message to the next. */
   readonly stride: number;
   readonly f64: Float64Array;
@@ -32,8 +30,8 @@ export class MessageBuffer {
   readonly u32: Uint32Array;
   readonly bytes: Buffer;
 
+  /** @param words - words of the longest message */
   constructor(words: number, before: number) {
-    this.words = words;
     this.stride = before + words;
     this.f64 = new Float64Array(this.stride * BATCH);
     this.i32 = new Int32Array(this.f64.buffer);

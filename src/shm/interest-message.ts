@@ -1,6 +1,6 @@
 import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
 import type { MessageBuffer } from './companion-ring.ts';
-import { TOPIC_WORDS, TopicNames, TopicWords } from './topic-words.ts';
+import { TOPIC_WORDS, TopicBytes, TopicNames } from './topic-words.ts';
 
 /** 32-bit halves of an interest message; the ring crate's `interest.rs` has the diagram. */
 const HALF = { modes: 0, depth: 1, round: 2, session: 3, topic: 4 } as const;
@@ -26,7 +26,7 @@ export interface Round {
 
 /** Writes wishes, and the end of a round as a message without a topic. */
 export class WishWriter {
-  readonly #topics = new TopicWords();
+  readonly #topics = new TopicBytes();
 
   /** @throws `ERR_INVALID_SYMBOL` */
   check(exchange: string, symbol: string): void {
@@ -34,10 +34,9 @@ export class WishWriter {
     if (!isPlain) this.#topics.of(exchange, symbol);
   }
 
-  write({ u32 }: MessageBuffer, at: number, wish: Wish, round: Round): number {
+  write({ u32, bytes }: MessageBuffer, at: number, wish: Wish, round: Round): number {
     begin(u32, at, wish.modes, wish.depth, round);
-    const topic = this.#topics.of(wish.exchange, wish.symbol);
-    u32.set(new Uint32Array(topic.buffer), at * 2 + HALF.topic);
+    bytes.set(this.#topics.of(wish.exchange, wish.symbol), (at * 2 + HALF.topic) * 4);
     return WORDS;
   }
 

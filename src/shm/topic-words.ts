@@ -11,43 +11,28 @@ const MAX_CACHED = 300_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A topic as it lies in a message. */
-interface Topic {
-  readonly exchange: string;
-  readonly words: Float64Array;
-  /** The topic of the same symbol on another exchange. */
-  readonly next: Topic | undefined;
-}
-
-/**
- * The bytes of topics as they lie in a message, made once a topic.
- *
- * The words are handled as f64: half as many copies as with 32-bit integers. No text is a NaN, whose bits
- * a copy might change: its last byte would be 0x7F, a control character, or 0xFF, which UTF-8 never has.
- */
-export class TopicWords {
-  readonly #symbols = new Map<string, Topic>();
+/** The bytes of topics as they lie in a message, made once a topic. */
+export class TopicBytes {
+  /** By exchange, then by symbol. */
+  readonly #exchanges = new Map<string, Map<string, Uint8Array>>();
   #count = 0;
 
   /** @throws `ERR_INVALID_SYMBOL` */
-  of(exchange: string, symbol: string): Float64Array {
-    for (let topic = this.#symbols.get(symbol); topic !== undefined; topic = topic.next) {
-      if (topic.exchange === exchange) return topic.words;
-    }
-    return this.#add(exchange, symbol);
+  of(exchange: string, symbol: string): Uint8Array {
+    return this.#exchanges.get(exchange)?.get(symbol) ?? this.#add(exchange, symbol);
   }
 
-  #add(exchange: string, symbol: string): Float64Array {
+  #add(exchange: string, symbol: string): Uint8Array {
     const bytes = new Uint8Array(MAX_EXCHANGE_BYTES + MAX_SYMBOL_BYTES);
     encode('exchange', exchange, bytes.subarray(0, MAX_EXCHANGE_BYTES));
     encode('symbol', symbol, bytes.subarray(MAX_EXCHANGE_BYTES));
     if (this.#count++ === MAX_CACHED) {
-      this.#symbols.clear();
+      this.#exchanges.clear();
       this.#count = 1;
     }
-    const words = new Float64Array(bytes.buffer);
-    this.#symbols.set(symbol, { exchange, words, next: this.#symbols.get(symbol) });
-    return words;
+    const symbols = this.#exchanges.get(exchange) ?? new Map<string, Uint8Array>();
+    this.#exchanges.set(exchange, symbols.set(symbol, bytes));
+    return bytes;
   }
 }
 
@@ -81,17 +66,10 @@ interface NamedTopic extends TopicName {
 /** The names of topics, decoded once a topic. */
 export class TopicNames {
   readonly #topics = new Map<number, NamedTopic>();
-  /** Of one message, symbol and exchange are usually read one after the other. */
-  #last: NamedTopic | undefined;
   #count = 0;
 
   /** The topic whose words begin at `at` in `words`. */
   at(words: Int32Array, at: number): TopicName {
-    const last = this.#last;
-    return last !== undefined && same(last.words, words, at) ? last : (this.#last = this.#find(words, at));
-  }
-
-  #find(words: Int32Array, at: number): NamedTopic {
     let hash = 0;
     for (let i = at; i < at + TOPIC_INTS; i += 2) {
       hash = Math.imul(hash ^ words[i]! ^ Math.imul(words[i + 1]!, 0x85ebca6b), 0x9e3779b1);

@@ -9,16 +9,14 @@ use openalgo_shm_ring::clock::monotonic_ns;
 
 use crate::link::{Duplex, Link, Place, Sink, Source};
 use crate::own::{Publish, Ring};
-use crate::processes::{Shared, SharedMemory, with_children};
+use crate::processes::{Shared, with_children};
 
 /// One cache line that two processes hand back and forth.
 pub struct Line(&'static AtomicU64);
 
 impl Line {
     pub fn new() -> Self {
-        let page = std::mem::ManuallyDrop::new(SharedMemory::new(4096));
-        // SAFETY: a page that is never unmapped; zero is a valid atomic.
-        Self(unsafe { &*page.address().cast::<AtomicU64>() })
+        Self(&Shared::map().words[0].0)
     }
 }
 
@@ -39,6 +37,7 @@ impl Link for Line {
 impl Duplex for LineSide {
     #[inline]
     fn send(&mut self, _: u64) {
+        // Release, pairs with the Acquire load in `receive` of the other side.
         self.word.store(self.turn + 1, Ordering::Release);
         self.turn += 2;
     }

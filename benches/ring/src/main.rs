@@ -149,24 +149,6 @@ fn latencies(options: &Options, placement: &mut Placement, figures: &mut Figures
     add_latency(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), few / 2);
 }
 
-fn add_throughput<S: Stream>(
-    figures: &mut Figures,
-    placement: &mut Placement,
-    by: By,
-    name: &str,
-    stream: &S,
-    total: u64,
-    batch: usize,
-) {
-    eprintln!("  throughput of {name}");
-    placement.settle();
-    let throughput = throughput(stream, total, batch);
-    figures.add(by, format!("1 to 1, {name}"), "M/s", throughput.received);
-    if by != By::Peer && throughput.lost > 0.0 {
-        figures.add(by, format!("1 to 1, {name}: overwritten unread"), "%", throughput.lost);
-    }
-}
-
 fn throughputs(options: &Options, placement: &mut Placement, figures: &mut Figures) {
     let total = options.scaled(16_000_000);
     for (bytes, size) in [(BYTES, ""), (FEW_BYTES, ", 64 KiB")] {
@@ -194,17 +176,17 @@ fn throughputs(options: &Options, placement: &mut Placement, figures: &mut Figur
             }
         }
         let name = format!("iceoryx2, lossless{size}");
-        add_throughput(figures, placement, By::Peer, &name, &Iceoryx::new(messages, true), total / 20, 1);
+        Iceoryx::new(messages, true).measure(figures, placement, By::Peer, &name, total / 20, 1);
     }
     let overwriting = Iceoryx::new(BYTES / MESSAGE, false);
-    add_throughput(figures, placement, By::Peer, "iceoryx2, overwriting", &overwriting, total / 20, 1);
-    add_throughput(figures, placement, By::Peer, "Unix socket, single", &Socket::new(), total / 80, 1);
+    overwriting.measure(figures, placement, By::Peer, "iceoryx2, overwriting", total / 20, 1);
+    Socket::new().measure(figures, placement, By::Peer, "Unix socket, single", total / 80, 1);
     let batched = "Unix socket, batch of 16";
-    add_throughput(figures, placement, By::Peer, batched, &Socket::new(), total / 20, BATCH);
-    add_throughput(figures, placement, By::Peer, "ZeroMQ", &ZeroMq::new(), total / 80, 1);
+    Socket::new().measure(figures, placement, By::Peer, batched, total / 20, BATCH);
+    ZeroMq::new().measure(figures, placement, By::Peer, "ZeroMQ", total / 80, 1);
 }
 
-/// A stream of any kind, for lists of them.
+/// A stream of any kind, for lists of them: adds its throughput to the figures.
 trait Measured {
     fn measure(
         &self,
@@ -227,7 +209,13 @@ impl<S: Stream> Measured for S {
         total: u64,
         batch: usize,
     ) {
-        add_throughput(figures, placement, by, name, self, total, batch);
+        eprintln!("  throughput of {name}");
+        placement.settle();
+        let throughput = throughput(self, total, batch);
+        figures.add(by, format!("1 to 1, {name}"), "M/s", throughput.received);
+        if by != By::Peer && throughput.lost > 0.0 {
+            figures.add(by, format!("1 to 1, {name}: overwritten unread"), "%", throughput.lost);
+        }
     }
 }
 
@@ -237,8 +225,8 @@ fn shapes(options: &Options, placement: &mut Placement, figures: &mut Figures) {
         let single = Ring::<Write>::lossless(*shape, BYTES);
         let batches = Ring::<Publish>::lossless(*shape, BYTES);
         let of = |batched| format!("ring, {name}, lossless, {batched}");
-        add_throughput(figures, placement, By::Own, &of("single"), &single, total, 1);
-        add_throughput(figures, placement, By::Own, &of("batch of 16"), &batches, total, BATCH);
+        single.measure(figures, placement, By::Own, &of("single"), total, 1);
+        batches.measure(figures, placement, By::Own, &of("batch of 16"), total, BATCH);
         let pair = RingPair::<Write>::new(|| Ring::overwrite(*shape, BYTES));
         add_latency(figures, placement, By::Own, &format!("ring, {name}"), &pair, options.scaled(100_000));
     }

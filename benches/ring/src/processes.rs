@@ -58,7 +58,8 @@ impl Drop for SharedMemory {
 }
 
 impl Shared {
-    fn map() -> &'static Self {
+    /// New ones, all zero, for this process and those that it forks from now on.
+    pub fn map() -> &'static Self {
         let memory = std::mem::ManuallyDrop::new(SharedMemory::new(size_of::<Self>()));
         // SAFETY: large enough, page-aligned and never unmapped. Zeroes are valid atomics.
         unsafe { &*memory.address().cast::<Self>() }
@@ -66,6 +67,7 @@ impl Shared {
 
     /// Waits until `count` parties have arrived in all.
     pub fn meet(&self, count: u64) {
+        // AcqRel, pairs with the Acquire loads below: what a party did before it arrived, all see that meet it.
         self.arrived.0.fetch_add(1, Ordering::AcqRel);
         while self.arrived.0.load(Ordering::Acquire) < count {
             std::thread::yield_now();

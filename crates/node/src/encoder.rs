@@ -7,7 +7,7 @@ use openalgo_shm_ring::Doorbell;
 
 use crate::error::{Result, argument, closed, convert};
 use crate::ring::NativeRing;
-use crate::subscriber::{NativeSubscriberStats, NativeTopic, doorbell, options};
+use crate::subscriber::{NativeSubscriberStats, NativeTopic, doorbell, options, stats};
 
 /// Percentiles in ns.
 #[napi(object)]
@@ -161,14 +161,7 @@ impl NativeTickEncoder {
     #[napi(catch_unwind)]
     pub fn stats(&mut self) -> Result<NativeSubscriberStats> {
         let encoder = &self.open()?.encoder;
-        let (counts, consumer) = (encoder.counts(), encoder.consumer());
-        Ok(NativeSubscriberStats {
-            messages_received: counts.received as f64,
-            messages_lost: counts.lost as f64,
-            messages_corrupt: counts.corrupt as f64,
-            lag: consumer.lag() as f64,
-            registered: consumer.is_registered(),
-        })
+        Ok(stats(encoder.consumer(), encoder.counts()))
     }
 
     /// Ticks that were read and dropped because there were too many topics.

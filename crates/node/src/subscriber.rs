@@ -10,7 +10,7 @@ use napi_derive::napi;
 use openalgo_shm_ring::layout::Kind;
 use openalgo_shm_ring::message::{Head, LINE_WORDS};
 use openalgo_shm_ring::stats::PublisherNames;
-use openalgo_shm_ring::{Consumer, ConsumerOptions, Doorbell, Segment, Start};
+use openalgo_shm_ring::{Consumer, ConsumerOptions, Doorbell, MessageCounts, Segment, Start};
 
 use crate::bare;
 use crate::error::{Result, argument, closed, convert, native};
@@ -139,7 +139,8 @@ impl NativeSubscriber {
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Result<NativeSubscriberStats> {
         let state = self.state.borrow();
-        Ok(stats(state.consumer.as_ref().ok_or_else(closed)?))
+        let consumer = state.consumer.as_ref().ok_or_else(closed)?;
+        Ok(stats(consumer, consumer.counts()))
     }
 
     /// Leaves the ring.
@@ -184,11 +185,12 @@ pub fn options(name: String, oldest: bool, register: Option<bool>) -> ConsumerOp
     }
 }
 
-pub fn stats(consumer: &Consumer) -> NativeSubscriberStats {
+/// `counts` may be those of former segments, too.
+pub fn stats(consumer: &Consumer, counts: MessageCounts) -> NativeSubscriberStats {
     NativeSubscriberStats {
-        messages_received: consumer.received() as f64,
-        messages_lost: consumer.lost() as f64,
-        messages_corrupt: consumer.corrupt() as f64,
+        messages_received: counts.received as f64,
+        messages_lost: counts.lost as f64,
+        messages_corrupt: counts.corrupt as f64,
         lag: consumer.lag() as f64,
         registered: consumer.is_registered(),
     }

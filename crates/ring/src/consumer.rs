@@ -238,7 +238,7 @@ impl Consumer {
         }
         self.assert_ticks();
         let mut rest = self.take_rest();
-        let count = self.poll_ticks(max, &mut Ticks { head: [0; LINE_WORDS], rest: &mut rest, each });
+        let count = self.poll_lanes::<true>(max, &mut Ticks { head: [0; LINE_WORDS], rest: &mut rest, each });
         self.rest = rest;
         count
     }
@@ -305,7 +305,7 @@ impl Consumer {
         self.assert_ticks();
         let longest = self.segment.layout().longest_rest();
         let max = heads.len();
-        self.poll_ticks(max, &mut Copies { heads, rest, count: 0, used: 0, longest })
+        self.poll_lanes::<true>(max, &mut Copies { heads, rest, count: 0, used: 0, longest })
     }
 
     /// A view of a tick that [`poll_into`](Self::poll_into) of this consumer gave.
@@ -335,11 +335,6 @@ impl Consumer {
     #[cold]
     fn new_rest(&self) -> Box<[u64]> {
         vec![0; self.segment.layout().longest_rest()].into()
-    }
-
-    #[inline]
-    fn poll_ticks(&mut self, max: usize, sink: &mut impl Sink) -> usize {
-        self.poll_lanes::<true>(max, sink)
     }
 
     #[inline]
@@ -549,13 +544,7 @@ impl Consumer {
 
     /// Waits until there is a message, at most `timeout`. True if there is one.
     pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
-        let stuck = || {
-            self.suspicion.raise_if(
-                self.line_positions()
-                    .enumerate()
-                    .any(|(lane, position)| is_stuck(&self.segment, lane, position)),
-            )
-        };
+        let stuck = || self.suspicion.raise_if_stuck(&self.segment, self.line_positions());
         wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready(), stuck)
     }
 
@@ -675,7 +664,7 @@ pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bo
 }
 
 /// True if a consumer that finds nothing at this position of a lane cannot be where the lane is.
-pub(crate) fn is_stuck(segment: &Segment, lane: usize, position: u64) -> bool {
+fn is_stuck(segment: &Segment, lane: usize, position: u64) -> bool {
     let used = lane < segment.lanes_used();
     used && resync::astray(segment.lane_record(lane), segment.lines(lane), position, segment.layout())
         .is_some()
@@ -686,8 +675,9 @@ pub(crate) fn is_stuck(segment: &Segment, lane: usize, position: u64) -> bool {
 pub(crate) struct Suspicion(Arc<AtomicBool>);
 
 impl Suspicion {
-    /// Returns what it was given.
-    pub(crate) fn raise_if(&self, stuck: bool) -> bool {
+    /// True if a consumer that finds nothing at these positions of its lanes is stuck in one of them.
+    pub(crate) fn raise_if_stuck(&self, segment: &Segment, positions: impl Iterator<Item = u64>) -> bool {
+        let stuck = positions.enumerate().any(|(lane, position)| is_stuck(segment, lane, position));
         if stuck {
             // Relaxed, as in `take`: a flag alone.
             self.0.store(true, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use crate::ownership::Place;
 use crate::segment::Segment;
 use crate::segment::layout::{ConsumerRecord, LaneRecord, Layout, word_of};
 use crate::segment::record::{self, WhoWords};
-use crate::segment::tail::{self, Tail};
+use crate::segment::tail;
 use crate::sync::Ordering;
 
 /// One lane.
@@ -76,15 +76,22 @@ pub struct RingStats {
 
 impl RingStats {
     pub(crate) fn read(segment: &Segment) -> Self {
+        // Before the lanes: what a consumer had read by then is never more than what they carry.
+        let mut consumers: Vec<_> = (0..segment.layout().consumers)
+            .filter_map(|consumer| consumer_stats(segment, consumer))
+            .collect();
+        let lanes: Vec<_> = (0..segment.lanes_used()).filter_map(|lane| lane_stats(segment, lane)).collect();
+        let published = lanes.iter().map(|lane| lane.messages_published).fold(0, u64::saturating_add);
+        for (consumer, next) in &mut consumers {
+            consumer.lag = published.saturating_sub(*next);
+        }
         Self {
             name: segment.name().to_owned(),
             layout: *segment.layout(),
             created_ns: segment.created_ns(),
             current: segment.is_current(),
-            lanes: (0..segment.lanes_used()).filter_map(|lane| lane_stats(segment, lane)).collect(),
-            consumers: (0..segment.layout().consumers)
-                .filter_map(|consumer| consumer_stats(segment, consumer))
-                .collect(),
+            lanes,
+            consumers: consumers.into_iter().map(|(consumer, _)| consumer).collect(),
         }
     }
 }
@@ -102,7 +109,7 @@ fn lane_stats(segment: &Segment, lane: usize) -> Option<LaneStats> {
     let counter = |word: usize| record[word].load(Ordering::Relaxed);
     let who = record::read_or_unknown(&segment.region, WhoWords::lane(segment.layout().lane_word(lane)))?;
     let sampled = counter(word_of!(LaneRecord, sampled));
-    let (end, newest_ns) = end(segment, lane);
+    let (end, newest_ns) = tail::end(record, segment.lines(lane), segment.layout());
     Some(LaneStats {
         lane,
         publisher: who.name,
@@ -123,15 +130,15 @@ fn lane_stats(segment: &Segment, lane: usize) -> Option<LaneStats> {
     })
 }
 
-fn consumer_stats(segment: &Segment, consumer: usize) -> Option<ConsumerStats> {
+/// A consumer, its lag not known yet, and the sum of its next sequences.
+fn consumer_stats(segment: &Segment, consumer: usize) -> Option<(ConsumerStats, u64)> {
     let at = segment.layout().consumer_word(consumer);
     let counter = |word: usize| segment.region[at + word].load(Ordering::Relaxed);
     let who = record::read_or_unknown(&segment.region, WhoWords::consumer(at))?;
     if !segment.is_owned(Place::Consumer(consumer)) {
         return None;
     }
-    let next = counter(word_of!(ConsumerRecord, next));
-    Some(ConsumerStats {
+    let stats = ConsumerStats {
         consumer,
         name: who.name,
         pid: who.pid,
@@ -139,22 +146,9 @@ fn consumer_stats(segment: &Segment, consumer: usize) -> Option<ConsumerStats> {
         messages_received: counter(word_of!(ConsumerRecord, received)),
         messages_lost: counter(word_of!(ConsumerRecord, lost)),
         messages_corrupt: counter(word_of!(ConsumerRecord, corrupt)),
-        lag: published(segment).saturating_sub(next),
-    })
-}
-
-/// Messages that all lanes ever carried.
-fn published(segment: &Segment) -> u64 {
-    (0..segment.lanes_used()).map(|lane| sequence(segment, lane)).fold(0, u64::saturating_add)
-}
-
-/// Messages that a lane ever carried.
-fn sequence(segment: &Segment, lane: usize) -> u64 {
-    end(segment, lane).0.sequence
-}
-
-fn end(segment: &Segment, lane: usize) -> (Tail, Option<u64>) {
-    tail::end(segment.lane_record(lane), segment.lines(lane), segment.layout())
+        lag: 0,
+    };
+    Some((stats, counter(word_of!(ConsumerRecord, next))))
 }
 
 /// Names of publishers, numbered; a lane's name is read anew only when the lane changes hands.

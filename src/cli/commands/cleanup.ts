@@ -2,7 +2,7 @@ import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
 import { companionsOf, LockFreeRingBuffer, type FoundRing } from '../../shm/ring-buffer.ts';
 import { bytes, counted } from '../figures.ts';
-import { olderVersion } from '../machine-checks.ts';
+import { olderVersion } from '../ring-figures.ts';
 
 interface CleanupFlags {
   ring?: string;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 
-use super::{assert_whole, explore, producer, race, small_ring, write};
+use super::{Order, assert_whole, explore, producer, race, small_ring, write};
 use crate::LockFreeRingBuffer;
 use crate::consumer::{Consumer, ConsumerOptions};
 use crate::producer::Producer;
@@ -89,6 +89,34 @@ fn read_the_rest(consumer: &mut Consumer, writer: &Writer, tokens: &Tokens) {
     }
 }
 
+/// Writes up to `until` while a reader joins, reads a message, and then all the others.
+fn race_with_one_that_joins(
+    order: Order,
+    ring: &LockFreeRingBuffer,
+    mut writer: Writer,
+    counts: &'static [usize],
+    until: u64,
+    tokens: &Arc<Tokens>,
+) {
+    let write = {
+        let tokens = Arc::clone(tokens);
+        move || {
+            writer.write_until_full(counts, until, &tokens);
+            writer
+        }
+    };
+    let read = {
+        let (ring, tokens) = (ring.clone(), Arc::clone(tokens));
+        move || {
+            let mut consumer = join(&ring);
+            poll(&mut consumer, 1, &tokens);
+            consumer
+        }
+    };
+    let (writer, mut consumer) = race(order, write, read);
+    read_the_rest(&mut consumer, &writer, tokens);
+}
+
 #[test]
 fn lines_are_written_again_only_after_their_reader_is_done_with_them() {
     explore(3, |order| {
@@ -150,25 +178,9 @@ fn a_reader_that_leaves_is_done_when_it_is_passed_and_holds_nobody_back() {
 fn a_reader_that_joins_is_seen_before_the_writer_passes_it() {
     explore(2, |order| {
         let ring = small_ring(Policy::Lossless, CAPACITY);
-        let mut writer = Writer::new(&ring);
+        let writer = Writer::new(&ring);
         let tokens = Tokens::new();
-        let write = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                writer.write_until_full(&TWO_LINES, 4, &tokens);
-                writer
-            }
-        };
-        let read = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                let mut consumer = join(&ring);
-                poll(&mut consumer, 1, &tokens);
-                consumer
-            }
-        };
-        let (writer, mut consumer) = race(order, write, read);
-        read_the_rest(&mut consumer, &writer, &tokens);
+        race_with_one_that_joins(order, &ring, writer, &TWO_LINES, 4, &tokens);
     });
 }
 
@@ -187,23 +199,7 @@ fn a_reader_that_joins_on_the_record_of_one_that_read_further_is_not_taken_for_i
         drop(former);
         // Tokens are for the first reader of each message.
         let tokens = Tokens::new();
-        let write = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                writer.write_until_full(&COUNTS, 7, &tokens);
-                writer
-            }
-        };
-        let read = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                let mut consumer = join(&ring);
-                poll(&mut consumer, 1, &tokens);
-                consumer
-            }
-        };
-        let (writer, mut consumer) = race(order, write, read);
-        read_the_rest(&mut consumer, &writer, &tokens);
+        race_with_one_that_joins(order, &ring, writer, &COUNTS, 7, &tokens);
     });
 }
 
@@ -216,22 +212,6 @@ fn a_writer_that_finds_a_reader_dead_leaves_its_successor_in_the_gate() {
         // It dies: its record still gates, but nobody holds its lock.
         join(&ring).die();
         writer.write_until_full(&TWO_LINES, 2, &tokens);
-        let write = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                writer.write_until_full(&TWO_LINES, 6, &tokens);
-                writer
-            }
-        };
-        let read = {
-            let tokens = Arc::clone(&tokens);
-            move || {
-                let mut consumer = join(&ring);
-                poll(&mut consumer, 1, &tokens);
-                consumer
-            }
-        };
-        let (writer, mut consumer) = race(order, write, read);
-        read_the_rest(&mut consumer, &writer, &tokens);
+        race_with_one_that_joins(order, &ring, writer, &TWO_LINES, 6, &tokens);
     });
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::consumer::{Consumer, Suspicion, is_ready, is_stuck};
+use crate::consumer::{Consumer, Suspicion, is_ready};
 use crate::error::{Error, ErrorCode, Result};
 use crate::segment::Segment;
 use crate::wait::{WaitStrategy, wait_until, wake};
@@ -89,10 +89,7 @@ fn run(segment: &Segment, shared: &Shared, strategy: WaitStrategy, ring_bell: &d
         let suspicion = state.suspicion.clone();
         drop(state);
         let ready = || closed() || is_ready(segment, |lane| position.get(lane).copied().unwrap_or(0));
-        let stuck = || {
-            let mut lanes = position.iter().enumerate();
-            suspicion.raise_if(lanes.any(|(lane, &position)| is_stuck(segment, lane, position)))
-        };
+        let stuck = || suspicion.raise_if_stuck(segment, position.iter().copied());
         wait_until(segment.futex(), strategy, Duration::MAX, ready, stuck);
         if !closed() {
             ring_bell();
