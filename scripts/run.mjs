@@ -1,14 +1,19 @@
 import { spawn } from 'node:child_process';
 
-/** Runs a command in the repository with its output shown; resolves with its exit code, 128 if a signal ended it. */
+/**
+ * Runs a command in the repository with its output shown; resolves with its exit code, 128 if a signal ended it.
+ * `onOutput(text, name)` gets what it prints as well, `name` being 'stdout' or 'stderr'.
+ */
 export function run(command, args, { onOutput, env } = {}) {
   return new Promise((resolve, reject) => {
-    const stdio = onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'inherit'];
+    const stdio = onOutput === undefined ? 'inherit' : ['inherit', 'pipe', 'pipe'];
     const child = spawn(command, args, { cwd: new URL('..', import.meta.url), stdio, env });
-    child.stdout?.setEncoding('utf8').on('data', (text) => {
-      process.stdout.write(text);
-      onOutput(text);
-    });
+    for (const name of ['stdout', 'stderr']) {
+      child[name]?.setEncoding('utf8').on('data', (text) => {
+        process[name].write(text);
+        onOutput(text, name);
+      });
+    }
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 128));
   });

@@ -11,7 +11,7 @@ const rust = await rustTests();
 const typescript = await typescriptTests();
 if (rust.passed === 0) failures.push('no Rust test ran');
 if (typescript.passed === 0) failures.push('no TypeScript test ran');
-for (const failure of failures) console.error(failure);
+for (const failure of failures) console.log(failure);
 const failed = rust.failed + typescript.failed;
 console.log(`${rust.passed + typescript.passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || failures.length > 0 ? 1 : 0;
@@ -19,8 +19,8 @@ process.exitCode = failed > 0 || failures.length > 0 ? 1 : 0;
 async function rustTests() {
   let output = '';
   const code = await run('cargo', ['test', '--workspace', '--no-fail-fast'], {
-    onOutput: (text) => {
-      output += text;
+    onOutput: (text, name) => {
+      if (name === 'stdout') output += text;
     },
   });
   let passed = 0;
@@ -29,6 +29,7 @@ async function rustTests() {
     passed += Number(ok);
     failed += Number(broken);
   }
+  for (const [, name] of output.matchAll(/^test (.*) \.\.\. FAILED$/gm)) failures.push(`failed: ${name}`);
   if (code !== 0 && failed === 0) failures.push(`cargo test ended with exit code ${code}`);
   return { passed, failed };
 }
@@ -43,6 +44,7 @@ async function typescriptTests() {
     const broken = testResults.filter(
       ({ status, assertionResults }) => status === 'failed' && !assertionResults.some(isFailed),
     );
+    failures.push(...testResults.flatMap(failuresOf));
     if (code !== 0 && numFailedTests + broken.length === 0) failures.push(`vitest ended with exit code ${code}`);
     return { passed, failed: numFailedTests + broken.length };
   } catch (error) {
@@ -51,6 +53,13 @@ async function typescriptTests() {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The failed tests of a file, or the file itself if it failed before any test of it ran, each with its message. */
+function failuresOf({ name: file, status, message, assertionResults }) {
+  const tests = assertionResults.filter(isFailed);
+  if (status === 'failed' && tests.length === 0) return [`failed: ${file}\n${message}`];
+  return tests.map(({ fullName, failureMessages }) => `failed: ${file}: ${fullName}\n${failureMessages.join('\n')}`);
 }
 
 function isFailed({ status }) {
