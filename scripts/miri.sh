@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks for undefined behaviour in the ring with Miri (nightly toolchain), on rings in heap memory: what
 # runs in threads with several seeds of its scheduler (MIRI_SEEDS, default 0..4), the rest with one.
-# `scripts/miri.sh short` runs what takes a few minutes: the unit tests and the threads, with one seed.
+# `scripts/miri.sh short` runs what takes a few minutes: the unit tests, the threads and the waiting, with one seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri
@@ -9,7 +9,7 @@ miri() {
   cargo +nightly miri test --quiet --package openalgo-shm-ring "$@"
 }
 if [[ "${1:-}" == short ]]; then
-  MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test threads
+  MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test threads --test waiting
   exit
 fi
 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=${MIRI_SEEDS:-0..4}" miri --test waiting --test threads
