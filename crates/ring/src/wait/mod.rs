@@ -104,8 +104,8 @@ pub(crate) fn sleep(futex: &AtomicU64, limit: Duration, ready: impl FnOnce() -> 
     }
 }
 
-/// Waits until `ready` holds or `timeout` is over; true if it holds. Ends as well if `stuck` holds behind a sleep
-/// that brought nothing: something is wrong, and to sleep on would hide it.
+/// Waits until `ready` holds or `timeout` is over; true if it holds. Looks every 100 ms whether `stuck` holds, and
+/// then ends as well: something is wrong, and to wait on would hide it.
 pub(crate) fn wait_until(
     futex: &AtomicU64,
     strategy: WaitStrategy,
@@ -117,20 +117,10 @@ pub(crate) fn wait_until(
         return true;
     }
     let start = Instant::now();
-    let spin_for = match strategy {
-        WaitStrategy::Spin => timeout,
-        WaitStrategy::Adaptive => SPIN_FOR.min(timeout),
-        WaitStrategy::Sleep => Duration::ZERO,
-    };
-    while start.elapsed() < spin_for {
-        for _ in 0..SPINS {
-            std::hint::spin_loop();
-            if ready() {
-                return true;
-            }
-        }
-    }
     if strategy == WaitStrategy::Adaptive {
+        if spin(SPIN_FOR.min(timeout), &mut ready) {
+            return true;
+        }
         for _ in 0..YIELDS {
             std::thread::yield_now();
             if ready() {
@@ -143,11 +133,31 @@ pub(crate) fn wait_until(
         if left.is_zero() {
             return ready();
         }
-        sleep(futex, left.min(LONGEST_SLEEP), &mut ready);
+        let turn = left.min(LONGEST_SLEEP);
+        match strategy {
+            WaitStrategy::Spin => {
+                spin(turn, &mut ready);
+            }
+            WaitStrategy::Adaptive | WaitStrategy::Sleep => sleep(futex, turn, &mut ready),
+        }
         if ready() || stuck() {
             return true;
         }
     }
+}
+
+/// Spins until `ready` holds or `limit` is over; true if it holds.
+fn spin(limit: Duration, ready: &mut impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+            if ready() {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 #[cfg(all(not(loom), target_os = "linux", not(miri)))]
