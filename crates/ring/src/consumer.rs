@@ -5,18 +5,19 @@
 //! behind the newest message, and the messages in between are counted in [`Consumer::lost`], exactly.
 //! Sequences have no gaps, so for every lane: first sequence + received + lost + corrupt = next sequence.
 
+mod ready;
 pub(crate) mod resync;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use self::ready::is_lane_ready;
+pub(crate) use self::ready::{Suspicion, is_ready};
 use self::resync::{Astray, Resync, resync};
 use crate::error::{Error, ErrorCode, Result};
 use crate::message::head::{HEAD_FIELDS, META, Meta, PRESENCE};
 use crate::message::{Head, LINE_WORDS, MessageView, Record, TopicName};
 use crate::ownership::{Owned, Place};
-use crate::segment::layout::{ConsumerRecord, Kind, Layout, Policy, word_of};
+use crate::segment::layout::{ConsumerRecord, Kind, Policy, word_of};
 use crate::segment::lines::{self, Line, begins};
 use crate::segment::record::{self, WhoWords};
 use crate::segment::tail::{self, Tail};
@@ -652,48 +653,4 @@ impl Lane {
         }
         topic < self.topics && (!self.nameless || has_name(topic))
     }
-}
-
-/// True if a poll from these positions finds a message, or something to count as lost or corrupt.
-#[inline]
-pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bool {
-    let is_ready = |lane| {
-        is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane), segment.layout())
-    };
-    (0..segment.lanes_used()).any(is_ready)
-}
-
-/// True if a consumer that finds nothing at this position of a lane cannot be where the lane is.
-fn is_stuck(segment: &Segment, lane: usize, position: u64) -> bool {
-    let used = lane < segment.lanes_used();
-    used && resync::astray(segment.lane_record(lane), segment.lines(lane), position, segment.layout())
-        .is_some()
-}
-
-/// Set by a waiter that found its consumer stuck, and cleared by the consumer's next poll.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Suspicion(Arc<AtomicBool>);
-
-impl Suspicion {
-    /// True if a consumer that finds nothing at these positions of its lanes is stuck in one of them.
-    pub(crate) fn raise_if_stuck(&self, segment: &Segment, positions: impl Iterator<Item = u64>) -> bool {
-        let stuck = positions.enumerate().any(|(lane, position)| is_stuck(segment, lane, position));
-        if stuck {
-            // Relaxed, as in `take`: a flag alone.
-            self.0.store(true, Ordering::Relaxed);
-        }
-        stuck
-    }
-
-    #[inline]
-    fn take(&self) -> bool {
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
-    }
-}
-
-#[inline]
-fn is_lane_ready(record: &[AtomicU64], lines: &[Line], position: u64, layout: &Layout) -> bool {
-    let stamp = lines::stamp(lines, position);
-    stamp == begins(position)
-        || stamp > begins(position) && resync::is_passed(record, lines, position, layout)
 }
