@@ -5,12 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri
+export MIRIFLAGS="-Zmiri-disable-isolation"
 miri() {
   cargo +nightly miri test --quiet --package openalgo-shm-ring "$@"
 }
 if [[ "${1:-}" == short ]]; then
-  MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test threads --test waiting
+  miri --lib --test threads --test waiting
   exit
 fi
-MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=${MIRI_SEEDS:-0..4}" miri --test waiting --test threads
-MIRIFLAGS="-Zmiri-disable-isolation" miri --lib --test places --test model --test lapping --test ticks
+MIRIFLAGS+=" -Zmiri-many-seeds=${MIRI_SEEDS:-0..4}" miri --test waiting --test threads
+miri --lib --test places --test model --test lapping --test ticks
