@@ -2,12 +2,14 @@
 
 mod field;
 pub(crate) mod head;
+mod synonyms;
 mod tick;
 mod topic;
 mod view;
 
 pub use field::{FIELD_COUNT, Field, Mode};
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
+pub use synonyms::SYNONYMS;
 pub(crate) use tick::book_too_deep;
 pub use tick::{FIELDS_WORD, LEVELS_WORD, MarketDataMessage, TOPIC_WORD};
 pub use topic::{EXCHANGE_BYTES, SYMBOL_BYTES, TOPIC_WORDS, TopicName, TopicNumber};
