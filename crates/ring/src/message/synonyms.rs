@@ -8,7 +8,7 @@ use Field as F;
 
 /// Every synonym: its field, and the name that adapters use. The index is the synonym's number in a message, so
 /// the order is part of the format: new names go to the end. The first 64 are those that need one word.
-pub const SYNONYMS: [(Field, &str); 76] = [
+pub const SYNONYMS: [(Field, &str); 71] = [
     (F::Ltp, "last_price"),
     (F::Ltp, "last_traded_price"),
     (F::Volume, "volume_traded"),
@@ -71,19 +71,14 @@ pub const SYNONYMS: [(Field, &str); 76] = [
     (F::Turnover, "value"),
     (F::ExchangeTimestamp, "exchange_time"),
     (F::ExchangeTimestamp, "feed_time"),
-    (F::Open, "open_price"),
-    (F::Close, "close_price"),
+    (F::PrevClose, "prev_close_price"),
+    (F::ExchangeTimestamp, "exch_feed_time"),
     // From here on a message needs two words.
+    (F::Open, "open_price"),
     (F::High, "high_price"),
     (F::Low, "low_price"),
-    (F::PrevClose, "prev_close_price"),
+    (F::Close, "close_price"),
     (F::Volume, "volume_trade_for_the_day"),
     (F::Change, "change_absolute"),
     (F::Turnover, "tot_traded_value"),
-    (F::ExchangeTimestamp, "exch_feed_time"),
-    (F::Volume, "total_traded_volume"),
-    (F::Bid, "bp1"),
-    (F::Ask, "sp1"),
-    (F::BidQty, "bq1"),
-    (F::AskQty, "sq1"),
 ];
