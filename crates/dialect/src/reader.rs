@@ -13,11 +13,8 @@ use crate::value::{Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, tok
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
 /// Fields that an LTP tick may have; with any other it is a quote.
-const LTP_FIELDS: u32 = Field::Ltp.bit()
-    | Field::Volume.bit()
-    | Field::Ltt.bit()
-    | Field::Timestamp.bit()
-    | Field::Seq.bit();
+const LTP_FIELDS: u32 =
+    Field::Ltp.bit() | Field::Volume.bit() | Field::Ltt.bit() | Field::Timestamp.bit() | Field::Seq.bit();
 
 /// What happens to a value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -154,7 +151,13 @@ impl Reader {
     /// `ERR_INVALID_FIELD` for what is no dictionary, for a tick of which nothing could be read, and with
     /// [`Strictness::Strict`] for any value that cannot be read. `ERR_INVALID_SYMBOL` for a symbol or an exchange that
     /// is no text, empty, too long or has control characters, unless it is known beside the tick.
-    pub fn read<R: Raw>(&mut self, tick: &R, known: Topic, levels: usize, image: &mut TickImage) -> Result<()> {
+    pub fn read<R: Raw>(
+        &mut self,
+        tick: &R,
+        known: Topic,
+        levels: usize,
+        image: &mut TickImage,
+    ) -> Result<()> {
         image.clear();
         self.now.begin(known);
         if !tick.for_each_entry(|key, value| self.entry(key, value, image)) {
@@ -190,7 +193,9 @@ impl Reader {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
                 match value.scalar() {
-                    Scalar::Number(number) if number.is_finite() => self.put(image, field, spelling, number, number),
+                    Scalar::Number(number) if number.is_finite() => {
+                        self.put(image, field, spelling, number, number)
+                    }
                     scalar if is_blank(scalar) => {}
                     scalar => match number_of(scalar) {
                         Some(number) => self.put(image, field, spelling, number, number),
@@ -239,7 +244,9 @@ impl Reader {
                 Some(mode) => self.now.mode = Some(mode),
                 None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
             },
-            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => self.now.mode = mode_of(value.scalar()),
+            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => {
+                self.now.mode = mode_of(value.scalar())
+            }
             Rule::Depth => self.book(key, value),
             Rule::Side(side) => self.lone_side(side, key, value),
             Rule::Ohlc => self.ohlc(key, value, image),
@@ -307,7 +314,8 @@ impl Reader {
 
     fn book<R: Raw>(&mut self, key: &str, value: &R) {
         let (mut buys, mut sells) = (std::mem::take(&mut self.now.buys), std::mem::take(&mut self.now.sells));
-        (buys.clear(), sells.clear());
+        buys.clear();
+        sells.clear();
         let mut fault = None;
         let is_book = value.for_each_entry(|name, side| {
             let levels = match name.and_then(side_of) {
@@ -322,7 +330,8 @@ impl Reader {
         let is_read = is_book && fault.is_none();
         if !is_read {
             // A book with holes would mislead: none of it is used.
-            (buys.clear(), sells.clear());
+            buys.clear();
+            sells.clear();
         }
         (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
         if !is_book && !value.for_each_item(|_, _| false) {
@@ -349,7 +358,9 @@ impl Reader {
 
     fn ohlc<R: Raw>(&mut self, key: &str, value: &R, image: &mut TickImage) {
         let is_dictionary = value.for_each_entry(|name, price| {
-            let Some(field) = name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name)) else {
+            let Some(field) =
+                name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
+            else {
                 return;
             };
             if is_blank(price.scalar()) || image.presence() & field.bit() != 0 {
@@ -357,7 +368,9 @@ impl Reader {
             }
             match number_of(price.scalar()) {
                 Some(number) => image.set(field, number),
-                None => self.fault(&format!("{key}.{}", field.name()), "a number or text with a number", price),
+                None => {
+                    self.fault(&format!("{key}.{}", field.name()), "a number or text with a number", price)
+                }
             }
         });
         if !is_dictionary {
@@ -389,7 +402,8 @@ impl Now {
         self.known = known;
         (self.symbol.is_set, self.exchange.is_set) = (false, false);
         self.mode = None;
-        (self.buys.clear(), self.sells.clear());
+        self.buys.clear();
+        self.sells.clear();
         (self.has_book, self.has_side) = (false, false);
         self.synonyms.clear();
         self.refused = None;
@@ -452,15 +466,11 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'stat
     let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
     let is_dictionary = raw.for_each_entry(|name, value| match name {
         Some("price") => price = number(value, ".price"),
-        Some(name) if QUANTITY_NAMES.contains(&name) => {
-            if quantity == Ok(None) {
-                quantity = number(value, ".quantity");
-            }
+        Some(name) if quantity == Ok(None) && QUANTITY_NAMES.contains(&name) => {
+            quantity = number(value, ".quantity");
         }
-        Some(name) if ORDERS_NAMES.contains(&name) => {
-            if orders == Ok(None) {
-                orders = number(value, ".orders");
-            }
+        Some(name) if orders == Ok(None) && ORDERS_NAMES.contains(&name) => {
+            orders = number(value, ".orders");
         }
         _ => {}
     });

@@ -36,7 +36,16 @@ impl Reader {
         let (ring, consumer) = join(&ring_name, config, owner, Start::Newest)?;
         let looked = Instant::now();
         let origin = Origin::here();
-        Ok(Self { ring_name, config, owner: owner.to_owned(), ring, consumer, origin, looked, lost_before: 0 })
+        Ok(Self {
+            ring_name,
+            config,
+            owner: owner.to_owned(),
+            ring,
+            consumer,
+            origin,
+            looked,
+            lost_before: 0,
+        })
     }
 
     /// True once a second.
@@ -98,7 +107,8 @@ fn wait(
     }
 }
 
-/// A change of what clients want.
+/// A topic is wanted in a mode, or no longer. ``depth`` is the deepest book that anybody wants, levels a side; 0 for
+/// modes without a book.
 #[pyclass(frozen, module = "openalgo_shm", get_all)]
 pub struct InterestChange {
     kind: &'static str,
@@ -128,7 +138,8 @@ impl InterestChange {
     }
 }
 
-/// What the clients of all proxies want together.
+/// What the clients of all living proxies want together, each topic and mode once. A proxy that dies is forgotten
+/// within a second. Raises ``OpenAlgoShmError``: those of opening a ring.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct InterestReader {
     inner: Mutex<Option<Interest>>,
@@ -144,11 +155,12 @@ impl InterestReader {
     #[new]
     #[pyo3(signature = (buffer_name = "ws_proxy_buffer", owner_name = "feed"))]
     fn new(py: Python<'_>, buffer_name: &str, owner_name: &str) -> PyResult<Self> {
-        let reader = py.detach(|| Reader::open(interest::ring_of(buffer_name), owner_name)).map_err(convert)?;
+        let reader =
+            py.detach(|| Reader::open(interest::ring_of(buffer_name), owner_name)).map_err(convert)?;
         Ok(Self { inner: Mutex::new(Some(Interest { reader, union: Union::default() })) })
     }
 
-    /// What has changed since the last call. To be called at least once a second: it forgets proxies that died.
+    /// What has changed since the last call. Call it at least once a second: it forgets proxies that died.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut inner = self.lock(py);
         let interest = open(&mut inner)?;
@@ -157,6 +169,7 @@ impl InterestReader {
         PyList::new(py, changes.into_iter().map(InterestChange::from).collect::<Vec<_>>())
     }
 
+    /// Waits until something has changed, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         wait(py, timeout, |left| {
@@ -248,6 +261,7 @@ impl EventReader {
         PyList::new(py, texts)
     }
 
+    /// Waits until there is an event, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         wait(py, timeout, |left| {

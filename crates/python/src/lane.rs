@@ -81,7 +81,13 @@ pub struct Held<'a>(MutexGuard<'a, Inner>);
 
 impl Lane {
     pub fn new(options: LaneOptions) -> Self {
-        let inner = Inner { open: None, generation: 0, scratches: Vec::new(), image: TickImage::new(), counts: Counts::default() };
+        let inner = Inner {
+            open: None,
+            generation: 0,
+            scratches: Vec::new(),
+            image: TickImage::new(),
+            counts: Counts::default(),
+        };
         Self { options, inner: Mutex::new(inner) }
     }
 

@@ -118,6 +118,10 @@ impl Subscriber {
         })
     }
 
+    /// Attaches to the ring as it is, or creates it, and joins. Does nothing if it has joined already.
+    ///
+    /// Raises ``OpenAlgoShmError``: ``ERR_NO_FREE_CONSUMER``, ``ERR_SHM_NOT_FOUND`` (with ``create=False``),
+    /// ``ERR_SHM_MISMATCH`` (it carries something else than ticks) and those of opening a ring.
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let subscriber = slf.get();
         let py = slf.py();
@@ -130,8 +134,8 @@ impl Subscriber {
         Ok(slf.clone())
     }
 
-    /// Up to `max` ticks, without waiting.
-    #[pyo3(signature = (max = ITERATION_BATCH))]
+    /// Up to ``max`` ticks, without waiting. Raises ``ERR_CLOSED``.
+    #[pyo3(signature = (max = 256))]
     fn poll<'py>(&self, py: Python<'py>, max: usize) -> PyResult<Bound<'py, PyList>> {
         let mut inner = self.lock(py);
         inner.follow(&self.options);
@@ -147,7 +151,7 @@ impl Subscriber {
         Ok(list)
     }
 
-    /// Waits until there is a tick. False after `timeout` seconds, and when it is stopped meanwhile.
+    /// Waits until there is a tick. False after ``timeout`` seconds, and when it is stopped meanwhile. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let limit = match timeout {
@@ -179,7 +183,7 @@ impl Subscriber {
         }
     }
 
-    /// Up to `max` ticks as columns, without waiting.
+    /// Up to ``max`` ticks as columns, without waiting. Raises ``ERR_CLOSED``.
     #[pyo3(signature = (max = 65_536))]
     fn poll_arrow(&self, py: Python<'_>, max: usize) -> PyResult<ArrowBatch> {
         let mut inner = self.lock(py);
@@ -226,6 +230,7 @@ impl Subscriber {
         Ok(stats)
     }
 
+    /// The whole ring: all publishers and subscribers.
     fn ring_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         ring::stats(&self.lock(py).joined()?.ring, py)
     }
@@ -282,7 +287,10 @@ impl Options {
         if ring.layout().kind != Kind::Ticks {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
-                format!("ring '{}' carries something else than ticks: give the name of a ring of ticks", self.ring),
+                format!(
+                    "ring '{}' carries something else than ticks: give the name of a ring of ticks",
+                    self.ring
+                ),
             ));
         }
         let options = ConsumerOptions::new(self.name.clone()).from(from);
