@@ -69,7 +69,8 @@ struct Now {
     /// Synonyms that were seen, and their values.
     synonyms: Vec<(u8, Field, f64)>,
     refused: Option<Error>,
-    is_incomplete: bool,
+    /// The key of the first value that could not be read.
+    first_fault: Name,
 }
 
 /// A name that keeps its room from tick to tick.
@@ -80,6 +81,12 @@ struct Name {
 }
 
 impl Name {
+    fn set(&mut self, text: &str) {
+        self.text.clear();
+        self.text.push_str(text);
+        self.is_set = true;
+    }
+
     fn get(&self) -> Option<&str> {
         self.is_set.then_some(self.text.as_str())
     }
@@ -171,10 +178,10 @@ impl Reader {
             let cut = |side: &[DepthLevel]| levels.min(side.len());
             image.set_depth(&now.buys[..cut(&now.buys)], &now.sells[..cut(&now.sells)]);
         }
-        if now.is_incomplete && image.presence() == 0 && now.deepest() == 0 {
+        if let Some(key) = now.first_fault.get().filter(|_| image.presence() == 0 && now.deepest() == 0) {
             return Err(Error::new(
                 ErrorCode::InvalidField,
-                "nothing in the tick could be read: expected at least one number or a book".to_owned(),
+                format!("{key} cannot be read, and the tick holds nothing else: expected a number or a book"),
             ));
         }
         for &(number, field, value) in &now.synonyms {
@@ -298,9 +305,7 @@ impl Reader {
         let name = if key == "symbol" { &mut self.now.symbol } else { &mut self.now.exchange };
         match value.scalar() {
             Scalar::Text(text) if text.len() <= most && !text.chars().any(char::is_control) => {
-                name.text.clear();
-                name.text.push_str(text);
-                name.is_set = true;
+                name.set(text);
             }
             _ => self.now.refuse(Error::new(
                 ErrorCode::InvalidSymbol,
@@ -323,8 +328,9 @@ impl Reader {
                 Some(Side::Sell) if sells.is_empty() => &mut sells,
                 _ => return,
             };
-            if let Err(at) = read_side(side, levels) {
-                fault.get_or_insert_with(|| format!("{key}.{}{at}", name.unwrap_or_default()));
+            if let Err(side_fault) = read_side(side, levels) {
+                fault
+                    .get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", name.unwrap_or_default())));
             }
         });
         let is_read = is_book && fault.is_none();
@@ -334,10 +340,11 @@ impl Reader {
             sells.clear();
         }
         (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
-        if !is_book && !value.for_each_item(|_, _| false) {
+        let mut is_empty = true;
+        if !is_book && !(value.for_each_item(|_, _| std::mem::take(&mut is_empty)) && is_empty) {
             self.fault(key, "a dictionary with buy and sell", value);
-        } else if let Some(place) = fault {
-            self.fault_at(key, &place, "a number or text with a number");
+        } else if let Some(fault) = fault {
+            self.fault_at(key, &fault);
         }
     }
 
@@ -349,9 +356,9 @@ impl Reader {
         }
         match read_side(value, levels) {
             Ok(()) => self.now.has_side = true,
-            Err(at) => {
+            Err(fault) => {
                 levels.clear();
-                self.fault_at(key, &format!("{key}{at}"), "a list of price levels");
+                self.fault_at(key, &fault.inside(key));
             }
         }
     }
@@ -380,20 +387,43 @@ impl Reader {
 
     #[cold]
     fn fault<R: Raw>(&mut self, key: &str, expected: &str, value: &R) {
-        self.now.is_incomplete = true;
-        self.unreadable.count(key);
+        self.count_fault(key);
         if self.strictness == Strictness::Strict {
             self.now.refuse(invalid(key, expected, &value.describe()));
         }
     }
 
-    #[cold]
-    fn fault_at(&mut self, key: &str, place: &str, expected: &str) {
-        self.now.is_incomplete = true;
+    fn count_fault(&mut self, key: &str) {
         self.unreadable.count(key);
-        if self.strictness == Strictness::Strict {
-            self.now.refuse(invalid(place, expected, "something else"));
+        if !self.now.first_fault.is_set {
+            self.now.first_fault.set(key);
         }
+    }
+
+    #[cold]
+    fn fault_at(&mut self, key: &str, fault: &Fault) {
+        self.count_fault(key);
+        if self.strictness == Strictness::Strict {
+            self.now.refuse(invalid(&fault.place, fault.expected, &fault.found));
+        }
+    }
+}
+
+/// A value of a book that cannot be read: where it stands, what it is, and what was expected.
+struct Fault {
+    place: String,
+    expected: &'static str,
+    found: String,
+}
+
+impl Fault {
+    #[cold]
+    fn new<R: Raw>(place: String, expected: &'static str, value: &R) -> Self {
+        Self { place, expected, found: value.describe() }
+    }
+
+    fn inside(self, outer: &str) -> Self {
+        Self { place: format!("{outer}{}", self.place), ..self }
     }
 }
 
@@ -407,7 +437,7 @@ impl Now {
         (self.has_book, self.has_side) = (false, false);
         self.synonyms.clear();
         self.refused = None;
-        self.is_incomplete = false;
+        self.first_fault.is_set = false;
     }
 
     fn deepest(&self) -> usize {
@@ -436,8 +466,7 @@ fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
 }
 
 /// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out.
-/// The error is where the first value stands that cannot be read.
-fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), String> {
+fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), Fault> {
     if is_blank(side.scalar()) {
         return Ok(());
     }
@@ -446,30 +475,35 @@ fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Res
         match read_level(level) {
             Ok(Some(level)) => levels.push(level),
             Ok(None) => {}
-            Err(part) => fault = Some(format!("[{index}]{part}")),
+            Err(level_fault) => fault = Some(level_fault.inside(&format!("[{index}]"))),
         }
         fault.is_none() && levels.len() < MOST_LEVELS
     });
     match fault {
-        Some(place) => Err(place),
+        Some(fault) => Err(fault),
         None if is_list => Ok(()),
-        None => Err(String::new()),
+        None => Err(Fault::new(String::new(), "a list of price levels", side)),
     }
 }
 
-fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'static str> {
-    /// The value, or `None` where the broker has nothing to say.
-    fn number<R: Raw>(value: &R, part: &'static str) -> std::result::Result<Option<f64>, &'static str> {
+/// A level; `None` of one that says nothing.
+fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
+    /// The number, or `None` where the broker has nothing to say.
+    fn number<R: Raw>(value: &R, part: &str) -> std::result::Result<Option<f64>, Fault> {
         let scalar = value.scalar();
-        if is_blank(scalar) { Ok(None) } else { number_of(scalar).map(Some).ok_or(part) }
+        if is_blank(scalar) {
+            return Ok(None);
+        }
+        let fault = || Fault::new(part.to_owned(), "a number or text with a number", value);
+        number_of(scalar).map(Some).ok_or_else(fault)
     }
     let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
     let is_dictionary = raw.for_each_entry(|name, value| match name {
         Some("price") => price = number(value, ".price"),
-        Some(name) if quantity == Ok(None) && QUANTITY_NAMES.contains(&name) => {
+        Some(name) if matches!(quantity, Ok(None)) && QUANTITY_NAMES.contains(&name) => {
             quantity = number(value, ".quantity");
         }
-        Some(name) if orders == Ok(None) && ORDERS_NAMES.contains(&name) => {
+        Some(name) if matches!(orders, Ok(None)) && ORDERS_NAMES.contains(&name) => {
             orders = number(value, ".orders");
         }
         _ => {}
@@ -484,17 +518,16 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'stat
             index < 2
         });
         if !is_list && !is_blank(raw.scalar()) {
-            return Err("");
+            return Err(Fault::new(String::new(), "a dictionary with price, quantity and orders", raw));
         }
     }
-    let (price, quantity, orders) = (price?, quantity?, orders?);
-    match (price, quantity) {
-        (None, None) => Ok(None),
-        (Some(price), Some(quantity)) => {
+    match (price?, quantity?, orders?) {
+        (None, None, _) => Ok(None),
+        (Some(price), Some(quantity), orders) => {
             Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
         }
-        (None, Some(_)) => Err(".price"),
-        (Some(_), None) => Err(".quantity"),
+        (None, Some(_), _) => Err(Fault::new(".price".to_owned(), "a number, beside the quantity", raw)),
+        (Some(_), None, _) => Err(Fault::new(".quantity".to_owned(), "a number, beside the price", raw)),
     }
 }
 
