@@ -340,8 +340,13 @@ impl Reader {
             sells.clear();
         }
         (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
-        let mut is_empty = true;
-        if !is_book && !(value.for_each_item(|_, _| std::mem::take(&mut is_empty)) && is_empty) {
+        let mut items = 0;
+        let is_list = value.for_each_item(|_, _| {
+            items += 1;
+            false
+        });
+        let is_empty_list = is_list && items == 0;
+        if !is_book && !is_empty_list {
             self.fault(key, "a dictionary with buy and sell", value);
         } else if let Some(fault) = fault {
             self.fault_at(key, &fault);

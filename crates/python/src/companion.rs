@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::error::{closed, convert};
+use crate::error::{argument, closed, convert};
 use crate::fork::Origin;
 
 const TURN: Duration = Duration::from_millis(100);
@@ -87,13 +87,25 @@ fn join(
     Ok((ring, consumer))
 }
 
+/// The longest wait, from a number of seconds; what is negative counts as 0.
+///
+/// # Errors
+/// `ERR_INVALID_ARGUMENT` for what is no number.
+pub fn limit_of(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    match timeout {
+        None => Ok(None),
+        Some(seconds) if seconds.is_nan() => Err(argument("timeout must be a number of seconds, got nan")),
+        Some(seconds) => Ok(Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))),
+    }
+}
+
 /// Waits until there is a message, at most `timeout` seconds, with the interpreter released.
 fn wait(
     py: Python<'_>,
     timeout: Option<f64>,
     mut turn: impl FnMut(Duration) -> PyResult<bool>,
 ) -> PyResult<bool> {
-    let limit = timeout.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
+    let limit = limit_of(timeout)?;
     let begun = Instant::now();
     loop {
         let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));

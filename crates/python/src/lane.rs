@@ -36,6 +36,7 @@ struct Inner {
     open: Option<Open>,
     /// Grows with every ring that was opened: numbers of topics are those of one ring.
     generation: u64,
+    #[expect(clippy::vec_box, reason = "half a kilobyte would be moved twice a tick")]
     scratches: Vec<Box<Scratch>>,
     /// For ticks that are written while the lock is held.
     image: TickImage,

@@ -16,6 +16,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{ArrowBatch, Batcher};
+use crate::companion::limit_of;
 use crate::error::{closed, convert};
 use crate::fork::Origin;
 use crate::options::{RingOptions, invalid, wait_strategy};
@@ -67,11 +68,14 @@ struct Joined {
     next: usize,
 }
 
+/// Exchange and symbol.
+type TopicTexts = (Py<PyString>, Py<PyString>);
+
 /// Names as Python's text, made once each.
 #[derive(Default)]
 struct Names {
     /// Exchange and symbol, by lane and number.
-    topics: Vec<Vec<Option<(Py<PyString>, Py<PyString>)>>>,
+    topics: Vec<Vec<Option<TopicTexts>>>,
     publishers: PublisherNames,
     texts: Vec<Py<PyString>>,
 }
@@ -154,12 +158,7 @@ impl Subscriber {
     /// Waits until there is a tick. False after ``timeout`` seconds, and when it is stopped meanwhile. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let limit = match timeout {
-            None => None,
-            Some(seconds) => Some(Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| {
-                crate::error::argument(&format!("timeout must be a number of seconds, got {seconds}"))
-            })?),
-        };
+        let limit = limit_of(timeout)?;
         let begun = Instant::now();
         loop {
             let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
@@ -377,13 +376,7 @@ impl Joined {
 }
 
 impl Names {
-    fn topic(
-        &mut self,
-        py: Python<'_>,
-        consumer: &Consumer,
-        lane: usize,
-        number: usize,
-    ) -> (Py<PyString>, Py<PyString>) {
+    fn topic(&mut self, py: Python<'_>, consumer: &Consumer, lane: usize, number: usize) -> TopicTexts {
         if self.topics.len() <= lane {
             self.topics.resize_with(lane + 1, Vec::new);
         }
