@@ -9,9 +9,9 @@ mod view;
 
 pub use field::{FIELD_COUNT, Field, Mode};
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
-pub use synonyms::SYNONYMS;
-pub(crate) use tick::book_too_deep;
+pub use synonyms::{SYNONYM_WORDS, SYNONYMS};
 pub use tick::{FIELDS_WORD, LEVELS_WORD, MarketDataMessage, TOPIC_WORD};
+pub(crate) use tick::{SYNONYMS_IN_IMAGE, book_too_deep};
 pub use topic::{EXCHANGE_BYTES, SYMBOL_BYTES, TOPIC_WORDS, TopicName, TopicNumber};
 pub(crate) use topic::{text_from, text_into};
 pub use view::{MessageView, Record};
