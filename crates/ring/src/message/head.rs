@@ -86,7 +86,8 @@ impl Meta {
 
     /// Mode and counts alone.
     pub(crate) const fn without_place(self) -> Self {
-        Self(self.0 & !(0xff << LINES_SHIFT) & !0xffff_ffff)
+        const KEPT: u64 = 0b11 << MODE_SHIFT | 0b11 << SYNONYMS_SHIFT | 0xffff << BUYS_SHIFT;
+        Self(self.0 & KEPT)
     }
 
     pub(crate) const fn with_levels(self, buys: u8, sells: u8) -> Self {
