@@ -74,6 +74,12 @@ export interface MarketData extends TickFields {
   exchange?: string;
   /** Order book, at most the ring's `depthLevels` a side. */
   depth?: MarketDepth;
+  /**
+   * The other names under which a broker's adapter sent the fields, as numbers of `SYNONYMS` in the ring crate's
+   * `message/synonyms.rs`: clients get a value under each of its names. Set where adapters' ticks are normalised;
+   * your own ticks need none.
+   */
+  synonyms?: readonly number[];
 }
 
 /** A tick with its instrument, as feeds make it. */
