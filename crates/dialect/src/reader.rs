@@ -3,12 +3,10 @@
 use openalgo_shm_ring::message::{DepthLevel, EXCHANGE_BYTES, Field, Mode, SYMBOL_BYTES, TickImage};
 use openalgo_shm_ring::{Error, ErrorCode, Result};
 
-use crate::names::{
-    Kind, MODES, OHLC_FIELDS, ORDERS_NAMES, QUANTITY_NAMES, Rule, SIDE_NAMES, Side, Spelling, rule_of,
-};
+use crate::names::{Kind, LevelPart, MODES, OHLC_FIELDS, Rule, Side, Spelling};
 use crate::tally::Tally;
 use crate::timestamps::{INDIA_UTC_OFFSET, epoch_to_ms, is_time_of_day, parse_timestamp};
-use crate::value::{Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
+use crate::value::{Key, Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
 
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
@@ -194,9 +192,10 @@ impl Reader {
     }
 
     #[inline]
-    fn entry<R: Raw>(&mut self, key: Option<&str>, value: &R, image: &mut TickImage) {
-        let Some(key) = key else { return self.unknown.count("(not text)") };
-        match rule_of(key) {
+    fn entry<R: Raw>(&mut self, key: Key<'_>, value: &R, image: &mut TickImage) {
+        let rule = key.rule();
+        let Some(key) = key.text() else { return self.unknown.count("(not text)") };
+        match rule {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
                 match value.scalar() {
@@ -211,14 +210,17 @@ impl Reader {
                 }
             }
             Some(Rule::Ignored) => {}
+            Some(Rule::Symbol) if self.now.known.symbol => {}
+            Some(Rule::Exchange) if self.now.known.exchange => {}
+            Some(Rule::Mode | Rule::Type) if self.now.known.mode => {}
+            None | Some(Rule::Level(_)) => {
+                if !is_blank(value.scalar()) {
+                    self.unknown.count(key);
+                }
+            }
             Some(rule) => {
                 if !is_blank(value.scalar()) {
                     self.other(rule, key, value, image);
-                }
-            }
-            None => {
-                if !is_blank(value.scalar()) {
-                    self.unknown.count(key);
                 }
             }
         }
@@ -245,19 +247,17 @@ impl Reader {
                 Some(token) => self.put(image, field, spelling, token, token),
                 None => self.unknown.count(key),
             },
-            Rule::Symbol if !self.now.known.symbol => self.name(key, value, SYMBOL_BYTES),
-            Rule::Exchange if !self.now.known.exchange => self.name(key, value, EXCHANGE_BYTES),
-            Rule::Mode if !self.now.known.mode => match mode_of(value.scalar()) {
+            Rule::Symbol => self.name(key, value, SYMBOL_BYTES),
+            Rule::Exchange => self.name(key, value, EXCHANGE_BYTES),
+            Rule::Mode => match mode_of(value.scalar()) {
                 Some(mode) => self.now.mode = Some(mode),
                 None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
             },
-            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => {
-                self.now.mode = mode_of(value.scalar())
-            }
+            Rule::Type => self.now.mode = self.now.mode.or_else(|| mode_of(value.scalar())),
             Rule::Depth => self.book(key, value),
             Rule::Side(side) => self.lone_side(side, key, value),
             Rule::Ohlc => self.ohlc(key, value, image),
-            Rule::Symbol | Rule::Exchange | Rule::Mode | Rule::Type | Rule::Ignored => {}
+            Rule::Ignored | Rule::Level(_) => {}
         }
     }
 
@@ -323,14 +323,15 @@ impl Reader {
         sells.clear();
         let mut fault = None;
         let is_book = value.for_each_entry(|name, side| {
-            let levels = match name.and_then(side_of) {
-                Some(Side::Buy) if buys.is_empty() => &mut buys,
-                Some(Side::Sell) if sells.is_empty() => &mut sells,
+            let levels = match name.rule() {
+                Some(Rule::Side(Side::Buy)) if buys.is_empty() => &mut buys,
+                Some(Rule::Side(Side::Sell)) if sells.is_empty() => &mut sells,
                 _ => return,
             };
             if let Err(side_fault) = read_side(side, levels) {
-                fault
-                    .get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", name.unwrap_or_default())));
+                fault.get_or_insert_with(|| {
+                    side_fault.inside(&format!("{key}.{}", name.text().unwrap_or_default()))
+                });
             }
         });
         let is_read = is_book && fault.is_none();
@@ -371,7 +372,7 @@ impl Reader {
     fn ohlc<R: Raw>(&mut self, key: &str, value: &R, image: &mut TickImage) {
         let is_dictionary = value.for_each_entry(|name, price| {
             let Some(field) =
-                name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
+                name.text().and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
             else {
                 return;
             };
@@ -454,10 +455,6 @@ impl Now {
     }
 }
 
-fn side_of(name: &str) -> Option<Side> {
-    SIDE_NAMES.iter().find(|(known, _)| *known == name).map(|(_, side)| *side)
-}
-
 fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
     match scalar {
         Scalar::Number(number) => Mode::from_u8(number as u8).filter(|&mode| f64::from(mode as u8) == number),
@@ -503,13 +500,13 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault>
         number_of(scalar).map(Some).ok_or_else(fault)
     }
     let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
-    let is_dictionary = raw.for_each_entry(|name, value| match name {
-        Some("price") => price = number(value, ".price"),
-        Some(name) if matches!(quantity, Ok(None)) && QUANTITY_NAMES.contains(&name) => {
+    let is_dictionary = raw.for_each_entry(|key, value| match key.rule() {
+        Some(Rule::Level(LevelPart::Price)) => price = number(value, ".price"),
+        Some(Rule::Level(LevelPart::Quantity)) if matches!(quantity, Ok(None)) => {
             quantity = number(value, ".quantity");
         }
-        Some(name) if matches!(orders, Ok(None)) && ORDERS_NAMES.contains(&name) => {
-            orders = number(value, ".orders");
+        Some(Rule::Level(LevelPart::Orders)) if matches!(orders, Ok(None)) => {
+            orders = number(value, ".orders")
         }
         _ => {}
     });
