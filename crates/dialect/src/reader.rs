@@ -488,48 +488,66 @@ fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Res
     }
 }
 
-/// A level; `None` of one that says nothing.
-fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
-    /// The number, or `None` where the broker has nothing to say.
-    fn number<R: Raw>(value: &R, part: &str) -> std::result::Result<Option<f64>, Fault> {
+/// A level as it is being read.
+#[derive(Default)]
+struct Level {
+    price: Option<f64>,
+    quantity: Option<f64>,
+    orders: Option<f64>,
+    fault: Option<Fault>,
+}
+
+impl Level {
+    /// Takes in a part; what is blank is absent, and of several names of a part the first counts.
+    #[inline]
+    fn set<R: Raw>(&mut self, part: LevelPart, value: &R) {
+        let own = match part {
+            LevelPart::Price => &mut self.price,
+            LevelPart::Quantity => &mut self.quantity,
+            LevelPart::Orders => &mut self.orders,
+        };
         let scalar = value.scalar();
-        if is_blank(scalar) {
-            return Ok(None);
+        if own.is_some() || is_blank(scalar) {
+            return;
         }
-        let fault = || Fault::new(part.to_owned(), "a number or text with a number", value);
-        number_of(scalar).map(Some).ok_or_else(fault)
+        *own = number_of(scalar);
+        if own.is_none() {
+            let name = [".price", ".quantity", ".orders"][part as usize];
+            self.fault = Some(Fault::new(name.to_owned(), "a number or text with a number", value));
+        }
     }
-    let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
-    let is_dictionary = raw.for_each_entry(|key, value| match key.rule() {
-        Some(Rule::Level(LevelPart::Price)) => price = number(value, ".price"),
-        Some(Rule::Level(LevelPart::Quantity)) if matches!(quantity, Ok(None)) => {
-            quantity = number(value, ".quantity");
+}
+
+/// A level; `None` of one that says nothing.
+#[inline]
+fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
+    let mut level = Level::default();
+    let is_dictionary = raw.for_each_entry(|key, value| {
+        if let Some(Rule::Level(part)) = key.rule() {
+            level.set(part, value);
         }
-        Some(Rule::Level(LevelPart::Orders)) if matches!(orders, Ok(None)) => {
-            orders = number(value, ".orders")
-        }
-        _ => {}
     });
     if !is_dictionary {
         let is_list = raw.for_each_item(|index, value| {
-            match index {
-                0 => price = number(value, ".price"),
-                1 => quantity = number(value, ".quantity"),
-                _ => orders = number(value, ".orders"),
-            }
+            level.set([LevelPart::Price, LevelPart::Quantity, LevelPart::Orders][index.min(2)], value);
             index < 2
         });
         if !is_list && !is_blank(raw.scalar()) {
             return Err(Fault::new(String::new(), "a dictionary with price, quantity and orders", raw));
         }
     }
-    match (price?, quantity?, orders?) {
-        (None, None, _) => Ok(None),
-        (Some(price), Some(quantity), orders) => {
+    match level {
+        Level { fault: Some(fault), .. } => Err(fault),
+        Level { price: None, quantity: None, .. } => Ok(None),
+        Level { price: Some(price), quantity: Some(quantity), orders, .. } => {
             Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
         }
-        (None, Some(_), _) => Err(Fault::new(".price".to_owned(), "a number, beside the quantity", raw)),
-        (Some(_), None, _) => Err(Fault::new(".quantity".to_owned(), "a number, beside the price", raw)),
+        Level { price: None, .. } => {
+            Err(Fault::new(".price".to_owned(), "a number, as there is a quantity", raw))
+        }
+        Level { quantity: None, .. } => {
+            Err(Fault::new(".quantity".to_owned(), "a number, as there is a price", raw))
+        }
     }
 }
 
