@@ -169,9 +169,12 @@ function checkOrigins(origins: unknown): void {
 function checkAuth(auth: unknown): void {
   if (auth === 'none' || typeof auth === 'function') return;
   if (typeof auth === 'object' && auth !== null) {
-    if (['keys', 'file', 'env', 'verify', 'openalgo'].some((name) => name in auth)) return;
+    if ('socket' in auth && auth.socket !== true && (typeof auth.socket !== 'string' || auth.socket === '')) {
+      throw invalid('auth.socket must be the path of the socket, or true for that of the ring');
+    }
+    if (['keys', 'file', 'env', 'verify', 'openalgo', 'socket'].some((name) => name in auth)) return;
   }
-  throw invalid('auth must be "none", a function, or an object with keys, file, env, verify or openalgo');
+  throw invalid('auth must be "none", a function, or an object with keys, file, env, verify, openalgo or socket');
 }
 
 function wholeNumber(name: string, value: unknown, least: number, most: number): void {

@@ -17,6 +17,7 @@ export function subscriptionKey(topic: number, mode: Mode): number {
 /** The answer to a subscribe that has not gone out yet: feeds may still tell what becomes of its lines. */
 export class PendingSubscribe {
   readonly #lines: SubscriptionLine[];
+  readonly #depth: number;
   readonly #answer: (lines: readonly SubscriptionLine[]) => Answer;
   readonly #places = new Map<number, number[]>();
   /** What no result is known of yet. */
@@ -24,17 +25,20 @@ export class PendingSubscribe {
   #timer: NodeJS.Timeout | undefined;
 
   /**
+   * @param depth levels a side that the client can get at most.
    * @param asked the lines that may change.
    * @param open the keys of those whose results are waited for.
    * @param answer makes the answer of the lines.
    */
   constructor(
     lines: SubscriptionLine[],
+    depth: number,
     asked: readonly AskedLine[],
     open: Set<number>,
     answer: (lines: readonly SubscriptionLine[]) => Answer,
   ) {
     this.#lines = lines;
+    this.#depth = depth;
     this.#open = open;
     this.#answer = answer;
     for (const { line, key } of asked) {
@@ -68,8 +72,7 @@ export class PendingSubscribe {
   accept(key: number, depth: number | undefined): void {
     if (!this.#open.delete(key) || depth === undefined) return;
     for (const place of this.#places.get(key) ?? []) {
-      const line = this.#lines[place] as SubscriptionLine;
-      line.depth = Math.min(line.depth ?? depth, depth);
+      (this.#lines[place] as SubscriptionLine).depth = Math.min(this.#depth, depth);
     }
   }
 

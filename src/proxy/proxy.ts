@@ -69,7 +69,7 @@ export class Proxy {
     this.#log = log;
     this.#name = settings.worker === undefined ? NAME : `${NAME}-${settings.worker.number}`;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
-    this.#authenticator = authenticator(settings.auth, onTrouble);
+    this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: this.#name });
     this.#topics = new TickedTopics(this.#source);
     const wildcards = new WildcardKeys();

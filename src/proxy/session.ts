@@ -245,7 +245,7 @@ export class Session implements RecipientOwner {
       return answers.subscribed(lines, broker, request.requestId);
     };
     if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
-    else this.#hold(new PendingSubscribe(lines, wanted.map(keyedLine), open, answer));
+    else this.#hold(new PendingSubscribe(lines, depth, wanted.map(keyedLine), open, answer));
     if (snapshots !== undefined) this.recipient.deliver(snapshots);
     if (!request.status) return;
     const health = this.#services.monitor.health();

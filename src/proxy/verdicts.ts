@@ -100,13 +100,20 @@ export class Verdicts {
     this.#forgetBeyondMost();
   }
 
-  /** Forgets what a feed has told: it is gone, or its source is. */
+  /**
+   * Forgets what a feed has told: it is gone, or its source is. What it had taken is no refusal now, whatever the others
+   * say: it will subscribe that again when it is back.
+   */
   forget(lane: number): void {
-    if (!this.#told.delete(lane)) return;
+    const gone = this.#told.get(lane);
+    if (gone === undefined) return;
+    this.#told.delete(lane);
     if (this.#told.size === 0) return this.#listener.silenced();
     const refusals = new Map<string, Refusal>();
     for (const { refused } of this.#told.values()) {
-      for (const [key, refusal] of refused) if (this.#isRefused(key)) refusals.set(key, refusal);
+      for (const [key, refusal] of refused) {
+        if (!gone.taken.has(key) && this.#isRefused(key)) refusals.set(key, refusal);
+      }
     }
     this.#refuse(refusals);
   }
