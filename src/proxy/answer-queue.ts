@@ -12,6 +12,8 @@ export class AnswerQueue {
   readonly #send: (answer: Answer) => void;
   readonly #onSent: () => void;
   readonly #held: (Answer | PendingSubscribe)[] = [];
+  /** The subscribes that have a key in their answers. */
+  readonly #byKey = new Map<number, Set<PendingSubscribe>>();
   #lines = 0;
 
   /** @param onSent is called whenever some have gone out. */
@@ -33,32 +35,38 @@ export class AnswerQueue {
   add(answer: Answer | PendingSubscribe): void {
     this.#held.push(answer);
     this.#lines += linesOf(answer);
+    if (answer instanceof PendingSubscribe) this.#index(answer);
     this.flush();
   }
 
   /** The broker took what has this key. */
   accept(key: number, depth: number | undefined): void {
-    for (const pending of this.#pending()) pending.accept(key, depth);
+    for (const pending of this.#byKey.get(key) ?? []) pending.accept(key, depth);
     this.flush();
   }
 
   /** The broker refused it. @returns whether an answer says so that has not gone out yet */
   refuse(key: number, message: string): boolean {
-    let isTold = false;
-    for (const pending of this.#pending()) isTold = pending.refuse(key, message) || isTold;
+    const subscribes = this.#byKey.get(key);
+    if (subscribes === undefined) return false;
+    for (const pending of subscribes) pending.refuse(key, message);
     this.flush();
-    return isTold;
+    return true;
   }
 
   /** The client does not want these any more. */
   leave(keys: Iterable<number>): void {
-    for (const key of keys) for (const pending of this.#pending()) pending.leave(key);
+    for (const key of keys) {
+      for (const pending of this.#byKey.get(key) ?? []) pending.leave(key);
+      this.#byKey.delete(key);
+    }
     this.flush();
   }
 
   /** The client wants nothing any more. */
   leaveAll(): void {
     for (const pending of this.#pending()) pending.leaveAll();
+    this.#byKey.clear();
     this.flush();
   }
 
@@ -70,15 +78,14 @@ export class AnswerQueue {
 
   /** Sends what waits for nothing any more. */
   flush(): void {
-    let sent = 0;
-    for (const answer of this.#held) {
-      if (answer instanceof PendingSubscribe && !answer.isReady) break;
-      this.#send(answer instanceof PendingSubscribe ? answer.end() : answer);
+    const blocked = this.#held.findIndex((answer) => answer instanceof PendingSubscribe && !answer.isReady);
+    const ready = this.#held.splice(0, blocked < 0 ? this.#held.length : blocked);
+    if (ready.length === 0) return;
+    for (const answer of ready) {
       this.#lines -= linesOf(answer);
-      sent += 1;
+      if (answer instanceof PendingSubscribe) this.#unindex(answer);
+      this.#send(answer instanceof PendingSubscribe ? answer.end() : answer);
     }
-    if (sent === 0) return;
-    this.#held.splice(0, sent);
     this.#onSent();
   }
 
@@ -86,7 +93,24 @@ export class AnswerQueue {
   discard(): void {
     for (const pending of this.#pending()) pending.end();
     this.#held.length = 0;
+    this.#byKey.clear();
     this.#lines = 0;
+  }
+
+  #index(pending: PendingSubscribe): void {
+    for (const key of pending.keys) {
+      const subscribes = this.#byKey.get(key);
+      if (subscribes === undefined) this.#byKey.set(key, new Set([pending]));
+      else subscribes.add(pending);
+    }
+  }
+
+  #unindex(pending: PendingSubscribe): void {
+    for (const key of pending.keys) {
+      const subscribes = this.#byKey.get(key);
+      subscribes?.delete(pending);
+      if (subscribes?.size === 0) this.#byKey.delete(key);
+    }
   }
 
   *#pending(): Generator<PendingSubscribe> {

@@ -48,6 +48,11 @@ export class PendingSubscribe {
     }
   }
 
+  /** What feeds may still tell the result of. */
+  get keys(): Iterable<number> {
+    return this.#places.keys();
+  }
+
   /** Number of its lines. */
   get length(): number {
     return this.#lines.length;
@@ -76,15 +81,13 @@ export class PendingSubscribe {
     }
   }
 
-  /** The broker refused it. @returns whether it is in this answer */
-  refuse(key: number, message: string): boolean {
+  /** The broker refused it. */
+  refuse(key: number, message: string): void {
     this.#open.delete(key);
-    const places = this.#places.get(key);
-    for (const place of places ?? []) {
+    for (const place of this.#places.get(key) ?? []) {
       const line = this.#lines[place] as SubscriptionLine;
       this.#lines[place] = failedLine(line, message, line.broker);
     }
-    return places !== undefined;
   }
 
   /** The client does not want it any more: its line stays as it is, whatever the broker says. */

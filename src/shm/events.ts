@@ -91,10 +91,7 @@ export class EventReader {
     this.#listeners.push(listener);
   }
 
-  /**
-   * Calls back with the lane of a feed that has published events and is gone, however it ended: within a second, and
-   * before the first event of the feed that has its lane next.
-   */
+  /** Calls back with the lane of a feed that has published events and is gone, however it ended: within a second. */
   onGone(listener: (lane: number) => void): void {
     this.#goneListeners.push(listener);
   }
