@@ -457,13 +457,16 @@ describe('a feed', () => {
 
   test('names its broker, and is connected while its source is there', async () => {
     running = await RunningProxy.start();
-    const publisher = running.publisher({ publisherName: 'openalgo-host' });
     const feed = await host(undefined, 'openalgo-host');
     const client = await running.client();
     const info = async (): Promise<unknown> => {
       const { broker, adapter_status: status } = await client.ask({ action: 'get_broker_info' });
       return [broker, status];
     };
+    await feed.source({ feed: 'openalgo-host', up: false, reason: 'no login yet', broker: 'zerodha' });
+    expect(await info()).toEqual(['zerodha', 'disconnected']);
+    await feed.source({ feed: 'openalgo-host', up: true });
+    const publisher = running.publisher({ publisherName: 'openalgo-host' });
     expect(await info()).toEqual(['openalgo-host', 'connected']);
     await feed.source({ feed: 'openalgo-host', up: true, broker: 'zerodha' });
     expect(await info()).toEqual(['zerodha', 'connected']);

@@ -81,9 +81,10 @@ export class AnswerQueue {
     const blocked = this.#held.findIndex((answer) => answer instanceof PendingSubscribe && !answer.isReady);
     const ready = this.#held.splice(0, blocked < 0 ? this.#held.length : blocked);
     if (ready.length === 0) return;
+    if (this.#held.length === 0) this.#byKey.clear();
     for (const answer of ready) {
       this.#lines -= linesOf(answer);
-      if (answer instanceof PendingSubscribe) this.#unindex(answer);
+      if (answer instanceof PendingSubscribe && this.#byKey.size > 0) this.#unindex(answer);
       this.#send(answer instanceof PendingSubscribe ? answer.end() : answer);
     }
     this.#onSent();

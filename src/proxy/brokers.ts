@@ -31,7 +31,9 @@ export class Brokers {
 
   /** All brokers. */
   supported(): readonly string[] {
-    return this.#supported ?? [...new Set(this.#feeds().map((feed) => this.#sources.brokerOf(feed) ?? feed))];
+    if (this.#supported !== undefined) return this.#supported;
+    const ofPublishers = this.#feeds().map((feed) => this.#sources.brokerOf(feed) ?? feed);
+    return [...new Set([...ofPublishers, ...this.#sources.brokers()])];
   }
 
   /** Whether anybody publishes whose source is there. */

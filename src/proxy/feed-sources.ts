@@ -33,6 +33,11 @@ export class FeedSources {
     return sources.every(({ trouble }) => trouble !== undefined) ? sources[0]?.trouble : undefined;
   }
 
+  /** The brokers that feeds tell of, whether they publish already or not. */
+  brokers(): string[] {
+    return [...this.#sources.values()].flatMap(({ broker }) => broker ?? []);
+  }
+
   /** The broker of a feed, where the feed tells. */
   brokerOf(feed: string): string | undefined {
     for (const source of this.#sources.values()) {
