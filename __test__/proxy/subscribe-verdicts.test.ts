@@ -467,7 +467,7 @@ describe('a feed', () => {
     expect(await info()).toEqual(['zerodha', 'disconnected']);
     await feed.source({ feed: 'openalgo-host', up: true });
     const publisher = running.publisher({ publisherName: 'openalgo-host' });
-    expect(await info()).toEqual(['openalgo-host', 'connected']);
+    await until('it publishes', async () => String(await info()) === 'openalgo-host,connected');
     await feed.source({ feed: 'openalgo-host', up: true, broker: 'zerodha' });
     expect(await info()).toEqual(['zerodha', 'connected']);
     expect(await client.ask({ action: 'get_supported_brokers' })).toMatchObject({ brokers: ['zerodha'] });
