@@ -115,6 +115,11 @@ export class Session implements RecipientOwner {
     this.notify(answers.subscriptionRefused({ symbol, exchange }, mode, message, broker));
   }
 
+  /** Waits for no broker any more. */
+  answerNow(): void {
+    this.#held?.giveUp();
+  }
+
   /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. */
   receive(data: Buffer): void {
     this.#services.counters.received += 1;
