@@ -75,7 +75,7 @@ impl ConsumerOptions {
 struct Registration {
     consumer: usize,
     record: Part<[AtomicU64]>,
-    _owned: Owned,
+    owned: Owned,
 }
 
 /// A lane as one consumer reads it.
@@ -197,7 +197,7 @@ impl Consumer {
             self.join_at_tails();
             let words = layout.cursor_word(index, layout.lanes) - at;
             let record = segment.region.part(|region| &region[at..at + words]);
-            self.registration = Some(Registration { consumer: index, record, _owned: owned });
+            self.registration = Some(Registration { consumer: index, record, owned });
             (0..layout.lanes).for_each(|lane| self.show_cursor(lane));
             self.show_counts();
             return Ok(());
@@ -627,7 +627,8 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        if let Some(registration) = &self.registration {
+        // In a child that was made by `fork`, the record is the parent's.
+        if let Some(registration) = self.registration.as_ref().filter(|held| held.owned.is_ours()) {
             let at = self.segment.layout().consumer_word(registration.consumer);
             // Release, pairs with the Acquire in `slowest_cursor`: the last copies are done.
             self.segment.region[at + word_of!(ConsumerRecord, gates)].store(0, Ordering::Release);

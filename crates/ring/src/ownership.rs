@@ -28,7 +28,6 @@ impl Place {
 pub(crate) struct Owned {
     held: Held,
     /// A process made by `fork` has a copy of this, and does not own.
-    #[cfg(target_os = "linux")]
     pid: u32,
 }
 
@@ -86,11 +85,12 @@ pub(crate) fn is_any_owned(region: &Region) -> bool {
 
 impl Owned {
     fn new(held: Held) -> Self {
-        Self {
-            held,
-            #[cfg(target_os = "linux")]
-            pid: std::process::id(),
-        }
+        Self { held, pid: std::process::id() }
+    }
+
+    /// False in a process made by `fork`: what is owned is the parent's, and must be left alone.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
     }
 }
 
@@ -99,7 +99,7 @@ impl Drop for Owned {
         match &self.held {
             Held::Heap { region, word } => heap::release(region, *word),
             #[cfg(target_os = "linux")]
-            Held::Byte { file, byte } if self.pid == std::process::id() => linux::unlock(file, *byte),
+            Held::Byte { file, byte } if self.is_ours() => linux::unlock(file, *byte),
             #[cfg(target_os = "linux")]
             Held::Byte { .. } => {}
             #[cfg(not(target_os = "linux"))]

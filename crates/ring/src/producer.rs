@@ -55,7 +55,7 @@ pub struct Producer {
     sampled_ns: u64,
     #[cfg(all(loom, test))]
     is_killed: bool,
-    _owned: Owned,
+    owned: Owned,
 }
 
 /// What every message changes, on one line of its own: each further line that is stored between those of the
@@ -171,7 +171,7 @@ impl Producer {
             waker: Waker::new(segment),
             #[cfg(all(loom, test))]
             is_killed: false,
-            _owned: owned,
+            owned,
         };
         record::write(&segment.region, WhoWords::lane(layout.lane_word(lane)), name);
         producer.store_samples();
@@ -609,7 +609,10 @@ impl Drop for Producer {
         if self.is_killed {
             return;
         }
-        self.record_tail();
+        // A child that was made by `fork` has a copy that is behind what its parent has published since.
+        if self.owned.is_ours() {
+            self.record_tail();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A tick: as the API gives it, as a line carries it, as a reader sees it.
 
 mod field;
+mod image;
 pub(crate) mod head;
 mod synonyms;
 mod tick;
@@ -8,6 +9,7 @@ mod topic;
 mod view;
 
 pub use field::{FIELD_COUNT, Field, Mode};
+pub use image::TickImage;
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
 pub use synonyms::SYNONYMS;
 pub(crate) use tick::book_too_deep;

@@ -1,0 +1,493 @@
+//! Reads a whole tick.
+
+use openalgo_shm_ring::message::{DepthLevel, EXCHANGE_BYTES, Field, Mode, SYMBOL_BYTES, TickImage};
+use openalgo_shm_ring::{Error, ErrorCode, Result};
+
+use crate::names::{
+    Kind, MODES, OHLC_FIELDS, ORDERS_NAMES, QUANTITY_NAMES, Rule, SIDE_NAMES, Side, Spelling, rule_of,
+};
+use crate::tally::Tally;
+use crate::timestamps::{INDIA_UTC_OFFSET, epoch_to_ms, is_time_of_day, parse_timestamp};
+use crate::value::{Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
+
+/// Most levels a side that are kept; what is beyond is counted as cut.
+const MOST_LEVELS: usize = 255;
+/// Fields that an LTP tick may have; with any other it is a quote.
+const LTP_FIELDS: u32 = Field::Ltp.bit()
+    | Field::Volume.bit()
+    | Field::Ltt.bit()
+    | Field::Timestamp.bit()
+    | Field::Seq.bit();
+
+/// What happens to a value that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// It is left out and counted under its key: one bad value never costs the others. For live ticks.
+    #[default]
+    Lenient,
+    /// The tick is refused with `ERR_INVALID_FIELD`. For callers that make their ticks themselves.
+    Strict,
+}
+
+/// Which parts of the topic are known beside the tick; what stands inside it is then not looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Topic {
+    /// The symbol is known.
+    pub symbol: bool,
+    /// The exchange is known.
+    pub exchange: bool,
+    /// The mode is known.
+    pub mode: bool,
+}
+
+/// Reads the ticks of one adapter. Allocates nothing once its buffers have grown.
+///
+/// Null, the empty string and `-` count as absent; NaN and infinities travel as NaN. Where a tick has several names of
+/// one field, the wire name wins, then the first. A key that no field answers to is counted in [`unknown`](Self::unknown),
+/// and so is a time of day without a date.
+#[derive(Debug)]
+pub struct Reader {
+    strictness: Strictness,
+    utc_offset: i32,
+    unknown: Tally,
+    unreadable: Tally,
+    /// Ticks of one second bring the same text again and again, and reading it is the dearest part of a tick.
+    last_time: (String, f64),
+    now: Now,
+}
+
+/// What belongs to the tick that is being read.
+#[derive(Debug, Default)]
+struct Now {
+    known: Topic,
+    symbol: Name,
+    exchange: Name,
+    mode: Option<Mode>,
+    buys: Vec<DepthLevel>,
+    sells: Vec<DepthLevel>,
+    /// The sides came from a whole book, which wins over sides that stand alone.
+    has_book: bool,
+    /// A side stood alone.
+    has_side: bool,
+    /// Synonyms that were seen, and their values.
+    synonyms: Vec<(u8, Field, f64)>,
+    refused: Option<Error>,
+    is_incomplete: bool,
+}
+
+/// A name that keeps its room from tick to tick.
+#[derive(Debug, Default)]
+struct Name {
+    text: String,
+    is_set: bool,
+}
+
+impl Name {
+    fn get(&self) -> Option<&str> {
+        self.is_set.then_some(self.text.as_str())
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new(Strictness::default(), INDIA_UTC_OFFSET)
+    }
+}
+
+impl Reader {
+    /// `utc_offset` is in minutes east of UTC, for dates and times that name none.
+    pub fn new(strictness: Strictness, utc_offset: i32) -> Self {
+        Self {
+            strictness,
+            utc_offset,
+            unknown: Tally::default(),
+            unreadable: Tally::default(),
+            last_time: (String::new(), f64::NAN),
+            now: Now::default(),
+        }
+    }
+
+    /// Keys that no field answers to, and how often each was seen.
+    pub const fn unknown(&self) -> &Tally {
+        &self.unknown
+    }
+
+    /// Keys whose values could not be read, and how often.
+    pub const fn unreadable(&self) -> &Tally {
+        &self.unreadable
+    }
+
+    /// The symbol that stood in the tick read last.
+    pub fn symbol(&self) -> Option<&str> {
+        self.now.symbol.get()
+    }
+
+    /// The exchange that stood in the tick read last.
+    pub fn exchange(&self) -> Option<&str> {
+        self.now.exchange.get()
+    }
+
+    /// The mode that stood in the tick read last, under any of its names.
+    pub const fn stated_mode(&self) -> Option<Mode> {
+        self.now.mode
+    }
+
+    /// The mode of the tick read last: the one that it states, else by what it carries: 3 with a book, 2 with any field
+    /// beyond ltp, volume, ltt, timestamp and seq, else 1.
+    pub fn mode(&self, image: &TickImage) -> Mode {
+        match self.now.mode {
+            Some(mode) => mode,
+            None if image.levels() != (0, 0) || self.now.has_book || self.now.has_side => Mode::Depth,
+            None if image.presence() & !LTP_FIELDS != 0 => Mode::Quote,
+            None => Mode::Ltp,
+        }
+    }
+
+    /// Levels of the deeper side of the book of the tick read last, before it was cut.
+    pub fn deepest(&self) -> usize {
+        self.now.deepest()
+    }
+
+    /// Reads a tick into `image`, with at most `levels` levels a side; see [`deepest`](Self::deepest).
+    ///
+    /// # Errors
+    /// `ERR_INVALID_FIELD` for what is no dictionary, for a tick of which nothing could be read, and with
+    /// [`Strictness::Strict`] for any value that cannot be read. `ERR_INVALID_SYMBOL` for a symbol or an exchange that
+    /// is no text, empty, too long or has control characters, unless it is known beside the tick.
+    pub fn read<R: Raw>(&mut self, tick: &R, known: Topic, levels: usize, image: &mut TickImage) -> Result<()> {
+        image.clear();
+        self.now.begin(known);
+        if !tick.for_each_entry(|key, value| self.entry(key, value, image)) {
+            return Err(invalid("tick", "a dictionary", &tick.describe()));
+        }
+        if let Some(error) = self.now.refused.take() {
+            return Err(error);
+        }
+        let now = &mut self.now;
+        if now.deepest() > 0 {
+            let cut = |side: &[DepthLevel]| levels.min(side.len());
+            image.set_depth(&now.buys[..cut(&now.buys)], &now.sells[..cut(&now.sells)]);
+        }
+        if now.is_incomplete && image.presence() == 0 && now.deepest() == 0 {
+            return Err(Error::new(
+                ErrorCode::InvalidField,
+                "nothing in the tick could be read: expected at least one number or a book".to_owned(),
+            ));
+        }
+        for &(number, field, value) in &now.synonyms {
+            // A synonym whose value is another than the field's would be a lie.
+            if image.field(field).is_some_and(|own| own == value || own.is_nan() && value.is_nan()) {
+                image.set_synonym(number);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn entry<R: Raw>(&mut self, key: Option<&str>, value: &R, image: &mut TickImage) {
+        let Some(key) = key else { return self.unknown.count("(not text)") };
+        match rule_of(key) {
+            Some(Rule::Field(field, Kind::Number, spelling)) => {
+                // The usual case first: a number that can be taken as it is.
+                match value.scalar() {
+                    Scalar::Number(number) if number.is_finite() => self.put(image, field, spelling, number, number),
+                    scalar if is_blank(scalar) => {}
+                    scalar => match number_of(scalar) {
+                        Some(number) => self.put(image, field, spelling, number, number),
+                        None => self.fault(key, "a number or text with a number", value),
+                    },
+                }
+            }
+            Some(Rule::Ignored) => {}
+            Some(rule) => {
+                if !is_blank(value.scalar()) {
+                    self.other(rule, key, value, image);
+                }
+            }
+            None => {
+                if !is_blank(value.scalar()) {
+                    self.unknown.count(key);
+                }
+            }
+        }
+    }
+
+    fn other<R: Raw>(&mut self, rule: Rule, key: &str, value: &R, image: &mut TickImage) {
+        match rule {
+            Rule::Field(field, Kind::Time, spelling) => match self.time_of(value) {
+                Ok(ms) => {
+                    let given = number_of(value.scalar()).unwrap_or(f64::INFINITY);
+                    self.put(image, field, spelling, ms, given);
+                }
+                Err(true) if field != Field::Timestamp => self.unknown.count(key),
+                Err(_) => {
+                    let expected = "seconds or milliseconds since 1970, or a date and time as in ISO 8601";
+                    self.fault(key, expected, value);
+                }
+            },
+            Rule::Field(field, Kind::Flag, spelling) => match flag_of(value.scalar()) {
+                Some(flag) => self.put(image, field, spelling, flag, flag),
+                None => self.fault(key, "true or false", value),
+            },
+            Rule::Field(field, _, spelling) => match token_of(value.scalar()) {
+                Some(token) => self.put(image, field, spelling, token, token),
+                None => self.unknown.count(key),
+            },
+            Rule::Symbol if !self.now.known.symbol => self.name(key, value, SYMBOL_BYTES),
+            Rule::Exchange if !self.now.known.exchange => self.name(key, value, EXCHANGE_BYTES),
+            Rule::Mode if !self.now.known.mode => match mode_of(value.scalar()) {
+                Some(mode) => self.now.mode = Some(mode),
+                None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
+            },
+            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => self.now.mode = mode_of(value.scalar()),
+            Rule::Depth => self.book(key, value),
+            Rule::Side(side) => self.lone_side(side, key, value),
+            Rule::Ohlc => self.ohlc(key, value, image),
+            Rule::Symbol | Rule::Exchange | Rule::Mode | Rule::Type | Rule::Ignored => {}
+        }
+    }
+
+    /// Sets a field, unless a name that wins was there before. `given` is the number as the adapter gave it.
+    #[inline]
+    fn put(&mut self, image: &mut TickImage, field: Field, spelling: Spelling, value: f64, given: f64) {
+        match spelling {
+            Spelling::Wire => {
+                image.set(field, value);
+                return;
+            }
+            Spelling::Synonym(number) => self.now.synonyms.push((number, field, given)),
+            Spelling::TypeScript => {}
+        }
+        if image.presence() & field.bit() == 0 {
+            image.set(field, value);
+        }
+    }
+
+    /// Milliseconds since 1970. The error is true for a time of day without a date.
+    fn time_of<R: Raw>(&mut self, value: &R) -> std::result::Result<f64, bool> {
+        match value.scalar() {
+            Scalar::Number(number) => Ok(epoch_to_ms(number)),
+            Scalar::Text(text) => {
+                if text == self.last_time.0 {
+                    return Ok(self.last_time.1);
+                }
+                let trimmed = text.trim();
+                let ms = parse_timestamp(trimmed, self.utc_offset)
+                    .or_else(|| is_not_finite(trimmed).then_some(f64::NAN))
+                    .ok_or_else(|| is_time_of_day(trimmed))?;
+                self.last_time.0.clear();
+                self.last_time.0.push_str(text);
+                self.last_time.1 = ms;
+                Ok(ms)
+            }
+            Scalar::Other => {
+                value.moment().and_then(|text| parse_timestamp(&text, self.utc_offset)).ok_or(false)
+            }
+            Scalar::Null | Scalar::Bool(_) => Err(false),
+        }
+    }
+
+    fn name<R: Raw>(&mut self, key: &str, value: &R, most: usize) {
+        let name = if key == "symbol" { &mut self.now.symbol } else { &mut self.now.exchange };
+        match value.scalar() {
+            Scalar::Text(text) if text.len() <= most && !text.chars().any(char::is_control) => {
+                name.text.clear();
+                name.text.push_str(text);
+                name.is_set = true;
+            }
+            _ => self.now.refuse(Error::new(
+                ErrorCode::InvalidSymbol,
+                format!(
+                    "{key} must be text of 1 to {most} bytes of UTF-8 without control characters, got {}",
+                    value.describe()
+                ),
+            )),
+        }
+    }
+
+    fn book<R: Raw>(&mut self, key: &str, value: &R) {
+        let (mut buys, mut sells) = (std::mem::take(&mut self.now.buys), std::mem::take(&mut self.now.sells));
+        (buys.clear(), sells.clear());
+        let mut fault = None;
+        let is_book = value.for_each_entry(|name, side| {
+            let levels = match name.and_then(side_of) {
+                Some(Side::Buy) if buys.is_empty() => &mut buys,
+                Some(Side::Sell) if sells.is_empty() => &mut sells,
+                _ => return,
+            };
+            if let Err(at) = read_side(side, levels) {
+                fault.get_or_insert_with(|| format!("{key}.{}{at}", name.unwrap_or_default()));
+            }
+        });
+        let is_read = is_book && fault.is_none();
+        if !is_read {
+            // A book with holes would mislead: none of it is used.
+            (buys.clear(), sells.clear());
+        }
+        (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
+        if !is_book && !value.for_each_item(|_, _| false) {
+            self.fault(key, "a dictionary with buy and sell", value);
+        } else if let Some(place) = fault {
+            self.fault_at(key, &place, "a number or text with a number");
+        }
+    }
+
+    /// A side that stands beside the other fields. A whole book in the same tick wins.
+    fn lone_side<R: Raw>(&mut self, side: Side, key: &str, value: &R) {
+        let levels = if side == Side::Buy { &mut self.now.buys } else { &mut self.now.sells };
+        if self.now.has_book || !levels.is_empty() {
+            return;
+        }
+        match read_side(value, levels) {
+            Ok(()) => self.now.has_side = true,
+            Err(at) => {
+                levels.clear();
+                self.fault_at(key, &format!("{key}{at}"), "a list of price levels");
+            }
+        }
+    }
+
+    fn ohlc<R: Raw>(&mut self, key: &str, value: &R, image: &mut TickImage) {
+        let is_dictionary = value.for_each_entry(|name, price| {
+            let Some(field) = name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name)) else {
+                return;
+            };
+            if is_blank(price.scalar()) || image.presence() & field.bit() != 0 {
+                return;
+            }
+            match number_of(price.scalar()) {
+                Some(number) => image.set(field, number),
+                None => self.fault(&format!("{key}.{}", field.name()), "a number or text with a number", price),
+            }
+        });
+        if !is_dictionary {
+            self.fault(key, "a dictionary of open, high, low and close", value);
+        }
+    }
+
+    #[cold]
+    fn fault<R: Raw>(&mut self, key: &str, expected: &str, value: &R) {
+        self.now.is_incomplete = true;
+        self.unreadable.count(key);
+        if self.strictness == Strictness::Strict {
+            self.now.refuse(invalid(key, expected, &value.describe()));
+        }
+    }
+
+    #[cold]
+    fn fault_at(&mut self, key: &str, place: &str, expected: &str) {
+        self.now.is_incomplete = true;
+        self.unreadable.count(key);
+        if self.strictness == Strictness::Strict {
+            self.now.refuse(invalid(place, expected, "something else"));
+        }
+    }
+}
+
+impl Now {
+    fn begin(&mut self, known: Topic) {
+        self.known = known;
+        (self.symbol.is_set, self.exchange.is_set) = (false, false);
+        self.mode = None;
+        (self.buys.clear(), self.sells.clear());
+        (self.has_book, self.has_side) = (false, false);
+        self.synonyms.clear();
+        self.refused = None;
+        self.is_incomplete = false;
+    }
+
+    fn deepest(&self) -> usize {
+        self.buys.len().max(self.sells.len())
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.refused.get_or_insert(error);
+    }
+}
+
+fn side_of(name: &str) -> Option<Side> {
+    SIDE_NAMES.iter().find(|(known, _)| *known == name).map(|(_, side)| *side)
+}
+
+fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
+    match scalar {
+        Scalar::Number(number) => Mode::from_u8(number as u8).filter(|&mode| f64::from(mode as u8) == number),
+        Scalar::Text(text) => {
+            let text = text.trim();
+            let known = MODES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name))?;
+            Mode::from_u8(known.1)
+        }
+        _ => None,
+    }
+}
+
+/// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out.
+/// The error is where the first value stands that cannot be read.
+fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), String> {
+    if is_blank(side.scalar()) {
+        return Ok(());
+    }
+    let mut fault = None;
+    let is_list = side.for_each_item(|index, level| {
+        match read_level(level) {
+            Ok(Some(level)) => levels.push(level),
+            Ok(None) => {}
+            Err(part) => fault = Some(format!("[{index}]{part}")),
+        }
+        fault.is_none() && levels.len() < MOST_LEVELS
+    });
+    match fault {
+        Some(place) => Err(place),
+        None if is_list => Ok(()),
+        None => Err(String::new()),
+    }
+}
+
+fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'static str> {
+    /// The value, or `None` where the broker has nothing to say.
+    fn number<R: Raw>(value: &R, part: &'static str) -> std::result::Result<Option<f64>, &'static str> {
+        let scalar = value.scalar();
+        if is_blank(scalar) { Ok(None) } else { number_of(scalar).map(Some).ok_or(part) }
+    }
+    let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
+    let is_dictionary = raw.for_each_entry(|name, value| match name {
+        Some("price") => price = number(value, ".price"),
+        Some(name) if QUANTITY_NAMES.contains(&name) => {
+            if quantity == Ok(None) {
+                quantity = number(value, ".quantity");
+            }
+        }
+        Some(name) if ORDERS_NAMES.contains(&name) => {
+            if orders == Ok(None) {
+                orders = number(value, ".orders");
+            }
+        }
+        _ => {}
+    });
+    if !is_dictionary {
+        let is_list = raw.for_each_item(|index, value| {
+            match index {
+                0 => price = number(value, ".price"),
+                1 => quantity = number(value, ".quantity"),
+                _ => orders = number(value, ".orders"),
+            }
+            index < 2
+        });
+        if !is_list && !is_blank(raw.scalar()) {
+            return Err("");
+        }
+    }
+    let (price, quantity, orders) = (price?, quantity?, orders?);
+    match (price, quantity) {
+        (None, None) => Ok(None),
+        (Some(price), Some(quantity)) => {
+            Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
+        }
+        (None, Some(_)) => Err(".price"),
+        (Some(_), None) => Err(".quantity"),
+    }
+}
+
+fn invalid(key: &str, expected: &str, found: &str) -> Error {
+    Error::new(ErrorCode::InvalidField, format!("{key} must be {expected}, got {found}"))
+}

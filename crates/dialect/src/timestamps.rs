@@ -1,0 +1,238 @@
+//! Moments: numbers in any unit, and text.
+
+use openalgo_shm_ring::{Error, ErrorCode, Result};
+
+use crate::value::parse_decimal;
+
+/// India's offset from UTC in minutes, which market data of NSE, BSE and MCX means when it names none.
+pub const INDIA_UTC_OFFSET: i32 = 5 * 60 + 30;
+
+/// The smallest magnitudes that can only be milliseconds (1973), microseconds and nanoseconds since 1970.
+const FIRST_MILLISECONDS: f64 = 1e11;
+const FIRST_MICROSECONDS: f64 = 1e14;
+const FIRST_NANOSECONDS: f64 = 1e17;
+
+/// Milliseconds since 1970 from seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. Zero stays
+/// zero (brokers send it for "never"), what is not finite becomes NaN.
+pub fn epoch_to_ms(value: f64) -> f64 {
+    if !value.is_finite() {
+        return f64::NAN;
+    }
+    let magnitude = value.abs();
+    if magnitude < FIRST_MILLISECONDS {
+        round(value * 1000.0)
+    } else if magnitude < FIRST_MICROSECONDS {
+        round(value)
+    } else {
+        round(value / if magnitude < FIRST_NANOSECONDS { 1e3 } else { 1e6 })
+    }
+}
+
+/// Half up, as JavaScript rounds.
+fn round(value: f64) -> f64 {
+    (value + 0.5).floor()
+}
+
+/// Minutes east of UTC from `Z`, `+05:30` or `+0530`.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION`.
+pub fn parse_utc_offset(text: &str) -> Result<i32> {
+    offset_minutes(text).ok_or_else(|| {
+        Error::new(
+            ErrorCode::InvalidOption,
+            format!("utcOffset must be Z or hours and minutes such as +05:30, got {text:?}"),
+        )
+    })
+}
+
+fn offset_minutes(text: &str) -> Option<i32> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = match text.len() {
+        6 if text.as_bytes()[3] == b':' => (text.get(1..3)?, text.get(4..6)?),
+        5 => (text.get(1..3)?, text.get(3..5)?),
+        _ => return None,
+    };
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    (hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
+}
+
+/// Milliseconds since 1970 from text: ISO 8601 (`T` or a space between date and time), the same with the day first or
+/// with the name of the month, `/Date(ms)/` as .NET's old JSON writer has it, or a number in any unit that
+/// [`epoch_to_ms`] knows. `None` where the text is none of these, or names a moment that does not exist.
+///
+/// `default_offset` is in minutes east of UTC, for text that names no zone.
+pub fn parse_timestamp(text: &str, default_offset: i32) -> Option<f64> {
+    if let Some(ms) = moment(text, default_offset) {
+        return Some(ms);
+    }
+    if let Some(number) = parse_decimal(text) {
+        return Some(epoch_to_ms(number));
+    }
+    dotnet_date(text)
+}
+
+fn dotnet_date(text: &str) -> Option<f64> {
+    let inside = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    // The offset behind the number is for display only.
+    let end = inside[1.min(inside.len())..].find(['+', '-']).map_or(inside.len(), |at| at + 1);
+    let (number, offset) = inside.split_at(end);
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    let is_offset = offset.is_empty() || offset.len() == 5 && digits(&offset[1..]).is_some();
+    (is_offset && !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| number.parse().ok())?
+}
+
+/// True for a time without a date, as `15:29:55` or `03:29:55 PM`: no moment that a field could hold.
+pub fn is_time_of_day(text: &str) -> bool {
+    let text = text.trim();
+    let text = text
+        .get(..text.len().saturating_sub(2))
+        .filter(|_| text.len() > 2 && matches!(text[text.len() - 2..].to_ascii_lowercase().as_str(), "am" | "pm"))
+        .map_or(text, str::trim_end);
+    let mut parts = text.split(':');
+    let is_part = |part: Option<&str>, least: usize| {
+        part.is_some_and(|part| (least..=2).contains(&part.len()) && digits(part).is_some())
+    };
+    if !is_part(parts.next(), 1) || !is_part(parts.next(), 2) {
+        return false;
+    }
+    match parts.next() {
+        None => true,
+        Some(seconds) => {
+            let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+            is_part(Some(whole), 2)
+                && !fraction.is_empty()
+                && fraction.bytes().all(|byte| byte.is_ascii_digit())
+                && parts.next().is_none()
+        }
+    }
+}
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// `YYYY-MM-DD`, `DD-MM-YYYY` or `DD-Mon-YYYY` (also with `/`), then perhaps a time, then perhaps a zone.
+fn moment(text: &str, default_offset: i32) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let is_separator = |at: usize| matches!(bytes.get(at), Some(b'-' | b'/'));
+    let (year, month, day, rest) = if is_separator(4) && is_separator(7) {
+        (digits(text.get(..4)?)?, digits(text.get(5..7)?)?, digits(text.get(8..10)?)?, text.get(10..)?)
+    } else if is_separator(2) && is_separator(5) {
+        (digits(text.get(6..10)?)?, digits(text.get(3..5)?)?, digits(text.get(..2)?)?, text.get(10..)?)
+    } else if is_separator(2) && is_separator(6) {
+        let name = text.get(3..6)?.to_ascii_lowercase();
+        let month = MONTHS.iter().position(|&month| month == name)? as i32 + 1;
+        (digits(text.get(7..11)?)?, month, digits(text.get(..2)?)?, text.get(11..)?)
+    } else {
+        return None;
+    };
+    let (time, rest) = match rest.as_bytes().first() {
+        Some(b'T' | b't' | b' ') if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) => {
+            time_of_day(&rest[1..])?
+        }
+        _ => (0.0, rest),
+    };
+    let zone = rest.trim_start();
+    let offset = if zone.is_empty() { default_offset } else { offset_minutes(zone)? };
+    let days = days_since_1970(year, month, day)?;
+    Some(days as f64 * 86_400_000.0 + time - f64::from(offset) * 60_000.0)
+}
+
+/// Milliseconds since midnight, and what is behind the time.
+fn time_of_day(text: &str) -> Option<(f64, &str)> {
+    if text.as_bytes().get(2) != Some(&b':') {
+        return None;
+    }
+    let (hour, minute) = (digits(text.get(..2)?)?, digits(text.get(3..5)?)?);
+    let mut rest = text.get(5..)?;
+    let (mut second, mut milliseconds) = (0, 0);
+    if rest.as_bytes().first() == Some(&b':') {
+        second = digits(rest.get(1..3)?)?;
+        rest = rest.get(3..)?;
+        if rest.as_bytes().first() == Some(&b'.') {
+            let length = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+            if length == 0 || length > 9 {
+                return None;
+            }
+            let fraction = &rest[1..=length.min(3)];
+            milliseconds = digits(fraction)? * 10_i32.pow(3 - fraction.len() as u32);
+            rest = &rest[1 + length..];
+        }
+    }
+    (hour <= 23 && minute <= 59 && second <= 59)
+        .then(|| (f64::from((hour * 60 + minute) * 60 + second) * 1000.0 + f64::from(milliseconds), rest))
+}
+
+fn digits(text: &str) -> Option<i32> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Howard Hinnant's `days_from_civil`. `None` for a day that does not exist.
+fn days_since_1970(year: i32, month: i32, day: i32) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    let year = i64::from(if month <= 2 { year - 1 } else { year });
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_moment() {
+        let at = |text| parse_timestamp(text, INDIA_UTC_OFFSET);
+        assert_eq!(at("2025-05-28T15:30:45+05:30"), Some(1_748_426_445_000.0));
+        assert_eq!(at("2025-05-28 15:30:45.123456"), Some(1_748_426_445_123.0));
+        assert_eq!(at("28/05/2025 15:30:45"), Some(1_748_426_445_000.0));
+        assert_eq!(at("28-May-2025 15:30:45"), Some(1_748_426_445_000.0));
+        assert_eq!(at("2025-05-28T10:00:45Z"), Some(1_748_426_445_000.0));
+        assert_eq!(at("1748426445"), Some(1_748_426_445_000.0));
+        assert_eq!(at("/Date(1748426445000+0530)/"), Some(1_748_426_445_000.0));
+        assert_eq!(at("2024-02-29"), Some(1_709_145_000_000.0));
+        for wrong in ["2025-02-29", "2025-13-01", "2025-05-28T24:00", "15:29:55", "", "/Date()/", "2025-05-28x", "०२-०५-२०२५"] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn text_of_a_time_of_day() {
+        for text in ["15:29:55", "9:15", " 15:29:55.123 ", "03:29:59 PM"] {
+            assert!(is_time_of_day(text), "{text}");
+        }
+        for text in ["15", "15:2", "2025-05-28 15:29", "15:29:55.", "pm", "é"] {
+            assert!(!is_time_of_day(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets() {
+        assert_eq!(parse_utc_offset("+05:30"), Ok(330));
+        assert_eq!(parse_utc_offset("-0800"), Ok(-480));
+        assert_eq!(parse_utc_offset("z"), Ok(0));
+        for wrong in ["", "+5:30", "05:30", "+15:00", "+05:60"] {
+            assert_eq!(parse_utc_offset(wrong).unwrap_err().code(), ErrorCode::InvalidOption, "{wrong}");
+        }
+    }
+}

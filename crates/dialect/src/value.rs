@@ -1,0 +1,90 @@
+//! A value of a tick's dictionary, in whatever language it was made.
+
+/// What a value is, apart from dictionaries and lists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar<'a> {
+    /// Null.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(&'a str),
+    /// A dictionary, a list, or an object of another kind.
+    Other,
+}
+
+/// A value of a tick's dictionary.
+pub trait Raw: Sized {
+    /// What it is, if it is no dictionary and no list.
+    fn scalar(&self) -> Scalar<'_>;
+
+    /// Gives each key and value of a dictionary; keys that are no text are given as `None`. False if it is no dictionary.
+    fn for_each_entry(&self, each: impl FnMut(Option<&str>, &Self)) -> bool;
+
+    /// Gives each item of a list with its index, until `false` is returned. False if it is no list.
+    fn for_each_item(&self, each: impl FnMut(usize, &Self) -> bool) -> bool;
+
+    /// The text of a moment that the language has a type for, such as a `datetime`, in ISO 8601.
+    fn moment(&self) -> Option<String> {
+        None
+    }
+
+    /// What it is, in words, for an error.
+    fn describe(&self) -> String;
+}
+
+/// True for what brokers send where they have nothing to say: null, the empty string and a dash.
+pub(crate) fn is_blank(scalar: Scalar<'_>) -> bool {
+    matches!(scalar, Scalar::Null | Scalar::Text("" | "-"))
+}
+
+/// A number, from a number or text with a number. What is not finite becomes NaN. `None` where it is none.
+#[inline]
+pub(crate) fn number_of(scalar: Scalar<'_>) -> Option<f64> {
+    match scalar {
+        Scalar::Number(number) => Some(if number.is_finite() { number } else { f64::NAN }),
+        Scalar::Text(text) => {
+            let text = text.trim();
+            parse_decimal(text).or_else(|| is_not_finite(text).then_some(f64::NAN))
+        }
+        _ => None,
+    }
+}
+
+/// What Python prints for numbers that are not finite.
+pub(crate) fn is_not_finite(text: &str) -> bool {
+    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+    ["nan", "inf", "infinity"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// The number that a text spells in decimal notation. Takes no hex, no blanks, no underscores and no words.
+pub fn parse_decimal(text: &str) -> Option<f64> {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    // What Rust reads beyond that has letters; that a number has a digit is left to it.
+    let number: f64 = is_plain.then(|| text.parse().ok())??;
+    Some(number)
+}
+
+/// 1 or 0, from a boolean, a number or text.
+pub(crate) fn flag_of(scalar: Scalar<'_>) -> Option<f64> {
+    match scalar {
+        Scalar::Bool(flag) => Some(f64::from(u8::from(flag))),
+        Scalar::Number(number) if number == 0.0 || number == 1.0 => Some(number),
+        Scalar::Text("true") => Some(1.0),
+        Scalar::Text("false") => Some(0.0),
+        _ => None,
+    }
+}
+
+/// A whole number that a double holds exactly, or `None` where the broker's token is text.
+pub(crate) fn token_of(scalar: Scalar<'_>) -> Option<f64> {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    let token = match scalar {
+        Scalar::Number(number) => number,
+        Scalar::Text(text) => parse_decimal(text.trim())?,
+        _ => return None,
+    };
+    (token.fract() == 0.0 && token.abs() <= LARGEST).then_some(token)
+}

@@ -1,0 +1,137 @@
+//! Where a broker's adapter hands over its ticks, just as they are.
+
+use std::sync::Arc;
+
+use openalgo_shm_dialect::timestamps::parse_utc_offset;
+use openalgo_shm_dialect::Strictness;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::error::{argument, convert};
+use crate::lane::{Lane, LaneOptions};
+use crate::options::RingOptions;
+use crate::publisher::{Address, mode_from, publish, publish_all, stats};
+use crate::ring;
+
+#[pyclass(frozen, subclass, module = "openalgo_shm", name = "BrokerAdapter")]
+pub struct BrokerAdapter {
+    lane: Arc<Lane>,
+    exchange: String,
+}
+
+#[pymethods]
+impl BrokerAdapter {
+    #[new]
+    #[pyo3(signature = (broker_name, *, buffer_name = "ws_proxy_buffer", exchange = "NSE", utc_offset = "+05:30", buffer_size = None, topics = None, depth_levels = None, lanes = None, consumers = None, policy = None, preset = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn new(
+        broker_name: &str,
+        buffer_name: &str,
+        exchange: &str,
+        utc_offset: &str,
+        buffer_size: Option<i64>,
+        topics: Option<i64>,
+        depth_levels: Option<i64>,
+        lanes: Option<i64>,
+        consumers: Option<i64>,
+        policy: Option<String>,
+        preset: Option<String>,
+    ) -> PyResult<Self> {
+        if broker_name.is_empty() {
+            return Err(argument("broker_name must be the broker's name, got an empty text"));
+        }
+        let ring = RingOptions { buffer_size, topics, depth_levels, lanes, consumers, policy, preset };
+        openalgo_shm_ring::check_name(buffer_name).map_err(convert)?;
+        Ok(Self {
+            lane: Arc::new(Lane::new(LaneOptions {
+                ring: buffer_name.to_owned(),
+                config: ring.config()?,
+                owner: broker_name.to_owned(),
+                strictness: Strictness::Lenient,
+                utc_offset: parse_utc_offset(utc_offset).map_err(convert)?,
+                follows: true,
+            })),
+            exchange: exchange.to_owned(),
+        })
+    }
+
+    #[getter]
+    fn broker_name(&self) -> &str {
+        &self.lane.options().owner
+    }
+
+    #[getter]
+    fn buffer_name(&self) -> &str {
+        &self.lane.options().ring
+    }
+
+    fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        slf.get().lane.start(slf.py())?;
+        Ok(slf.clone())
+    }
+
+    #[pyo3(signature = (symbol, tick, exchange = None, mode = None))]
+    fn publish_tick_data(
+        &self,
+        symbol: &str,
+        tick: Bound<'_, PyAny>,
+        exchange: Option<&str>,
+        mode: Option<u8>,
+    ) -> PyResult<bool> {
+        let mode = mode.map(mode_from).transpose()?;
+        self.publish(tick, Address { symbol: Some(symbol), exchange, default_exchange: &self.exchange, mode })
+    }
+
+    fn publish_ticks(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
+        let address = Address { symbol: None, exchange: None, default_exchange: &self.exchange, mode: None };
+        publish_all(&ticks, |tick| self.publish(tick, address))
+    }
+
+    fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = stats(&self.lane, py)?;
+        let counts = self.lane.counts();
+        stats.set_item("ticks_invalid", counts.invalid)?;
+        stats.set_item("books_cut", counts.books_cut)?;
+        let names = ["unknown_keys", "values_unreadable"];
+        for (name, tally) in names.into_iter().zip(self.lane.tallies()) {
+            let counts = PyDict::new(py);
+            for (key, count) in tally {
+                counts.set_item(key, count)?;
+            }
+            stats.set_item(name, counts)?;
+        }
+        Ok(stats)
+    }
+
+    fn is_current(&self) -> bool {
+        self.lane.is_current()
+    }
+
+    fn stop(&self) {
+        self.lane.stop();
+    }
+
+    fn cleanup(&self) -> PyResult<bool> {
+        self.lane.stop();
+        ring::remove(&self.lane.options().ring)
+    }
+
+    fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        Self::start(slf)
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
+        self.stop();
+    }
+}
+
+impl BrokerAdapter {
+    /// The first tick opens the ring; a tick that fails is counted.
+    fn publish(&self, tick: Bound<'_, PyAny>, address: Address<'_>) -> PyResult<bool> {
+        if !self.lane.is_open() {
+            self.lane.start(tick.py())?;
+        }
+        publish(&self.lane, tick, address).inspect_err(|_| self.lane.count_invalid())
+    }
+}

@@ -1,0 +1,214 @@
+//! The publisher of a caller that makes its ticks itself.
+
+use std::sync::Arc;
+
+use openalgo_shm_dialect::timestamps::INDIA_UTC_OFFSET;
+use openalgo_shm_dialect::{Strictness, Topic};
+use openalgo_shm_ring::message::Mode;
+use openalgo_shm_ring::{Error, ErrorCode, LockFreeRingBuffer};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::{argument, convert};
+use crate::handle::TopicHandle;
+use crate::lane::{Lane, LaneOptions, Scratch};
+use crate::options::RingOptions;
+use crate::raw::Value;
+use crate::ring;
+
+#[pyclass(frozen, subclass, module = "openalgo_shm", name = "SharedMemoryPublisher")]
+pub struct Publisher {
+    lane: Arc<Lane>,
+    exchange: String,
+}
+
+#[pymethods]
+impl Publisher {
+    #[new]
+    #[pyo3(signature = (buffer_name = "ws_proxy_buffer", buffer_size = None, *, publisher_name = "publisher", exchange = "NSE", topics = None, depth_levels = None, lanes = None, consumers = None, policy = None, preset = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn new(
+        buffer_name: &str,
+        buffer_size: Option<i64>,
+        publisher_name: &str,
+        exchange: &str,
+        topics: Option<i64>,
+        depth_levels: Option<i64>,
+        lanes: Option<i64>,
+        consumers: Option<i64>,
+        policy: Option<String>,
+        preset: Option<String>,
+    ) -> PyResult<Self> {
+        let ring = RingOptions { buffer_size, topics, depth_levels, lanes, consumers, policy, preset };
+        openalgo_shm_ring::check_name(buffer_name).map_err(convert)?;
+        Ok(Self {
+            lane: Arc::new(Lane::new(LaneOptions {
+                ring: buffer_name.to_owned(),
+                config: ring.config()?,
+                owner: publisher_name.to_owned(),
+                strictness: Strictness::Strict,
+                utc_offset: INDIA_UTC_OFFSET,
+                follows: false,
+            })),
+            exchange: exchange.to_owned(),
+        })
+    }
+
+    fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        slf.get().lane.start(slf.py())?;
+        Ok(slf.clone())
+    }
+
+    #[pyo3(signature = (symbol, data, exchange = None))]
+    fn publish_market_data(&self, symbol: &str, data: Bound<'_, PyAny>, exchange: Option<&str>) -> PyResult<bool> {
+        publish(&self.lane, data, Address { symbol: Some(symbol), exchange, ..self.address() })
+    }
+
+    fn publish_batch(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
+        publish_all(&ticks, |tick| publish(&self.lane, tick, self.address()))
+    }
+
+    #[pyo3(signature = (symbol, exchange = None))]
+    fn topic(&self, symbol: String, exchange: Option<String>) -> PyResult<TopicHandle> {
+        TopicHandle::new(Arc::clone(&self.lane), symbol, exchange.unwrap_or_else(|| self.exchange.clone()))
+    }
+
+    fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        stats(&self.lane, py)
+    }
+
+    fn ring_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        if !self.lane.is_running() {
+            return Ok(None);
+        }
+        let ring = LockFreeRingBuffer::open(&self.lane.options().ring).map_err(convert)?;
+        ring::info(&ring, py).map(Some)
+    }
+
+    fn is_current(&self) -> bool {
+        self.lane.is_current()
+    }
+
+    fn stop(&self) {
+        self.lane.stop();
+    }
+
+    fn cleanup(&self) -> PyResult<bool> {
+        self.lane.stop();
+        ring::remove(&self.lane.options().ring)
+    }
+
+    fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        Self::start(slf)
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, _error: &Bound<'_, pyo3::types::PyTuple>) {
+        self.stop();
+    }
+}
+
+impl Publisher {
+    fn address(&self) -> Address<'_> {
+        Address { symbol: None, exchange: None, default_exchange: &self.exchange, mode: None }
+    }
+}
+
+/// Where a tick goes. What is given here wins over what stands inside the tick.
+#[derive(Clone, Copy)]
+pub struct Address<'a> {
+    pub symbol: Option<&'a str>,
+    pub exchange: Option<&'a str>,
+    /// For a tick that names none.
+    pub default_exchange: &'a str,
+    pub mode: Option<Mode>,
+}
+
+/// Reads a tick and publishes it. False if a lossless ring is full.
+pub fn publish(lane: &Lane, tick: Bound<'_, PyAny>, address: Address<'_>) -> PyResult<bool> {
+    let (mut scratch, levels) = lane.scratch()?;
+    let outcome = read_and_publish(lane, &Value(tick), address, levels, &mut scratch);
+    lane.give_back(scratch);
+    outcome
+}
+
+fn read_and_publish(
+    lane: &Lane,
+    tick: &Value<'_>,
+    address: Address<'_>,
+    levels: usize,
+    scratch: &mut Scratch,
+) -> PyResult<bool> {
+    let known = Topic {
+        symbol: address.symbol.is_some(),
+        exchange: address.exchange.is_some(),
+        mode: address.mode.is_some(),
+    };
+    let Scratch { reader, image } = scratch;
+    reader.read(tick, known, levels, image).map_err(convert)?;
+    if reader.deepest() > levels {
+        if lane.options().strictness == Strictness::Strict {
+            return Err(too_deep(reader.deepest(), levels));
+        }
+        lane.count_cut();
+    }
+    let mode = address.mode.unwrap_or_else(|| reader.mode(image));
+    let exchange = address.exchange.or_else(|| reader.exchange()).unwrap_or(address.default_exchange);
+    let Some(symbol) = address.symbol.or_else(|| reader.symbol()) else { return Err(no_symbol()) };
+    let mut held = lane.hold()?;
+    let outcome = held.topic(exchange, symbol).and_then(|topic| held.publish(topic, image, mode));
+    drop(held);
+    outcome.map_err(convert)
+}
+
+/// Publishes the ticks of an iterable that have their symbols inside, until a lossless ring is full.
+pub fn publish_all(
+    ticks: &Bound<'_, PyAny>,
+    mut publish: impl FnMut(Bound<'_, PyAny>) -> PyResult<bool>,
+) -> PyResult<usize> {
+    let mut count = 0;
+    for tick in ticks.try_iter()? {
+        if !publish(tick?)? {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn too_deep(deepest: usize, levels: usize) -> PyErr {
+    convert(Error::new(
+        ErrorCode::BookTooDeep,
+        format!(
+            "a book of {deepest} levels a side does not fit a ring made for {levels}: create the ring with depth_levels={deepest} or publish fewer levels"
+        ),
+    ))
+}
+
+#[cold]
+fn no_symbol() -> PyErr {
+    convert(Error::new(ErrorCode::InvalidSymbol, "the tick has no symbol inside".to_owned()))
+}
+
+/// The figures of a publisher.
+pub fn stats<'py>(lane: &Lane, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let counts = lane.counts();
+    let figures = lane.figures();
+    let stats = PyDict::new(py);
+    stats.set_item("name", &lane.options().owner)?;
+    stats.set_item("ring", &lane.options().ring)?;
+    stats.set_item("running", figures.is_some())?;
+    stats.set_item("lane", figures.map(|(lane, _)| lane))?;
+    stats.set_item("messages_published", counts.published)?;
+    stats.set_item("messages_rejected", counts.rejected)?;
+    stats.set_item("avg_latency_ns", figures.map_or(0.0, |(_, latency)| latency))?;
+    Ok(stats)
+}
+
+/// A mode from its number.
+///
+/// # Errors
+/// `ERR_INVALID_ARGUMENT`.
+pub fn mode_from(number: u8) -> PyResult<Mode> {
+    Mode::from_u8(number).ok_or_else(|| argument(&format!("mode must be 1, 2 or 3, got {number}")))
+}

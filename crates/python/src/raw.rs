@@ -1,0 +1,110 @@
+//! Python's values as the dialect reads them.
+
+use openalgo_shm_dialect::{Raw, Scalar};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+
+/// A value of a tick's dictionary.
+pub struct Value<'py>(pub Bound<'py, PyAny>);
+
+impl Raw for Value<'_> {
+    #[inline]
+    fn scalar(&self) -> Scalar<'_> {
+        let value = &self.0;
+        if let Ok(number) = value.cast_exact::<PyFloat>() {
+            return Scalar::Number(number.value());
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            // Text with a lone surrogate has no UTF-8: it is nothing that could be read.
+            return text.to_str().map_or(Scalar::Other, Scalar::Text);
+        }
+        if let Ok(number) = value.cast_exact::<PyInt>() {
+            return Scalar::Number(number.extract().unwrap_or(f64::NAN));
+        }
+        other(value)
+    }
+
+    fn for_each_entry(&self, mut each: impl FnMut(Option<&str>, &Self)) -> bool {
+        if let Ok(dictionary) = self.0.cast::<PyDict>() {
+            for (key, value) in dictionary.iter() {
+                give(&key, Value(value), &mut each);
+            }
+            return true;
+        }
+        let Ok(mapping) = self.0.cast::<PyMapping>() else { return false };
+        let Ok(items) = mapping.items() else { return false };
+        for item in items.iter() {
+            if let Ok((key, value)) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {
+                give(&key, Value(value), &mut each);
+            }
+        }
+        true
+    }
+
+    fn for_each_item(&self, mut each: impl FnMut(usize, &Self) -> bool) -> bool {
+        if let Ok(list) = self.0.cast::<PyList>() {
+            for (index, item) in list.iter().enumerate() {
+                if !each(index, &Value(item)) {
+                    break;
+                }
+            }
+            return true;
+        }
+        let Ok(tuple) = self.0.cast::<PyTuple>() else { return false };
+        for (index, item) in tuple.iter().enumerate() {
+            if !each(index, &Value(item)) {
+                break;
+            }
+        }
+        true
+    }
+
+    fn moment(&self) -> Option<String> {
+        // A `datetime` or a pandas `Timestamp`; without a zone it means the market's.
+        self.0.call_method0("isoformat").ok()?.extract().ok()
+    }
+
+    fn describe(&self) -> String {
+        let kind = self.0.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+        match self.0.repr() {
+            Ok(text) => {
+                let text = text.to_string();
+                let shown: String = text.chars().take(60).collect();
+                let rest = if shown.len() < text.len() { "…" } else { "" };
+                format!("{kind} {shown}{rest}")
+            }
+            Err(_) => format!("a value of type {kind}"),
+        }
+    }
+}
+
+#[inline]
+fn give<'py>(key: &Bound<'py, PyAny>, value: Value<'py>, each: &mut impl FnMut(Option<&str>, &Value<'py>)) {
+    let text = key.cast::<PyString>().ok().and_then(|key| key.to_str().ok());
+    each(text, &value);
+}
+
+#[cold]
+fn other<'a>(value: &Bound<'_, PyAny>) -> Scalar<'a> {
+    if value.is_none() {
+        return Scalar::Null;
+    }
+    if let Ok(flag) = value.cast::<PyBool>() {
+        return Scalar::Bool(flag.is_true());
+    }
+    let is_structure = value.cast::<PyDict>().is_ok()
+        || value.cast::<PyList>().is_ok()
+        || value.cast::<PyTuple>().is_ok()
+        || value.cast::<PyBytes>().is_ok();
+    if is_structure || value.hasattr("isoformat").unwrap_or(false) {
+        return Scalar::Other;
+    }
+    // numpy's numbers, `Decimal`, `Fraction`: whatever calls itself a float, but not numpy's booleans.
+    if value.get_type().name().is_ok_and(|name| name == "bool" || name == "bool_") {
+        return value.is_truthy().map_or(Scalar::Other, Scalar::Bool);
+    }
+    match value.hasattr("__float__") {
+        Ok(true) => value.extract().map_or(Scalar::Other, Scalar::Number),
+        _ => Scalar::Other,
+    }
+}

@@ -1,0 +1,177 @@
+//! A tick as Python sees it: a copy, read on demand.
+
+use openalgo_shm_ring::message::{DepthLevel, Field, Head, MessageView, SYNONYMS};
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+
+#[pyclass(frozen, module = "openalgo_shm", freelist = 256)]
+pub struct Tick {
+    head: Head,
+    rest: Box<[u64]>,
+    #[pyo3(get)]
+    symbol: Py<PyString>,
+    #[pyo3(get)]
+    exchange: Py<PyString>,
+    #[pyo3(get)]
+    publisher: Py<PyString>,
+}
+
+impl Tick {
+    pub fn new(
+        head: Head,
+        rest: &[u64],
+        symbol: Py<PyString>,
+        exchange: Py<PyString>,
+        publisher: Py<PyString>,
+    ) -> Self {
+        Self { head, rest: rest.into(), symbol, exchange, publisher }
+    }
+
+    fn view(&self) -> MessageView<'_> {
+        MessageView::of_parts(&self.head, &self.rest)
+    }
+
+    fn named(&self, name: &str) -> Option<f64> {
+        let field = Field::ALL
+            .into_iter()
+            .find(|field| field.name() == name)
+            .or_else(|| SYNONYMS.into_iter().find(|(_, synonym)| *synonym == name).map(|(field, _)| field))?;
+        self.view().field(field)
+    }
+}
+
+macro_rules! fields {
+    ($($name:ident $field:ident,)*) => {
+        #[pymethods]
+        impl Tick {
+            $(#[getter] fn $name(&self) -> Option<f64> { self.view().field(Field::$field) })*
+
+            /// 1 LTP, 2 quote, 3 depth.
+            #[getter]
+            fn mode(&self) -> u8 {
+                self.view().mode() as u8
+            }
+
+            #[getter]
+            fn sequence(&self) -> u64 {
+                self.view().sequence()
+            }
+
+            #[getter]
+            fn publish_ns(&self) -> u64 {
+                self.view().publish_ns()
+            }
+
+            #[getter]
+            fn depth<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+                if self.view().levels() == 0 { Ok(None) } else { book(self.view(), py).map(Some) }
+            }
+
+            fn get<'py>(
+                &self,
+                py: Python<'py>,
+                name: &str,
+                default: Option<Bound<'py, PyAny>>,
+            ) -> PyResult<Option<Bound<'py, PyAny>>> {
+                Ok(self.item(py, name)?.or(default))
+            }
+
+            fn keys(&self) -> Vec<&'static str> {
+                let mut keys = vec!["symbol", "exchange", "mode"];
+                self.view().for_each_field(|field, _| keys.push(field.name()));
+                if self.view().levels() > 0 {
+                    keys.push("depth");
+                }
+                keys
+            }
+
+            /// With the names on the wire, as OpenAlgo's clients have them.
+            fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                let dictionary = PyDict::new(py);
+                for key in self.keys() {
+                    dictionary.set_item(key, self.item(py, key)?)?;
+                }
+                Ok(dictionary)
+            }
+
+            fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+                self.item(py, name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+            }
+
+            fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+                Ok(self.item(py, name)?.is_some())
+            }
+
+            fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+                Ok(format!("Tick({})", self.as_dict(py)?.repr()?))
+            }
+        }
+    };
+}
+
+fields! {
+    ltp Ltp,
+    volume Volume,
+    ltt Ltt,
+    timestamp Timestamp,
+    open Open,
+    high High,
+    low Low,
+    close Close,
+    prev_close PrevClose,
+    average_price AveragePrice,
+    last_quantity LastQuantity,
+    oi Oi,
+    bid Bid,
+    ask Ask,
+    bid_qty BidQty,
+    ask_qty AskQty,
+    total_buy_quantity TotalBuyQuantity,
+    total_sell_quantity TotalSellQuantity,
+    change Change,
+    change_percent ChangePercent,
+    upper_circuit UpperCircuit,
+    lower_circuit LowerCircuit,
+    week_52_high Week52High,
+    week_52_low Week52Low,
+    oi_day_high OiDayHigh,
+    oi_day_low OiDayLow,
+    oi_change OiChange,
+    seq Seq,
+    turnover Turnover,
+    instrument_token InstrumentToken,
+    tradable Tradable,
+    exchange_timestamp ExchangeTimestamp,
+}
+
+impl Tick {
+    fn item<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match name {
+            "symbol" => Some(self.symbol.bind(py).clone().into_any()),
+            "exchange" => Some(self.exchange.bind(py).clone().into_any()),
+            "mode" => Some(self.mode().into_pyobject(py)?.into_any()),
+            "depth" => self.depth(py)?.map(Bound::into_any),
+            name => self.named(name).map(|value| value.into_pyobject(py)).transpose()?.map(Bound::into_any),
+        })
+    }
+}
+
+fn book<'py>(view: MessageView<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let book = PyDict::new(py);
+    book.set_item("buy", side(view.buys(), py)?)?;
+    book.set_item("sell", side(view.sells(), py)?)?;
+    Ok(book)
+}
+
+fn side<'py>(levels: impl Iterator<Item = DepthLevel>, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for level in levels {
+        let entry = PyDict::new(py);
+        entry.set_item("price", level.price)?;
+        entry.set_item("quantity", level.quantity)?;
+        entry.set_item("orders", level.orders)?;
+        list.append(entry)?;
+    }
+    Ok(list)
+}
