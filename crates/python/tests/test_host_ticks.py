@@ -77,20 +77,19 @@ def test_a_deeper_book_is_unsubscribed_first(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
     def answer(request: Request) -> dict[str, object]:
-        # The broker has books of 20 levels at most.
-        return {"status": "success", "actual_depth": min(request.get("depth", 5), 20)}
+        # The broker has books of 10 levels at most.
+        return {"status": "success", "actual_depth": min(request.get("depth", 5), 10)}
 
     broker.answer = answer
     flask.login()
-    world.host("--depth-levels", "20")
+    world.host()
     client.subscribe("TCS", mode=3, depth=5)
-    broker.subscribed(1)
+    events.until_results(1, "success")
     broker.forget()
-    client.subscribe("TCS", mode=3, depth=50)
-    broker.subscribed(1)
-    asked = [(each["op"], each.get("depth")) for each in broker.requests if each["op"] != "connect"]
-    assert asked == [("unsubscribe", None), ("subscribe", 50)] or asked == [("unsubscribe", None), ("subscribe", 20)]
-    eventually("the depth that comes", lambda: any(each.get("depth") == 20 for each in events.results()))
+    client.subscribe("TCS", mode=3, depth=20)
+    assert [each["depth"] for each in events.until_results(2, "success")] == [5, 10]
+    asked = [(each["op"], each.get("depth")) for each in broker.requests]
+    assert asked == [("unsubscribe", None), ("subscribe", 20)]
 
 
 def test_who_had_a_book_keeps_it_when_a_deeper_one_is_refused(
@@ -105,7 +104,7 @@ def test_who_had_a_book_keeps_it_when_a_deeper_one_is_refused(
     flask.login()
     world.host()
     client.subscribe("TCS", mode=3, depth=5)
-    broker.subscribed(1)
+    events.until_results(1, "success")
     client.subscribe("TCS", mode=3, depth=20)
     told = eventually("the refusal", lambda: [each for each in events.results() if "message" in each])[0]
     assert (told["status"], told["depth"], told["message"]) == ("success", 5, "only 5 levels")

@@ -72,13 +72,13 @@ class World:
         self.checkout = checkout
         self.ring = ring
         self.env = env
-        self._running: list[Running] = []
+        self.running: list[Running] = []
         self._count = 0
 
     def start(self, name: str, command: list[str], **options: Any) -> Running:
         self._count += 1
         running = Running(f"{name}{self._count}", self.folder, command, self.env, **options)
-        self._running.append(running)
+        self.running.append(running)
         return running
 
     def host(self, *arguments: str, ready: bool = True, ring: str | None = None, **options: Any) -> Running:
@@ -93,7 +93,9 @@ class World:
         return running
 
     def proxy(self, port: int) -> Running:
-        running = self.start("proxy", ["node", str(PROXY), "serve", "--ring", self.ring, "--port", str(port)])
+        # Whoever creates the ring decides how deep its books are.
+        arguments = ["serve", "--ring", self.ring, "--port", str(port), "--depth-levels", "20"]
+        running = self.start("proxy", ["node", str(PROXY), *arguments])
 
         def listens() -> bool:
             assert running.process.poll() is None, running.err
@@ -109,11 +111,11 @@ class World:
     def flask(self) -> Flask:
         self._count += 1
         flask = Flask(self, self._count)
-        self._running.append(flask)
+        self.running.append(flask)
         return flask
 
     def end(self) -> None:
-        for running in self._running:
+        for running in self.running:
             running.kill()
 
 
