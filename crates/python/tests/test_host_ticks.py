@@ -129,6 +129,10 @@ def test_of_3100_symbols_the_100_that_do_not_fit_are_refused(
     events.until_results(10, "ended")
     again = refused[0]["symbol"]
     client.unsubscribe(again)
+    eventually(
+        "the wish has ended",
+        lambda: any(each["symbol"] == again and each["status"] == "ended" for each in events.results()),
+    )
     client.subscribe(again)
     eventually(
         "the refused symbol is taken",

@@ -52,7 +52,8 @@ class Wishes:
         :param wake: called when there is something to do
         :raises OpenAlgoShmError: those of opening a ring.
         """
-        self._open = lambda: InterestReader(buffer_name=buffer_name, owner_name=owner_name)
+        self._buffer_name = buffer_name
+        self._owner_name = owner_name
         self._reader = self._open()
         self._wake = wake
         self._lock = threading.Lock()
@@ -108,6 +109,9 @@ class Wishes:
                     self._ended.add(key)
                 self._changed[key] = None
         self._wake()
+
+    def _open(self) -> InterestReader:
+        return InterestReader(buffer_name=self._buffer_name, owner_name=self._owner_name)
 
     def _reopen(self) -> None:
         """A new reader, and what differs between its view and the one before."""

@@ -63,13 +63,13 @@ def order_update_event(update: dict[str, Any]) -> Event | None:
     if not isinstance(user, str) or not user:
         return None
     event: Event = {"type": "order_update", "owners": [user], "update": update}
-    excess = _size(event) - MAX_EVENT_BYTES
-    if excess > 0:
-        reason = update.get("rejection_reason")
-        if not isinstance(reason, str):
+    reason = update.get("rejection_reason")
+    while _size(event) > MAX_EVENT_BYTES:
+        if not isinstance(reason, str) or not reason:
             return None
-        event["update"] = {**update, "rejection_reason": reason[: max(0, len(reason) - excess)]}
-    return event if _size(event) <= MAX_EVENT_BYTES else None
+        reason = reason[: len(reason) // 2]
+        event["update"] = {**update, "rejection_reason": reason}
+    return event
 
 
 def result_events(feed: str, results: Iterable[dict[str, Any]]) -> Iterable[Event]:

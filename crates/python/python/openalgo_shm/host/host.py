@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +76,7 @@ class Host:
 
     def run(self) -> None:
         """Runs until the end is requested, then ends within :data:`END_WITHIN_S`."""
+        self._threads_before = frozenset(threading.enumerate())
         start = self._threads.start
         start("keys", lambda: self._keys.run(self._ending))
         start("bus", lambda: self._bus.run(self._ending))
@@ -92,18 +92,14 @@ class Host:
         self._end()
 
     def _end(self) -> None:
-        deadline = time.monotonic() + END_WITHIN_S
         self._session.wake()
-        alive = self._threads.join(END_WITHIN_S - 1.0)
+        alive = self._threads.join(END_WITHIN_S - 2.0)
         self._source.down("the host has ended")
         self._ticks.close()
         self._events.close()
         if alive:
             logger.warning("did not end in time and are left: %s", ", ".join(alive))
-        others = left_behind()
-        while others and time.monotonic() < min(deadline, time.monotonic() + 1.0):
-            time.sleep(0.05)
-            others = left_behind()
+        others = left_behind(self._threads_before, 1.0)
         if others:
             logger.warning("threads of adapters that would not end are left: %s", ", ".join(others))
         self._log_counts()

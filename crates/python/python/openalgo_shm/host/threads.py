@@ -12,6 +12,8 @@ from .log import logger
 
 T = TypeVar("T")
 
+_PREFIX = "openalgo-shm-"
+
 
 class Ending:
     """Whether the host shall end, and why."""
@@ -58,7 +60,7 @@ class Threads:
                     HostError("ERR_THREAD_FAILED", f"the thread {name} failed: {type(error).__name__}: {one_line(error)}")
                 )
 
-        thread = threading.Thread(target=guarded, name=f"openalgo-shm-{name}", daemon=True)
+        thread = threading.Thread(target=guarded, name=f"{_PREFIX}{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -70,13 +72,21 @@ class Threads:
         return [thread.name for thread in self._threads if thread.is_alive()]
 
 
-def left_behind() -> list[str]:
-    """Names of threads of others that would keep the process alive, such as those of adapters."""
-    return [
-        thread.name
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread() and not thread.daemon and thread.is_alive()
-    ]
+def left_behind(before: frozenset[threading.Thread], seconds: float) -> list[str]:
+    """Names of threads of adapters that have not ended after ``seconds``.
+
+    :param before: the threads that there were before the first adapter
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        others = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread not in before and not thread.name.startswith(_PREFIX)
+        ]
+        if not others or time.monotonic() > deadline:
+            return others
+        time.sleep(0.05)
 
 
 class TookTooLongError(Exception):
@@ -99,7 +109,7 @@ def bounded(name: str, seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
             errors.append(error)
 
-    thread = threading.Thread(target=run, name=f"openalgo-shm-{name}", daemon=True)
+    thread = threading.Thread(target=run, name=f"{_PREFIX}{name}", daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():

@@ -46,6 +46,10 @@ class MockWebSocketAdapter(BaseBrokerWebSocketAdapter):
         self.connected = False
         if self.connection is not None:
             time.sleep(float(os.environ.get("MOCK_DISCONNECT_S", "0")))
+            try:
+                self.connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
             self.connection.close()
         # As some brokers do, whoever else uses it.
         if self.socket:
