@@ -74,6 +74,11 @@ export interface MarketData extends TickFields {
   exchange?: string;
   /** Order book, at most the ring's `depthLevels` a side. */
   depth?: MarketDepth;
+  /**
+   * Numbers of the names that the broker's adapter used for fields, beside or in place of the wire names; clients find
+   * the fields under them too. Set by whatever reads an adapter's ticks.
+   */
+  synonyms?: readonly number[];
 }
 
 /** A tick with its instrument, as feeds make it. */

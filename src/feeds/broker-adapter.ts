@@ -16,10 +16,12 @@ export interface BrokerAdapterOptions extends RingOptions {
 }
 
 export interface BrokerAdapterStats extends PublisherStats {
-  /** Ticks that were refused because something in them was wrong. */
+  /** Ticks that were refused whole: no object, a bad symbol, nothing in them that could be read. */
   ticksInvalid: number;
   /** Keys that no field answers to, and how often each was seen. */
   unknownKeys: Record<string, number>;
+  /** Keys whose values could not be read and were left out, and how often. */
+  unreadableKeys: Record<string, number>;
 }
 
 /** What clients begin and cease to want, each topic and mode once however many want it. */
@@ -87,16 +89,17 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
   }
 
   /**
-   * Publishes a tick. Symbol and exchange given here win over those inside the tick.
+   * Publishes a tick. Symbol and exchange given here win over those inside the tick. A value that cannot be read is left
+   * out and counted.
    *
    * @returns false where a lossless ring is full, and the tick is not published
-   * @throws OpenAlgoShmError `ERR_INVALID_FIELD` naming the key; `ERR_INVALID_SYMBOL`; `ERR_BOOK_TOO_DEEP`; those of
+   * @throws OpenAlgoShmError `ERR_INVALID_FIELD` for what is no object or holds nothing that can be read; `ERR_INVALID_SYMBOL`; `ERR_BOOK_TOO_DEEP`; those of
    *   {@link start}
    */
   publishTickData(symbol: string, tick: RawTick, exchange?: string): boolean {
     this.#publisher.start();
     return this.#counted(() => {
-      const data = this.#normaliser.normalise(tick);
+      const data = this.#normaliser.normalise(tick, { symbol: true, exchange: exchange !== undefined });
       if (exchange !== undefined) data.exchange = exchange;
       return this.#publisher.publishMarketData(symbol, data);
     });
@@ -118,6 +121,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
       ...this.#publisher.getStats(),
       ticksInvalid: this.#ticksInvalid,
       unknownKeys: Object.fromEntries(this.#normaliser.unknownKeys),
+      unreadableKeys: Object.fromEntries(this.#normaliser.unreadableKeys),
     };
   }
 

@@ -1,15 +1,45 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES, type DepthLevel, type Mode } from '../message.ts';
 import { parseDecimal } from './decimal.ts';
-import { MODES_BY_NAME, ORDERS_NAMES, QUANTITY_NAMES } from './dialect-names.ts';
+import { MODES_BY_NAME } from './dialect-names.ts';
+import { ORDERS_NAMES, QUANTITY_NAMES } from './dialect-table.ts';
 import { epochToMs, parseTimestamp } from './timestamps.ts';
 
 /** A dictionary whose values nobody has checked yet. */
 export type RawRecord = { readonly [key: string]: unknown };
 
+/** A value that cannot be read: where it stands, what it is, and what was expected. */
+export class Fault {
+  readonly place: string;
+  readonly value: unknown;
+  readonly expected: string;
+
+  constructor(place: string, value: unknown, expected: string) {
+    this.place = place;
+    this.value = value;
+    this.expected = expected;
+  }
+
+  /** The error for callers that want none of a tick with a fault. */
+  toError(): OpenAlgoShmError {
+    return new OpenAlgoShmError(
+      'ERR_INVALID_FIELD',
+      `${this.place} must be ${this.expected}, got ${describe(this.value)}`,
+    );
+  }
+}
+
+export const EXPECTED = {
+  number: 'a number or text with a number',
+  time: 'seconds or milliseconds since 1970, or a date and time as in ISO 8601',
+  flag: 'true or false',
+  mode: '1, 2, 3, ltp, quote, full or depth',
+  object: 'an object',
+} as const;
+
 /** What Python prints for values that are not finite. */
 const NOT_FINITE = /^[+-]?(?:nan|inf|infinity)$/i;
-const TIME_OF_DAY = /^\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*$/;
+const TIME_OF_DAY = /^\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?\s*$/i;
 const CONTROL = /\p{Cc}/u;
 
 /** True for what brokers send where they have nothing to say: null, the empty string and a dash. */
@@ -17,56 +47,40 @@ export function isBlank(value: unknown): boolean {
   return value === undefined || value === null || value === '' || value === '-';
 }
 
-/** A number, from a number, a bigint or text with a number; what is not finite is NaN. Undefined where it is none. */
-function numberOf(value: unknown): number | undefined {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN;
+/** A number, from a number, a bigint or text with a number. What is not finite becomes NaN. Undefined where it is none. */
+export function numberOf(value: unknown): number | undefined {
+  const number = anyNumberOf(value);
+  return number === undefined || Number.isFinite(number) ? number : Number.NaN;
+}
+
+function anyNumberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   if (typeof value !== 'string') return undefined;
   const text = value.trim();
   return parseDecimal(text) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
 }
 
-/**
- * A number, from a number, a bigint or text with a number. What is not finite becomes NaN.
- * @throws OpenAlgoShmError `ERR_INVALID_FIELD`
- */
-export function readNumber(key: string, value: unknown): number {
-  const number = numberOf(value);
-  if (number === undefined) throw invalidNumber(key, value);
-  return number;
-}
-
-/** True for a time without a date, as `15:29:55`: no moment that a field could hold. */
+/** True for a time without a date, as `15:29:55` or `03:29:55 PM`: no moment that a field could hold. */
 export function isTimeOfDay(value: unknown): boolean {
   return typeof value === 'string' && TIME_OF_DAY.test(value);
 }
 
-/**
- * Milliseconds since 1970.
- * @throws OpenAlgoShmError `ERR_INVALID_FIELD`
- */
-export function readTime(key: string, value: unknown, defaultOffsetMinutes: number): number {
+/** Milliseconds since 1970, or undefined. */
+export function timeOf(value: unknown, defaultOffsetMinutes: number): number | undefined {
   if (typeof value === 'number') return epochToMs(value);
   if (typeof value === 'bigint') return epochToMs(Number(value));
   if (value instanceof Date) return value.getTime();
-  if (typeof value === 'string') {
-    const text = value.trim();
-    const time = parseTimestamp(text, defaultOffsetMinutes);
-    if (time !== undefined) return time;
-    if (NOT_FINITE.test(text)) return Number.NaN;
-  }
-  throw invalidField(key, value, 'seconds or milliseconds since 1970, or a date and time as in ISO 8601');
+  if (typeof value !== 'string') return undefined;
+  const text = value.trim();
+  return parseTimestamp(text, defaultOffsetMinutes) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
 }
 
-/**
- * 1 or 0, from a boolean or from a number.
- * @throws OpenAlgoShmError `ERR_INVALID_FIELD`
- */
-export function readFlag(key: string, value: unknown): number {
+/** 1 or 0, from a boolean or from a number, or undefined. */
+export function flagOf(value: unknown): number | undefined {
   if (value === true || value === 'true') return 1;
   if (value === false || value === 'false') return 0;
-  if (value === 0 || value === 1) return value;
-  throw invalidField(key, value, 'true or false');
+  return value === 0 || value === 1 ? value : undefined;
 }
 
 /** An instrument's number, or undefined where the broker's token is text. */
@@ -79,13 +93,6 @@ export function tokenOf(value: unknown): number | undefined {
 export function modeOf(value: unknown): Mode | undefined {
   if (value === 1 || value === 2 || value === 3) return value;
   return typeof value === 'string' ? MODES_BY_NAME.get(value.trim().toLowerCase()) : undefined;
-}
-
-/** @throws OpenAlgoShmError `ERR_INVALID_FIELD` */
-export function readMode(key: string, value: unknown): Mode {
-  const mode = modeOf(value);
-  if (mode === undefined) throw invalidField(key, value, '1, 2, 3, ltp, quote, full or depth');
-  return mode;
 }
 
 /** @throws OpenAlgoShmError `ERR_INVALID_SYMBOL` */
@@ -111,62 +118,54 @@ function fitsIn(maxBytes: number, text: string): boolean {
   return text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes;
 }
 
-/** @throws OpenAlgoShmError `ERR_INVALID_FIELD` */
-export function readRecord(key: string, value: unknown): RawRecord {
-  if (isRecord(value)) return value;
-  throw invalidField(key, value, 'an object');
-}
-
 /** True for an object that is no array. */
 export function isRecord(value: unknown): value is RawRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/**
- * One side of a book, from levels as objects or as `[price, quantity, orders]`.
- * @throws OpenAlgoShmError `ERR_INVALID_FIELD`
- */
-export function readSide(key: string, value: unknown): DepthLevel[] {
+/** One side of a book, from levels as objects or as `[price, quantity, orders]`. Levels that say nothing are left out. */
+export function sideOf(place: string, value: unknown): DepthLevel[] | Fault {
   if (isBlank(value)) return [];
-  if (!Array.isArray(value)) throw invalidField(key, value, 'an array of price levels');
-  return value.map((level: unknown, index) => {
-    if (Array.isArray(level)) return readLevel(key, index, level[0], level[1], level[2]);
-    if (!isRecord(level)) throw invalidField(`${key}[${index}]`, level, 'an object {price, quantity, orders}');
-    return readLevel(key, index, level['price'], firstOf(level, QUANTITY_NAMES), firstOf(level, ORDERS_NAMES));
-  });
+  if (!Array.isArray(value)) return new Fault(place, value, 'an array of price levels');
+  const levels: DepthLevel[] = [];
+  for (const [index, raw] of value.entries()) {
+    const level = isBlank(raw) ? undefined : rawLevelOf(place, index, raw);
+    if (level instanceof Fault) return level;
+    if (level !== undefined) levels.push(level);
+  }
+  return levels;
 }
 
-function readLevel(
-  key: string,
+function rawLevelOf(place: string, index: number, raw: unknown): DepthLevel | Fault | undefined {
+  if (Array.isArray(raw)) return levelOf(place, index, raw[0], raw[1], raw[2]);
+  if (!isRecord(raw)) return new Fault(`${place}[${index}]`, raw, 'an object {price, quantity, orders}');
+  return levelOf(place, index, raw['price'], firstOf(raw, QUANTITY_NAMES), firstOf(raw, ORDERS_NAMES));
+}
+
+function levelOf(
+  place: string,
   index: number,
   rawPrice: unknown,
   rawQuantity: unknown,
   rawOrders: unknown,
-): DepthLevel {
+): DepthLevel | Fault | undefined {
+  if (isBlank(rawPrice) && isBlank(rawQuantity)) return undefined;
   const price = numberOf(rawPrice);
-  if (price === undefined) throw invalidNumber(`${key}[${index}].price`, rawPrice);
+  if (price === undefined) return new Fault(`${place}[${index}].price`, rawPrice, EXPECTED.number);
   const quantity = numberOf(rawQuantity);
-  if (quantity === undefined) throw invalidNumber(`${key}[${index}].quantity`, rawQuantity);
+  if (quantity === undefined) return new Fault(`${place}[${index}].quantity`, rawQuantity, EXPECTED.number);
   if (isBlank(rawOrders)) return { price, quantity };
   const orders = numberOf(rawOrders);
-  if (orders === undefined) throw invalidNumber(`${key}[${index}].orders`, rawOrders);
+  if (orders === undefined) return new Fault(`${place}[${index}].orders`, rawOrders, EXPECTED.number);
   return { price, quantity, orders };
 }
 
 function firstOf(record: RawRecord, names: readonly string[]): unknown {
   for (const name of names) {
     const value = record[name];
-    if (value !== undefined) return value;
+    if (!isBlank(value)) return value;
   }
   return undefined;
-}
-
-function invalidNumber(key: string, value: unknown): OpenAlgoShmError {
-  return invalidField(key, value, 'a number or text with a number');
-}
-
-function invalidField(key: string, value: unknown, expected: string): OpenAlgoShmError {
-  return new OpenAlgoShmError('ERR_INVALID_FIELD', `${key} must be ${expected}, got ${describe(value)}`);
 }
 
 function describe(value: unknown): string {

@@ -1,6 +1,6 @@
 import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import type { MarketDepth, Mode, Tick } from '../message.ts';
-import { modeOf, type RawRecord } from './dialect-values.ts';
+import type { RawRecord } from './dialect-values.ts';
 import { TickNormaliser, type TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import type { FeedCounters } from './feed.ts';
@@ -24,6 +24,7 @@ export interface TickAddress {
   mode: Mode;
 }
 
+const KNOWN_BESIDE = { symbol: true, exchange: true, mode: true };
 const SHOWN_CHARACTERS = 300;
 /** Errors of a sound tick for which the ring has no room. */
 const OF_THE_RING: ReadonlySet<ErrorCode> = new Set(['ERR_TOO_MANY_TOPICS', 'ERR_SHM_FULL']);
@@ -64,11 +65,16 @@ export class LiveTicks {
     return this.#normaliser.unknownKeys;
   }
 
+  /** Keys whose values could not be read, and how often. */
+  get unreadableKeys(): ReadonlyMap<string, number> {
+    return this.#normaliser.unreadableKeys;
+  }
+
   /** Publishes one tick. What stands beside it wins over what stands inside. */
   publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress): void {
     try {
       // Completed in place: copies of ticks cost the ring's writer dear.
-      const tick = this.#normaliser.normalise(withKnownMode(raw, mode)) as Tick;
+      const tick = this.#normaliser.normalise(raw, KNOWN_BESIDE) as Tick;
       tick.symbol = symbol;
       tick.exchange = exchange;
       tick.type = mode;
@@ -108,9 +114,4 @@ export class LiveTicks {
     }
     return { buy: depth.buy.slice(0, levels), sell: depth.sell.slice(0, levels) };
   }
-}
-
-/** Adapters have modes of their own; the one that stands beside the tick holds. */
-function withKnownMode(raw: RawRecord, mode: Mode): RawRecord {
-  return raw['mode'] === undefined || modeOf(raw['mode']) !== undefined ? raw : { ...raw, mode };
 }

@@ -62,7 +62,7 @@ export class Recording {
   constructor(file: string, options: RecordingOptions = {}) {
     this.file = file;
     this.#options = options;
-    this.#normaliser = new TickNormaliser(options);
+    this.#normaliser = new TickNormaliser({ ...options, strict: true });
     if (options.symbol !== undefined) readSymbol(options.symbol);
     if (options.exchange !== undefined) readExchange(options.exchange);
     this.progress = { lines: 0, malformed: 0, passedOver: 0, bytesRead: 0, bytesTotal: sizeOf(file) };

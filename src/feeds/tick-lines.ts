@@ -26,6 +26,7 @@ const NAMES_AND_TIMES: ReadonlySet<string> = new Set([
   'exchangeTimestamp',
   'ltt',
   'seq',
+  'synonyms',
 ]);
 
 /**

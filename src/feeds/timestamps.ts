@@ -16,6 +16,9 @@ const YEAR_FIRST =
   /^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
 const DAY_FIRST =
   /^(\d{2})[-/](\d{2})[-/](\d{4})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
+const MONTH_NAMED =
+  /^(\d{2})[-/]([a-z]{3})[-/](\d{4})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 /** What .NET's old JSON writer makes of a date; the offset is for display only. */
 const DOTNET_DATE = /^\/Date\((-?\d+)(?:[+-]\d{4})?\)\/$/;
 
@@ -56,8 +59,8 @@ function offsetMinutes(offset: string): number | undefined {
 }
 
 /**
- * Milliseconds since 1970 from text: ISO 8601 (`T` or a space between date and time), the same with the day first,
- * `/Date(ms)/`, or a number in any of the units that {@link epochToMs} knows.
+ * Milliseconds since 1970 from text: ISO 8601 (`T` or a space between date and time), the same with the day first or
+ * with the month's name (`28-May-2025`), `/Date(ms)/`, or a number in any of the units that {@link epochToMs} knows.
  *
  * @param defaultOffsetMinutes minutes east of UTC where the text names no zone
  * @returns undefined where the text is none of these, or names a moment that does not exist
@@ -69,6 +72,12 @@ export function parseTimestamp(text: string, defaultOffsetMinutes: number): numb
   if (number !== undefined) return epochToMs(number);
   const dayFirst = DAY_FIRST.exec(text);
   if (dayFirst !== null) return momentToMs(dayFirst, dayFirst[3], dayFirst[1], defaultOffsetMinutes);
+  const named = MONTH_NAMED.exec(text);
+  if (named !== null) {
+    const month = MONTHS.indexOf(named[2]!.toLowerCase()) + 1;
+    named[2] = String(month);
+    return momentToMs(named, named[3], named[1], defaultOffsetMinutes);
+  }
   const dotnet = DOTNET_DATE.exec(text);
   return dotnet === null ? undefined : Number(dotnet[1]);
 }

@@ -10,8 +10,8 @@
 
 pub mod names;
 mod reader;
-pub mod timestamps;
 mod tally;
+pub mod timestamps;
 mod value;
 
 pub use reader::{Reader, Strictness, Topic};

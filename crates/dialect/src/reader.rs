@@ -13,11 +13,8 @@ use crate::value::{Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, tok
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
 /// Fields that an LTP tick may have; with any other it is a quote.
-const LTP_FIELDS: u32 = Field::Ltp.bit()
-    | Field::Volume.bit()
-    | Field::Ltt.bit()
-    | Field::Timestamp.bit()
-    | Field::Seq.bit();
+const LTP_FIELDS: u32 =
+    Field::Ltp.bit() | Field::Volume.bit() | Field::Ltt.bit() | Field::Timestamp.bit() | Field::Seq.bit();
 
 /// What happens to a value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,7 +69,8 @@ struct Now {
     /// Synonyms that were seen, and their values.
     synonyms: Vec<(u8, Field, f64)>,
     refused: Option<Error>,
-    is_incomplete: bool,
+    /// The key of the first value that could not be read.
+    first_fault: Name,
 }
 
 /// A name that keeps its room from tick to tick.
@@ -83,6 +81,12 @@ struct Name {
 }
 
 impl Name {
+    fn set(&mut self, text: &str) {
+        self.text.clear();
+        self.text.push_str(text);
+        self.is_set = true;
+    }
+
     fn get(&self) -> Option<&str> {
         self.is_set.then_some(self.text.as_str())
     }
@@ -154,7 +158,13 @@ impl Reader {
     /// `ERR_INVALID_FIELD` for what is no dictionary, for a tick of which nothing could be read, and with
     /// [`Strictness::Strict`] for any value that cannot be read. `ERR_INVALID_SYMBOL` for a symbol or an exchange that
     /// is no text, empty, too long or has control characters, unless it is known beside the tick.
-    pub fn read<R: Raw>(&mut self, tick: &R, known: Topic, levels: usize, image: &mut TickImage) -> Result<()> {
+    pub fn read<R: Raw>(
+        &mut self,
+        tick: &R,
+        known: Topic,
+        levels: usize,
+        image: &mut TickImage,
+    ) -> Result<()> {
         image.clear();
         self.now.begin(known);
         if !tick.for_each_entry(|key, value| self.entry(key, value, image)) {
@@ -168,10 +178,10 @@ impl Reader {
             let cut = |side: &[DepthLevel]| levels.min(side.len());
             image.set_depth(&now.buys[..cut(&now.buys)], &now.sells[..cut(&now.sells)]);
         }
-        if now.is_incomplete && image.presence() == 0 && now.deepest() == 0 {
+        if let Some(key) = now.first_fault.get().filter(|_| image.presence() == 0 && now.deepest() == 0) {
             return Err(Error::new(
                 ErrorCode::InvalidField,
-                "nothing in the tick could be read: expected at least one number or a book".to_owned(),
+                format!("{key} cannot be read, and the tick holds nothing else: expected a number or a book"),
             ));
         }
         for &(number, field, value) in &now.synonyms {
@@ -190,7 +200,9 @@ impl Reader {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
                 match value.scalar() {
-                    Scalar::Number(number) if number.is_finite() => self.put(image, field, spelling, number, number),
+                    Scalar::Number(number) if number.is_finite() => {
+                        self.put(image, field, spelling, number, number)
+                    }
                     scalar if is_blank(scalar) => {}
                     scalar => match number_of(scalar) {
                         Some(number) => self.put(image, field, spelling, number, number),
@@ -239,7 +251,9 @@ impl Reader {
                 Some(mode) => self.now.mode = Some(mode),
                 None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
             },
-            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => self.now.mode = mode_of(value.scalar()),
+            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => {
+                self.now.mode = mode_of(value.scalar())
+            }
             Rule::Depth => self.book(key, value),
             Rule::Side(side) => self.lone_side(side, key, value),
             Rule::Ohlc => self.ohlc(key, value, image),
@@ -291,9 +305,7 @@ impl Reader {
         let name = if key == "symbol" { &mut self.now.symbol } else { &mut self.now.exchange };
         match value.scalar() {
             Scalar::Text(text) if text.len() <= most && !text.chars().any(char::is_control) => {
-                name.text.clear();
-                name.text.push_str(text);
-                name.is_set = true;
+                name.set(text);
             }
             _ => self.now.refuse(Error::new(
                 ErrorCode::InvalidSymbol,
@@ -307,7 +319,8 @@ impl Reader {
 
     fn book<R: Raw>(&mut self, key: &str, value: &R) {
         let (mut buys, mut sells) = (std::mem::take(&mut self.now.buys), std::mem::take(&mut self.now.sells));
-        (buys.clear(), sells.clear());
+        buys.clear();
+        sells.clear();
         let mut fault = None;
         let is_book = value.for_each_entry(|name, side| {
             let levels = match name.and_then(side_of) {
@@ -315,20 +328,28 @@ impl Reader {
                 Some(Side::Sell) if sells.is_empty() => &mut sells,
                 _ => return,
             };
-            if let Err(at) = read_side(side, levels) {
-                fault.get_or_insert_with(|| format!("{key}.{}{at}", name.unwrap_or_default()));
+            if let Err(side_fault) = read_side(side, levels) {
+                fault
+                    .get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", name.unwrap_or_default())));
             }
         });
         let is_read = is_book && fault.is_none();
         if !is_read {
             // A book with holes would mislead: none of it is used.
-            (buys.clear(), sells.clear());
+            buys.clear();
+            sells.clear();
         }
         (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
-        if !is_book && !value.for_each_item(|_, _| false) {
+        let mut items = 0;
+        let is_list = value.for_each_item(|_, _| {
+            items += 1;
+            false
+        });
+        let is_empty_list = is_list && items == 0;
+        if !is_book && !is_empty_list {
             self.fault(key, "a dictionary with buy and sell", value);
-        } else if let Some(place) = fault {
-            self.fault_at(key, &place, "a number or text with a number");
+        } else if let Some(fault) = fault {
+            self.fault_at(key, &fault);
         }
     }
 
@@ -340,16 +361,18 @@ impl Reader {
         }
         match read_side(value, levels) {
             Ok(()) => self.now.has_side = true,
-            Err(at) => {
+            Err(fault) => {
                 levels.clear();
-                self.fault_at(key, &format!("{key}{at}"), "a list of price levels");
+                self.fault_at(key, &fault.inside(key));
             }
         }
     }
 
     fn ohlc<R: Raw>(&mut self, key: &str, value: &R, image: &mut TickImage) {
         let is_dictionary = value.for_each_entry(|name, price| {
-            let Some(field) = name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name)) else {
+            let Some(field) =
+                name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
+            else {
                 return;
             };
             if is_blank(price.scalar()) || image.presence() & field.bit() != 0 {
@@ -357,7 +380,9 @@ impl Reader {
             }
             match number_of(price.scalar()) {
                 Some(number) => image.set(field, number),
-                None => self.fault(&format!("{key}.{}", field.name()), "a number or text with a number", price),
+                None => {
+                    self.fault(&format!("{key}.{}", field.name()), "a number or text with a number", price)
+                }
             }
         });
         if !is_dictionary {
@@ -367,20 +392,43 @@ impl Reader {
 
     #[cold]
     fn fault<R: Raw>(&mut self, key: &str, expected: &str, value: &R) {
-        self.now.is_incomplete = true;
-        self.unreadable.count(key);
+        self.count_fault(key);
         if self.strictness == Strictness::Strict {
             self.now.refuse(invalid(key, expected, &value.describe()));
         }
     }
 
-    #[cold]
-    fn fault_at(&mut self, key: &str, place: &str, expected: &str) {
-        self.now.is_incomplete = true;
+    fn count_fault(&mut self, key: &str) {
         self.unreadable.count(key);
-        if self.strictness == Strictness::Strict {
-            self.now.refuse(invalid(place, expected, "something else"));
+        if !self.now.first_fault.is_set {
+            self.now.first_fault.set(key);
         }
+    }
+
+    #[cold]
+    fn fault_at(&mut self, key: &str, fault: &Fault) {
+        self.count_fault(key);
+        if self.strictness == Strictness::Strict {
+            self.now.refuse(invalid(&fault.place, fault.expected, &fault.found));
+        }
+    }
+}
+
+/// A value of a book that cannot be read: where it stands, what it is, and what was expected.
+struct Fault {
+    place: String,
+    expected: &'static str,
+    found: String,
+}
+
+impl Fault {
+    #[cold]
+    fn new<R: Raw>(place: String, expected: &'static str, value: &R) -> Self {
+        Self { place, expected, found: value.describe() }
+    }
+
+    fn inside(self, outer: &str) -> Self {
+        Self { place: format!("{outer}{}", self.place), ..self }
     }
 }
 
@@ -389,11 +437,12 @@ impl Now {
         self.known = known;
         (self.symbol.is_set, self.exchange.is_set) = (false, false);
         self.mode = None;
-        (self.buys.clear(), self.sells.clear());
+        self.buys.clear();
+        self.sells.clear();
         (self.has_book, self.has_side) = (false, false);
         self.synonyms.clear();
         self.refused = None;
-        self.is_incomplete = false;
+        self.first_fault.is_set = false;
     }
 
     fn deepest(&self) -> usize {
@@ -422,8 +471,7 @@ fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
 }
 
 /// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out.
-/// The error is where the first value stands that cannot be read.
-fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), String> {
+fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), Fault> {
     if is_blank(side.scalar()) {
         return Ok(());
     }
@@ -432,35 +480,36 @@ fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Res
         match read_level(level) {
             Ok(Some(level)) => levels.push(level),
             Ok(None) => {}
-            Err(part) => fault = Some(format!("[{index}]{part}")),
+            Err(level_fault) => fault = Some(level_fault.inside(&format!("[{index}]"))),
         }
         fault.is_none() && levels.len() < MOST_LEVELS
     });
     match fault {
-        Some(place) => Err(place),
+        Some(fault) => Err(fault),
         None if is_list => Ok(()),
-        None => Err(String::new()),
+        None => Err(Fault::new(String::new(), "a list of price levels", side)),
     }
 }
 
-fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'static str> {
-    /// The value, or `None` where the broker has nothing to say.
-    fn number<R: Raw>(value: &R, part: &'static str) -> std::result::Result<Option<f64>, &'static str> {
+/// A level; `None` of one that says nothing.
+fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
+    /// The number, or `None` where the broker has nothing to say.
+    fn number<R: Raw>(value: &R, part: &str) -> std::result::Result<Option<f64>, Fault> {
         let scalar = value.scalar();
-        if is_blank(scalar) { Ok(None) } else { number_of(scalar).map(Some).ok_or(part) }
+        if is_blank(scalar) {
+            return Ok(None);
+        }
+        let fault = || Fault::new(part.to_owned(), "a number or text with a number", value);
+        number_of(scalar).map(Some).ok_or_else(fault)
     }
     let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
     let is_dictionary = raw.for_each_entry(|name, value| match name {
         Some("price") => price = number(value, ".price"),
-        Some(name) if QUANTITY_NAMES.contains(&name) => {
-            if quantity == Ok(None) {
-                quantity = number(value, ".quantity");
-            }
+        Some(name) if matches!(quantity, Ok(None)) && QUANTITY_NAMES.contains(&name) => {
+            quantity = number(value, ".quantity");
         }
-        Some(name) if ORDERS_NAMES.contains(&name) => {
-            if orders == Ok(None) {
-                orders = number(value, ".orders");
-            }
+        Some(name) if matches!(orders, Ok(None)) && ORDERS_NAMES.contains(&name) => {
+            orders = number(value, ".orders");
         }
         _ => {}
     });
@@ -474,17 +523,16 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, &'stat
             index < 2
         });
         if !is_list && !is_blank(raw.scalar()) {
-            return Err("");
+            return Err(Fault::new(String::new(), "a dictionary with price, quantity and orders", raw));
         }
     }
-    let (price, quantity, orders) = (price?, quantity?, orders?);
-    match (price, quantity) {
-        (None, None) => Ok(None),
-        (Some(price), Some(quantity)) => {
+    match (price?, quantity?, orders?) {
+        (None, None, _) => Ok(None),
+        (Some(price), Some(quantity), orders) => {
             Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
         }
-        (None, Some(_)) => Err(".price"),
-        (Some(_), None) => Err(".quantity"),
+        (None, Some(_), _) => Err(Fault::new(".price".to_owned(), "a number, beside the quantity", raw)),
+        (Some(_), None, _) => Err(Fault::new(".quantity".to_owned(), "a number, beside the price", raw)),
     }
 }
 

@@ -95,7 +95,9 @@ pub fn is_time_of_day(text: &str) -> bool {
     let text = text.trim();
     let text = text
         .get(..text.len().saturating_sub(2))
-        .filter(|_| text.len() > 2 && matches!(text[text.len() - 2..].to_ascii_lowercase().as_str(), "am" | "pm"))
+        .filter(|_| {
+            text.len() > 2 && matches!(text[text.len() - 2..].to_ascii_lowercase().as_str(), "am" | "pm")
+        })
         .map_or(text, str::trim_end);
     let mut parts = text.split(':');
     let is_part = |part: Option<&str>, least: usize| {
@@ -191,7 +193,8 @@ fn days_since_1970(year: i32, month: i32, day: i32) -> Option<i64> {
     let year = i64::from(if month <= 2 { year - 1 } else { year });
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
+    let day_of_year =
+        (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     Some(era * 146_097 + day_of_era - 719_468)
 }
@@ -211,7 +214,16 @@ mod tests {
         assert_eq!(at("1748426445"), Some(1_748_426_445_000.0));
         assert_eq!(at("/Date(1748426445000+0530)/"), Some(1_748_426_445_000.0));
         assert_eq!(at("2024-02-29"), Some(1_709_145_000_000.0));
-        for wrong in ["2025-02-29", "2025-13-01", "2025-05-28T24:00", "15:29:55", "", "/Date()/", "2025-05-28x", "०२-०५-२०२५"] {
+        for wrong in [
+            "2025-02-29",
+            "2025-13-01",
+            "2025-05-28T24:00",
+            "15:29:55",
+            "",
+            "/Date()/",
+            "2025-05-28x",
+            "०२-०५-२०२५",
+        ] {
             assert_eq!(at(wrong), None, "{wrong}");
         }
     }

@@ -43,14 +43,15 @@ pub(crate) fn is_blank(scalar: Scalar<'_>) -> bool {
 /// A number, from a number or text with a number. What is not finite becomes NaN. `None` where it is none.
 #[inline]
 pub(crate) fn number_of(scalar: Scalar<'_>) -> Option<f64> {
-    match scalar {
-        Scalar::Number(number) => Some(if number.is_finite() { number } else { f64::NAN }),
+    let number = match scalar {
+        Scalar::Number(number) => number,
         Scalar::Text(text) => {
             let text = text.trim();
-            parse_decimal(text).or_else(|| is_not_finite(text).then_some(f64::NAN))
+            parse_decimal(text).or_else(|| is_not_finite(text).then_some(f64::NAN))?
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(if number.is_finite() { number } else { f64::NAN })
 }
 
 /// What Python prints for numbers that are not finite.

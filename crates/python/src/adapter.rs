@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use openalgo_shm_dialect::timestamps::parse_utc_offset;
 use openalgo_shm_dialect::Strictness;
+use openalgo_shm_dialect::timestamps::parse_utc_offset;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -65,11 +65,16 @@ impl BrokerAdapter {
         &self.lane.options().ring
     }
 
+    /// Opens the ring and takes a lane. Without it the first tick does so.
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         slf.get().lane.start(slf.py())?;
         Ok(slf.clone())
     }
 
+    /// Publishes a tick. What is given beside it wins over what stands inside. False if a lossless ring is full.
+    ///
+    /// A value that cannot be read is left out and counted. Raises ``OpenAlgoShmError``: ``ERR_INVALID_FIELD`` for what
+    /// is no dictionary or holds nothing that can be read, ``ERR_INVALID_SYMBOL``, ``ERR_TOO_MANY_TOPICS``, those of ``start``.
     #[pyo3(signature = (symbol, tick, exchange = None, mode = None))]
     fn publish_tick_data(
         &self,
@@ -82,6 +87,7 @@ impl BrokerAdapter {
         self.publish(tick, Address { symbol: Some(symbol), exchange, default_exchange: &self.exchange, mode })
     }
 
+    /// Publishes ticks that have their symbols inside, in order. Returns how many: all, unless a lossless ring is full.
     fn publish_ticks(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
         let address = Address { symbol: None, exchange: None, default_exchange: &self.exchange, mode: None };
         publish_all(&ticks, |tick| self.publish(tick, address))

@@ -13,7 +13,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field as Column, Fields, Schema};
 use openalgo_shm_dialect::names::Kind;
-use openalgo_shm_ring::message::{FIELD_COUNT, Field, Head, LINE_WORDS, MessageView};
+use openalgo_shm_ring::message::{DepthLevel, FIELD_COUNT, Field, Head, LINE_WORDS, MessageView};
 use openalgo_shm_ring::stats::PublisherNames;
 use openalgo_shm_ring::{Consumer, Error, ErrorCode};
 use pyo3::prelude::*;
@@ -32,7 +32,6 @@ pub struct Batcher {
     exchanges: Names,
     symbols: Names,
     publishers: PublisherNames,
-    publisher_names: Names,
     heads: Vec<Head>,
     rest: Vec<u64>,
 }
@@ -49,6 +48,8 @@ struct Names {
 #[derive(Default)]
 struct Columns {
     count: usize,
+    /// Ticks that the columns have room for from the start.
+    expected: usize,
     exchange: Vec<i32>,
     symbol: Vec<i32>,
     publisher: Vec<i32>,
@@ -80,7 +81,6 @@ impl Batcher {
             exchanges: Names::default(),
             symbols: Names::default(),
             publishers: PublisherNames::default(),
-            publisher_names: Names::default(),
             heads: Vec::new(),
             rest: Vec::new(),
         }
@@ -94,7 +94,9 @@ impl Batcher {
         rest: &[u64],
         max: usize,
     ) -> Result<ArrowBatch, Error> {
-        let mut columns = Columns::new();
+        let expected =
+            usize::try_from(consumer.lag()).unwrap_or(usize::MAX).saturating_add(heads.len()).min(max);
+        let mut columns = Columns::new(expected);
         for head in heads {
             self.add(&mut columns, consumer, head, rest);
         }
@@ -123,8 +125,7 @@ impl Batcher {
         let view = consumer.view(head, rest);
         let lane = view.lane();
         let (exchange, symbol) = self.topic(consumer, lane, view.topic());
-        let publisher = self.publishers.of(consumer.segment(), lane);
-        let publisher = self.publisher_names.number_of(self.publishers.name(publisher));
+        let publisher = self.publishers.of(consumer.segment(), lane) as i32;
         columns.add(view, exchange, symbol, publisher);
     }
 
@@ -149,12 +150,19 @@ impl Batcher {
         (exchange, symbol)
     }
 
+    fn publisher_column(&self, codes: Vec<i32>) -> Result<ArrayRef, arrow_schema::ArrowError> {
+        let last = codes.iter().copied().max().unwrap_or(-1);
+        let names = StringArray::from_iter_values((0..=last).map(|code| self.publishers.name(code as u32)));
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(codes), Arc::new(names))?))
+    }
+
     fn finish(&mut self, columns: Columns) -> Result<RecordBatch, arrow_schema::ArrowError> {
-        let Columns { count, exchange, symbol, publisher, mode, sequence, publish_ns, fields, sides } = columns;
+        let Columns { count, exchange, symbol, publisher, mode, sequence, publish_ns, fields, sides, .. } =
+            columns;
         let mut arrays: Vec<ArrayRef> = vec![
             self.exchanges.column(exchange)?,
             self.symbols.column(symbol)?,
-            self.publisher_names.column(publisher)?,
+            self.publisher_column(publisher)?,
             Arc::new(UInt8Array::from(mode)),
             Arc::new(UInt64Array::from(sequence)),
             Arc::new(UInt64Array::from(publish_ns)),
@@ -173,7 +181,7 @@ impl Batcher {
             });
         }
         for side in sides {
-            arrays.push(side.finish()?);
+            arrays.push(side.finish(count)?);
         }
         RecordBatch::try_new(Arc::clone(&self.schema), arrays)
     }
@@ -193,14 +201,25 @@ impl Names {
 
     fn column(&mut self, codes: Vec<i32>) -> Result<ArrayRef, arrow_schema::ArrowError> {
         let array = self.array.get_or_insert_with(|| Arc::new(StringArray::from(self.names.clone())));
-        let column = DictionaryArray::<Int32Type>::try_new(Int32Array::from(codes), Arc::clone(array) as ArrayRef)?;
+        let column =
+            DictionaryArray::<Int32Type>::try_new(Int32Array::from(codes), Arc::clone(array) as ArrayRef)?;
         Ok(Arc::new(column))
     }
 }
 
 impl Columns {
-    fn new() -> Self {
-        Self { fields: std::iter::repeat_with(Values::default).take(FIELD_COUNT).collect(), ..Self::default() }
+    fn new(expected: usize) -> Self {
+        Self {
+            expected,
+            exchange: Vec::with_capacity(expected),
+            symbol: Vec::with_capacity(expected),
+            publisher: Vec::with_capacity(expected),
+            mode: Vec::with_capacity(expected),
+            sequence: Vec::with_capacity(expected),
+            publish_ns: Vec::with_capacity(expected),
+            fields: std::iter::repeat_with(Values::default).take(FIELD_COUNT).collect(),
+            ..Self::default()
+        }
     }
 
     #[inline]
@@ -211,10 +230,12 @@ impl Columns {
         self.mode.push(view.mode() as u8);
         self.sequence.push(view.sequence());
         self.publish_ns.push(view.publish_ns());
-        let count = self.count;
-        view.for_each_field(|field, value| self.fields[field as usize].set(count, value));
-        self.sides[0].add(view.buys());
-        self.sides[1].add(view.sells());
+        let (count, expected) = (self.count, self.expected);
+        view.for_each_field(|field, value| self.fields[field as usize].set(count, expected, value));
+        if view.levels() > 0 {
+            self.sides[0].add(count, view.buys());
+            self.sides[1].add(count, view.sells());
+        }
         self.count += 1;
     }
 }
@@ -222,7 +243,10 @@ impl Columns {
 impl Values {
     /// Sets the value of the tick with this number; those in between have none.
     #[inline]
-    fn set(&mut self, at: usize, value: f64) {
+    fn set(&mut self, at: usize, expected: usize, value: f64) {
+        if self.values.capacity() == 0 {
+            self.values.reserve_exact(expected);
+        }
         let missing = at - self.values.len();
         if missing > 0 {
             self.skip(missing);
@@ -259,24 +283,19 @@ impl Values {
 }
 
 impl Side {
-    #[inline]
-    fn add(&mut self, levels: impl Iterator<Item = openalgo_shm_ring::message::DepthLevel>) {
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-        }
+    /// Adds the levels of the tick with this number; those in between have none.
+    fn add(&mut self, at: usize, levels: impl Iterator<Item = DepthLevel>) {
+        self.offsets.resize(at + 1, self.levels[0].len() as i32);
         for level in levels {
             let values = [level.price, level.quantity, level.orders];
             for (column, value) in self.levels.iter_mut().zip(values) {
                 column.push(value);
             }
         }
-        self.offsets.push(self.levels[0].len() as i32);
     }
 
-    fn finish(mut self) -> Result<ArrayRef, arrow_schema::ArrowError> {
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-        }
+    fn finish(mut self, count: usize) -> Result<ArrayRef, arrow_schema::ArrowError> {
+        self.offsets.resize(count + 1, self.levels[0].len() as i32);
         let columns = self.levels.map(|column| Arc::new(Float64Array::from(column)) as ArrayRef);
         let levels = StructArray::try_new(level_fields(), columns.to_vec(), None)?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
@@ -311,9 +330,7 @@ fn schema() -> Schema {
     ];
     columns.extend(Field::ALL.map(|field| {
         let kind = match Kind::of(field) {
-            Kind::Time => {
-                DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, Some("UTC".into()))
-            }
+            Kind::Time => DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, Some("UTC".into())),
             _ => DataType::Float64,
         };
         Column::new(field.name(), kind, true)
@@ -322,6 +339,11 @@ fn schema() -> Schema {
     Schema::new(columns)
 }
 
+/// Ticks as columns. pyarrow, polars and DuckDB take it as it is: ``pyarrow.table(batch)``, ``polars.DataFrame(batch)``.
+///
+/// Columns: ``exchange``, ``symbol`` and ``publisher`` as dictionaries, ``mode``, ``sequence``, ``publish_ns``, every
+/// field under its name on the wire (times as timestamps in UTC, null where a tick does not have it), ``buy`` and
+/// ``sell`` as lists of levels. Every batch has the same columns.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct ArrowBatch {
     batch: RecordBatch,

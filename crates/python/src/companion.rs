@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::error::{closed, convert};
+use crate::error::{argument, closed, convert};
 use crate::fork::Origin;
 
 const TURN: Duration = Duration::from_millis(100);
@@ -36,7 +36,16 @@ impl Reader {
         let (ring, consumer) = join(&ring_name, config, owner, Start::Newest)?;
         let looked = Instant::now();
         let origin = Origin::here();
-        Ok(Self { ring_name, config, owner: owner.to_owned(), ring, consumer, origin, looked, lost_before: 0 })
+        Ok(Self {
+            ring_name,
+            config,
+            owner: owner.to_owned(),
+            ring,
+            consumer,
+            origin,
+            looked,
+            lost_before: 0,
+        })
     }
 
     /// True once a second.
@@ -78,13 +87,25 @@ fn join(
     Ok((ring, consumer))
 }
 
+/// The longest wait, from a number of seconds; what is negative counts as 0.
+///
+/// # Errors
+/// `ERR_INVALID_ARGUMENT` for what is no number.
+pub fn limit_of(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    match timeout {
+        None => Ok(None),
+        Some(seconds) if seconds.is_nan() => Err(argument("timeout must be a number of seconds, got nan")),
+        Some(seconds) => Ok(Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))),
+    }
+}
+
 /// Waits until there is a message, at most `timeout` seconds, with the interpreter released.
 fn wait(
     py: Python<'_>,
     timeout: Option<f64>,
     mut turn: impl FnMut(Duration) -> PyResult<bool>,
 ) -> PyResult<bool> {
-    let limit = timeout.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
+    let limit = limit_of(timeout)?;
     let begun = Instant::now();
     loop {
         let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
@@ -98,7 +119,8 @@ fn wait(
     }
 }
 
-/// A change of what clients want.
+/// A topic is wanted in a mode, or no longer. ``depth`` is the deepest book that anybody wants, levels a side; 0 for
+/// modes without a book.
 #[pyclass(frozen, module = "openalgo_shm", get_all)]
 pub struct InterestChange {
     kind: &'static str,
@@ -128,7 +150,8 @@ impl InterestChange {
     }
 }
 
-/// What the clients of all proxies want together.
+/// What the clients of all living proxies want together, each topic and mode once. A proxy that dies is forgotten
+/// within a second. Raises ``OpenAlgoShmError``: those of opening a ring.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct InterestReader {
     inner: Mutex<Option<Interest>>,
@@ -144,11 +167,12 @@ impl InterestReader {
     #[new]
     #[pyo3(signature = (buffer_name = "ws_proxy_buffer", owner_name = "feed"))]
     fn new(py: Python<'_>, buffer_name: &str, owner_name: &str) -> PyResult<Self> {
-        let reader = py.detach(|| Reader::open(interest::ring_of(buffer_name), owner_name)).map_err(convert)?;
+        let reader =
+            py.detach(|| Reader::open(interest::ring_of(buffer_name), owner_name)).map_err(convert)?;
         Ok(Self { inner: Mutex::new(Some(Interest { reader, union: Union::default() })) })
     }
 
-    /// What has changed since the last call. To be called at least once a second: it forgets proxies that died.
+    /// What has changed since the last call. Call it at least once a second: it forgets proxies that died.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut inner = self.lock(py);
         let interest = open(&mut inner)?;
@@ -157,6 +181,7 @@ impl InterestReader {
         PyList::new(py, changes.into_iter().map(InterestChange::from).collect::<Vec<_>>())
     }
 
+    /// Waits until something has changed, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         wait(py, timeout, |left| {
@@ -248,6 +273,7 @@ impl EventReader {
         PyList::new(py, texts)
     }
 
+    /// Waits until there is an event, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         wait(py, timeout, |left| {

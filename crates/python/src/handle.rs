@@ -1,7 +1,7 @@
 //! One topic of a publisher, for callers that publish it often.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use openalgo_shm_ring::Error;
 use openalgo_shm_ring::message::{Field, Mode, TickImage, TopicNumber};
@@ -11,6 +11,8 @@ use crate::error::convert;
 use crate::lane::{Held, Lane};
 use crate::publisher::{Address, publish};
 
+/// One topic of a publisher, for callers that publish it often: its name is checked and looked up once. It stays
+/// valid when the publisher is stopped and started again.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct TopicHandle {
     lane: Arc<Lane>,
@@ -57,8 +59,15 @@ impl TopicHandle {
 
 #[pymethods]
 impl TopicHandle {
+    /// Publishes an LTP tick; times in ms since 1970. False if a lossless ring is full. Raises ``ERR_CLOSED``.
     #[pyo3(signature = (price, /, *, volume = None, ltt = None, timestamp = None))]
-    fn ltp(&self, price: f64, volume: Option<f64>, ltt: Option<f64>, timestamp: Option<f64>) -> PyResult<bool> {
+    fn ltp(
+        &self,
+        price: f64,
+        volume: Option<f64>,
+        ltt: Option<f64>,
+        timestamp: Option<f64>,
+    ) -> PyResult<bool> {
         let mut held = self.lane.hold()?;
         let outcome = self.number(&mut held).and_then(|number| {
             held.publish_with(number, Mode::Ltp, |image: &mut TickImage| {
@@ -75,10 +84,12 @@ impl TopicHandle {
         outcome.map_err(convert)
     }
 
+    /// Publishes a quote. Raises as ``publish_market_data``.
     fn quote(&self, data: Bound<'_, PyAny>) -> PyResult<bool> {
         self.tick(data, Mode::Quote)
     }
 
+    /// Publishes an order book, and the other fields that are given. Raises as ``publish_market_data``.
     fn depth(&self, data: Bound<'_, PyAny>) -> PyResult<bool> {
         self.tick(data, Mode::Depth)
     }

@@ -36,6 +36,7 @@ struct Inner {
     open: Option<Open>,
     /// Grows with every ring that was opened: numbers of topics are those of one ring.
     generation: u64,
+    #[expect(clippy::vec_box, reason = "half a kilobyte would be moved twice a tick")]
     scratches: Vec<Box<Scratch>>,
     /// For ticks that are written while the lock is held.
     image: TickImage,
@@ -81,7 +82,13 @@ pub struct Held<'a>(MutexGuard<'a, Inner>);
 
 impl Lane {
     pub fn new(options: LaneOptions) -> Self {
-        let inner = Inner { open: None, generation: 0, scratches: Vec::new(), image: TickImage::new(), counts: Counts::default() };
+        let inner = Inner {
+            open: None,
+            generation: 0,
+            scratches: Vec::new(),
+            image: TickImage::new(),
+            counts: Counts::default(),
+        };
         Self { options, inner: Mutex::new(inner) }
     }
 

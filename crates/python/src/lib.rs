@@ -38,5 +38,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tick::Tick>()?;
     module.add_function(wrap_pyfunction!(error::error, module)?)?;
     module.add_function(wrap_pyfunction!(ring::monotonic_ns, module)?)?;
+    // What is public is the package's affair.
+    module.delattr("__all__")?;
     Ok(())
 }

@@ -57,7 +57,8 @@ impl RingOptions {
 fn count(name: &str, value: Option<i64>) -> PyResult<Option<usize>> {
     value
         .map(|value| {
-            usize::try_from(value).map_err(|_| invalid(name, &value.to_string(), "a whole number, not negative"))
+            usize::try_from(value)
+                .map_err(|_| invalid(name, &value.to_string(), "a whole number, not negative"))
         })
         .transpose()
 }

@@ -16,6 +16,12 @@ use crate::options::RingOptions;
 use crate::raw::Value;
 use crate::ring;
 
+/// Publishes ticks. Any number of threads may use it.
+///
+/// - ``buffer_name``: the ring's name. The first process creates the ring; later ones attach and ignore its size options.
+/// - ``publisher_name``: what readers see, and clients as ``broker``; at most 48 bytes.
+/// - ``exchange``: of ticks that name none. Default ``NSE``.
+/// - the others as for ``LockFreeRingBuffer``.
 #[pyclass(frozen, subclass, module = "openalgo_shm", name = "SharedMemoryPublisher")]
 pub struct Publisher {
     lane: Arc<Lane>,
@@ -54,20 +60,38 @@ impl Publisher {
         })
     }
 
+    /// Attaches to the ring as it is, or creates it, and takes a lane. Does nothing if it runs already.
+    ///
+    /// Raises ``OpenAlgoShmError``: ``ERR_NO_FREE_LANE`` and those of opening a ring.
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         slf.get().lane.start(slf.py())?;
         Ok(slf.clone())
     }
 
+    /// Publishes one tick. Never waits. False if a lossless ring is full.
+    ///
+    /// ``type`` (or ``mode``) is 1 LTP, 2 quote, 3 depth; by default it follows from the fields. Fields have the names
+    /// on the wire or any name that a broker's adapter uses.
+    ///
+    /// Raises ``OpenAlgoShmError``: ``ERR_INVALID_FIELD`` naming the key, ``ERR_INVALID_SYMBOL``, ``ERR_BOOK_TOO_DEEP``,
+    /// ``ERR_TOO_MANY_TOPICS``, ``ERR_SHM_FULL`` (of a new topic), ``ERR_CLOSED``.
     #[pyo3(signature = (symbol, data, exchange = None))]
-    fn publish_market_data(&self, symbol: &str, data: Bound<'_, PyAny>, exchange: Option<&str>) -> PyResult<bool> {
+    fn publish_market_data(
+        &self,
+        symbol: &str,
+        data: Bound<'_, PyAny>,
+        exchange: Option<&str>,
+    ) -> PyResult<bool> {
         publish(&self.lane, data, Address { symbol: Some(symbol), exchange, ..self.address() })
     }
 
+    /// Publishes ticks that have their symbols inside. Returns how many: all, unless a lossless ring is full. If one
+    /// is invalid, those before it are published and it raises.
     fn publish_batch(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
         publish_all(&ticks, |tick| publish(&self.lane, tick, self.address()))
     }
 
+    /// The fast way to publish one topic often.
     #[pyo3(signature = (symbol, exchange = None))]
     fn topic(&self, symbol: String, exchange: Option<String>) -> PyResult<TopicHandle> {
         TopicHandle::new(Arc::clone(&self.lane), symbol, exchange.unwrap_or_else(|| self.exchange.clone()))
@@ -77,6 +101,7 @@ impl Publisher {
         stats(&self.lane, py)
     }
 
+    /// The shape of its ring; ``None`` unless it runs.
     fn ring_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         if !self.lane.is_running() {
             return Ok(None);
@@ -85,14 +110,17 @@ impl Publisher {
         ring::info(&ring, py).map(Some)
     }
 
+    /// False while it publishes to a ring whose name was removed or leads to a newer one.
     fn is_current(&self) -> bool {
         self.lane.is_current()
     }
 
+    /// Gives the lane back. The ring and what is in it stay. Idempotent.
     fn stop(&self) {
         self.lane.stop();
     }
 
+    /// Stops, and removes the ring's name; processes that have it open keep it. True if there was one.
     fn cleanup(&self) -> PyResult<bool> {
         self.lane.stop();
         ring::remove(&self.lane.options().ring)

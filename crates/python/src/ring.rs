@@ -8,6 +8,17 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::error::{closed, convert};
 use crate::options::RingOptions;
 
+/// A named ring in shared memory.
+///
+/// - ``buffer_size``: bytes of one lane, in lines of 64 bytes, rounded down to a power of two. Default 1 MiB.
+/// - ``topics``: topics that one publisher can name, 1 to 262,144. Default 32,768.
+/// - ``depth_levels``: levels a side, 0 to 200. Default 5.
+/// - ``lanes``: publishers at the same time, 1 to 64. Default 8.
+/// - ``consumers``: subscribers that can register, 1 to 256. Default 64.
+/// - ``policy``: ``"overwrite"`` (default) or ``"lossless"``. ``preset``: ``"mpmc"`` (default) or ``"spsc"``.
+///
+/// Raises ``OpenAlgoShmError``: ``ERR_SHM_MISMATCH`` if the ring exists with other options, ``ERR_INVALID_OPTION``,
+/// ``ERR_SHM_NAME``, ``ERR_SHM_FULL``, ``ERR_SHM_PERMISSION``, ``ERR_SHM_VERSION``, ``ERR_SHM_LAYOUT``, ``ERR_SHM_BUSY``.
 #[pyclass(module = "openalgo_shm")]
 pub struct LockFreeRingBuffer {
     ring: Option<Ring>,
@@ -35,12 +46,14 @@ impl LockFreeRingBuffer {
         Ok(Self { ring: Some(ring) })
     }
 
+    /// Attaches to an existing ring as it is. Raises ``ERR_SHM_NOT_FOUND`` and those of the constructor.
     #[staticmethod]
     #[pyo3(signature = (buffer_name = "ws_proxy_buffer"))]
     fn open(py: Python<'_>, buffer_name: &str) -> PyResult<Self> {
         Ok(Self { ring: Some(py.detach(|| Ring::open(buffer_name)).map_err(convert)?) })
     }
 
+    /// The rings on this machine that this user may open.
     #[staticmethod]
     fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         let found = py.detach(find::find_segments);
@@ -56,6 +69,7 @@ impl LockFreeRingBuffer {
         Ok(list)
     }
 
+    /// Removes a ring that no living process holds. True if it was removed.
     #[staticmethod]
     fn remove_if_unused(py: Python<'_>, buffer_name: &str) -> PyResult<bool> {
         py.detach(|| find::remove_if_unused(buffer_name)).map_err(convert)
@@ -70,14 +84,18 @@ impl LockFreeRingBuffer {
         info(self.ring()?, py)
     }
 
+    /// A picture of its publishers and subscribers now; costs microseconds and disturbs nobody.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         stats(self.ring()?, py)
     }
 
+    /// False once the name was removed or leads to a newer ring.
     fn is_current(&self) -> PyResult<bool> {
         Ok(self.ring()?.is_current())
     }
 
+    /// Removes the name if it still leads to this ring, and the small rings beside it unless somebody holds them.
+    /// Processes that have it open keep it. True if it was removed.
     fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
         let ring = self.ring()?;
         py.detach(|| unlink_with_companions(ring)).map_err(convert)

@@ -16,6 +16,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{ArrowBatch, Batcher};
+use crate::companion::limit_of;
 use crate::error::{closed, convert};
 use crate::fork::Origin;
 use crate::options::{RingOptions, invalid, wait_strategy};
@@ -67,11 +68,14 @@ struct Joined {
     next: usize,
 }
 
+/// Exchange and symbol.
+type TopicTexts = (Py<PyString>, Py<PyString>);
+
 /// Names as Python's text, made once each.
 #[derive(Default)]
 struct Names {
     /// Exchange and symbol, by lane and number.
-    topics: Vec<Vec<Option<(Py<PyString>, Py<PyString>)>>>,
+    topics: Vec<Vec<Option<TopicTexts>>>,
     publishers: PublisherNames,
     texts: Vec<Py<PyString>>,
 }
@@ -118,6 +122,10 @@ impl Subscriber {
         })
     }
 
+    /// Attaches to the ring as it is, or creates it, and joins. Does nothing if it has joined already.
+    ///
+    /// Raises ``OpenAlgoShmError``: ``ERR_NO_FREE_CONSUMER``, ``ERR_SHM_NOT_FOUND`` (with ``create=False``),
+    /// ``ERR_SHM_MISMATCH`` (it carries something else than ticks) and those of opening a ring.
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let subscriber = slf.get();
         let py = slf.py();
@@ -130,8 +138,8 @@ impl Subscriber {
         Ok(slf.clone())
     }
 
-    /// Up to `max` ticks, without waiting.
-    #[pyo3(signature = (max = ITERATION_BATCH))]
+    /// Up to ``max`` ticks, without waiting. Raises ``ERR_CLOSED``.
+    #[pyo3(signature = (max = 256))]
     fn poll<'py>(&self, py: Python<'py>, max: usize) -> PyResult<Bound<'py, PyList>> {
         let mut inner = self.lock(py);
         inner.follow(&self.options);
@@ -147,15 +155,10 @@ impl Subscriber {
         Ok(list)
     }
 
-    /// Waits until there is a tick. False after `timeout` seconds, and when it is stopped meanwhile.
+    /// Waits until there is a tick. False after ``timeout`` seconds, and when it is stopped meanwhile. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let limit = match timeout {
-            None => None,
-            Some(seconds) => Some(Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| {
-                crate::error::argument(&format!("timeout must be a number of seconds, got {seconds}"))
-            })?),
-        };
+        let limit = limit_of(timeout)?;
         let begun = Instant::now();
         loop {
             let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
@@ -179,7 +182,7 @@ impl Subscriber {
         }
     }
 
-    /// Up to `max` ticks as columns, without waiting.
+    /// Up to ``max`` ticks as columns, without waiting. Raises ``ERR_CLOSED``.
     #[pyo3(signature = (max = 65_536))]
     fn poll_arrow(&self, py: Python<'_>, max: usize) -> PyResult<ArrowBatch> {
         let mut inner = self.lock(py);
@@ -226,6 +229,7 @@ impl Subscriber {
         Ok(stats)
     }
 
+    /// The whole ring: all publishers and subscribers.
     fn ring_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         ring::stats(&self.lock(py).joined()?.ring, py)
     }
@@ -282,7 +286,10 @@ impl Options {
         if ring.layout().kind != Kind::Ticks {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
-                format!("ring '{}' carries something else than ticks: give the name of a ring of ticks", self.ring),
+                format!(
+                    "ring '{}' carries something else than ticks: give the name of a ring of ticks",
+                    self.ring
+                ),
             ));
         }
         let options = ConsumerOptions::new(self.name.clone()).from(from);
@@ -369,13 +376,7 @@ impl Joined {
 }
 
 impl Names {
-    fn topic(
-        &mut self,
-        py: Python<'_>,
-        consumer: &Consumer,
-        lane: usize,
-        number: usize,
-    ) -> (Py<PyString>, Py<PyString>) {
+    fn topic(&mut self, py: Python<'_>, consumer: &Consumer, lane: usize, number: usize) -> TopicTexts {
         if self.topics.len() <= lane {
             self.topics.resize_with(lane + 1, Vec::new);
         }

@@ -5,6 +5,8 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
+/// A tick. Fields that the tick does not have are ``None``. Prices are in the instrument's currency, times in ms
+/// since 1970. ``tick["52_week_high"]`` takes the names on the wire, and those that brokers' adapters use.
 #[pyclass(frozen, module = "openalgo_shm", freelist = 256)]
 pub struct Tick {
     head: Head,
@@ -53,11 +55,13 @@ macro_rules! fields {
                 self.view().mode() as u8
             }
 
+            /// Number of the message in its publisher's lane, from 0, without gaps.
             #[getter]
             fn sequence(&self) -> u64 {
                 self.view().sequence()
             }
 
+            /// When it was published, ns of ``monotonic_ns``.
             #[getter]
             fn publish_ns(&self) -> u64 {
                 self.view().publish_ns()
@@ -68,6 +72,7 @@ macro_rules! fields {
                 if self.view().levels() == 0 { Ok(None) } else { book(self.view(), py).map(Some) }
             }
 
+            #[pyo3(signature = (name, default = None))]
             fn get<'py>(
                 &self,
                 py: Python<'py>,

@@ -1,16 +1,16 @@
 //! A tick: as the API gives it, as a line carries it, as a reader sees it.
 
 mod field;
-mod image;
 pub(crate) mod head;
+mod image;
 mod synonyms;
 mod tick;
 mod topic;
 mod view;
 
 pub use field::{FIELD_COUNT, Field, Mode};
-pub use image::TickImage;
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
+pub use image::TickImage;
 pub use synonyms::SYNONYMS;
 pub(crate) use tick::book_too_deep;
 pub use tick::{FIELDS_WORD, LEVELS_WORD, MarketDataMessage, TOPIC_WORD};
