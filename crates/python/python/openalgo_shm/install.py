@@ -38,14 +38,14 @@ class _Ring:
             return
         try:
             self._lane.publish_tick_data(about.symbol, data, exchange=about.exchange, mode=about.mode)
-        except Exception as error:  # noqa: BLE001 - the publish on ZeroMQ must not suffer
+        except Exception as error:
             kind = error.code if isinstance(error, OpenAlgoShmError) else type(error).__name__
             self.faults.note(str(kind), f"a tick of {topic} did not go into the ring: {one_line(error)}")
 
     def close(self) -> None:
         try:
             self._lane.stop()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self.faults.note("stop", f"the ring was not closed: {one_line(error)}")
 
     def _learn(self, topic: Any) -> TickTopic | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from openalgo_shm import InterestReader, OpenAlgoShmError
 
-from .events import Events, MAX_TEXT, result_events
+from .events import MAX_TEXT, Events, result_events
 from .failure import one_line
 from .log import OncePerKind, logger
 from .source import Source
@@ -229,7 +229,7 @@ class Subscriptions:
         self._held.pop(key, None)
         try:
             result = adapter.unsubscribe(key.symbol, key.exchange, key.mode)
-        except BaseException as error:  # noqa: BLE001 - adapters raise anything
+        except BaseException as error:
             logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, one_line(error))
             return
         reason = failure_of(result)
@@ -267,7 +267,7 @@ def _ask(adapter: Any, key: Key, depth: int) -> tuple[int | None, str]:
     """Subscribes; the levels that will come, or None and the reason of the refusal."""
     try:
         result = adapter.subscribe(key.symbol, key.exchange, key.mode, depth)
-    except BaseException as error:  # noqa: BLE001 - adapters raise anything
+    except BaseException as error:
         return None, f"{type(error).__name__}: {one_line(error)}"
     if isinstance(result, dict) and result.get("status") == "success":
         actual = result.get("actual_depth")

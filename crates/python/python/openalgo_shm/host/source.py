@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from .events import Event, Events, MAX_TEXT
+from .events import MAX_TEXT, Event, Events
 from .log import logger
 from .threads import Ending
 
