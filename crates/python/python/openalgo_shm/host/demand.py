@@ -193,7 +193,7 @@ class Subscriptions:
         elif held is None:
             if self._refused.get(key) != wanted:
                 self._subscribe(adapter, key, wanted)
-        elif key.mode != DEPTH_MODE or held.asked == wanted:
+        elif key.mode != DEPTH_MODE or wanted in held:
             self._note(key, "success", depth=held.actual)
         else:
             self._change_depth(adapter, key, held, wanted)
@@ -210,7 +210,11 @@ class Subscriptions:
 
     def _change_depth(self, adapter: Any, key: Key, held: _Held, depth: int) -> None:
         """Unsubscribes first: an adapter's pool takes a second subscription for one that it has."""
-        self._unsubscribe(adapter, key)
+        trouble = self._unsubscribe(adapter, key)
+        if trouble is not None:
+            self._held[key] = _Held(depth, held.actual)
+            self._note(key, "success", depth=held.actual, message=trouble)
+            return
         actual, refusal = _ask(adapter, key, depth)
         if actual is not None:
             self._held[key] = _Held(depth, actual)
@@ -225,16 +229,16 @@ class Subscriptions:
             self._refused[key] = depth
             self._note(key, "error", message=refusal)
 
-    def _unsubscribe(self, adapter: Any, key: Key) -> None:
+    def _unsubscribe(self, adapter: Any, key: Key) -> str | None:
+        """Gives a subscription up, whatever the adapter says; the reason if it says that it failed."""
         self._held.pop(key, None)
         try:
-            result = adapter.unsubscribe(key.symbol, key.exchange, key.mode)
+            reason = failure_of(adapter.unsubscribe(key.symbol, key.exchange, key.mode))
         except BaseException as error:
-            logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, one_line(error))
-            return
-        reason = failure_of(result)
+            reason = f"{type(error).__name__}: {one_line(error)}"
         if reason is not None:
-            logger.warning("the broker did not unsubscribe %s:%s mode %d: %s", key.exchange, key.symbol, key.mode, reason)
+            logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, reason)
+        return reason
 
     def _note(self, key: Key, status: str, depth: int | None = None, message: str | None = None) -> None:
         result: dict[str, Any] = {

@@ -277,10 +277,10 @@ def _disconnect(adapter: Any) -> None:
 
 def _connected(adapter: Any) -> bool | None:
     """Whether the adapter has its broker; of a pool, whether any of its adapters has. None if it does not say."""
-    pool = getattr(adapter, "_pool", None)
-    members = getattr(pool, "adapters", None)
-    if members:
-        said = [each.connected for each in list(members) if isinstance(getattr(each, "connected", None), bool)]
-        return any(said) if said else None
-    connected = getattr(adapter, "connected", None)
-    return connected if isinstance(connected, bool) else None
+    try:
+        members = getattr(getattr(adapter, "_pool", None), "adapters", None) or [adapter]
+        said = [getattr(each, "connected", None) for each in list(members)]
+    except Exception:
+        return None
+    answers = [each for each in said if isinstance(each, bool)]
+    return any(answers) if answers else None
