@@ -159,6 +159,7 @@ class Session:
         logger.info("connected to broker %s for user %s", login.broker, login.user)
         self._source.up()
         self._subscriptions.start_over()
+        self._wake.set()
 
     def _current_login(self) -> Login | None:
         try:
