@@ -137,6 +137,13 @@ class Wishes:
         self._wake()
 
 
+class Worked(NamedTuple):
+    """Whether there was any work, and whether there may be more."""
+
+    any: bool
+    more: bool
+
+
 class Subscriptions:
     """The adapter's subscriptions. Used by the session's thread alone."""
 
@@ -167,14 +174,16 @@ class Subscriptions:
         self._refused.clear()
         self._results.clear()
 
-    def work(self, adapter: Any, go_on: Callable[[], bool]) -> bool:
-        """Brings the adapter to what is wanted; True if ``go_on`` stopped it before it was done."""
-        while (more := go_on()) and (wish := self._wishes.next()) is not None:
+    def work(self, adapter: Any, go_on: Callable[[], bool]) -> Worked:
+        """Brings the adapter to what is wanted, until ``go_on`` says no."""
+        any_done = False
+        while (may := go_on()) and (wish := self._wishes.next()) is not None:
+            any_done = True
             self._settle(adapter, *wish)
             if len(self._results) >= _RESULTS_AT_ONCE or time.monotonic() - self._results_since > _RESULTS_S:
                 self.tell()
         self.tell()
-        return not more
+        return Worked(any=any_done, more=not may)
 
     def tell(self) -> None:
         """Tells the proxies the results that have gathered."""

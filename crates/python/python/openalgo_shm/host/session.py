@@ -181,6 +181,12 @@ class Session:
         """
         self._openalgo.clear_caches("AUTH")
         self._openalgo.clear_caches("FEED")
+        try:
+            return self._built(login)
+        finally:
+            self._openalgo.release_sessions()
+
+    def _built(self, login: Login) -> Any:
         adapter = self._openalgo.create_adapter(login.broker)
         for step, call in (
             ("initialize", lambda: adapter.initialize(login.broker, login.user)),
@@ -208,7 +214,11 @@ class Session:
         def go_on() -> bool:
             return not (ending.requested or self._rebuild.is_set()) and time.monotonic() < deadline
 
-        if self._subscriptions.work(self._adapter, go_on):
+        worked = self._subscriptions.work(self._adapter, go_on)
+        if worked.any:
+            # Adapters look symbols up: what they have read must not be what they see tomorrow.
+            self._openalgo.release_sessions()
+        if worked.more:
             self._wake.set()
 
     def _login_has_changed(self) -> bool:
