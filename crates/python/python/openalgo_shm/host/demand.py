@@ -24,6 +24,7 @@ _POLL_S = 0.25
 # Results wait for others at most this long, s.
 _RESULTS_S = 0.1
 _RESULTS_AT_ONCE = 256
+_REMIND_EVERY_S = 5.0
 
 
 class Key(NamedTuple):
@@ -39,6 +40,13 @@ class _Held(NamedTuple):
 
     asked: int
     actual: int
+
+
+class _Refused(NamedTuple):
+    """A subscription that the adapter does not take: levels asked for, the broker's reason."""
+
+    asked: int
+    reason: str
 
 
 class Wishes:
@@ -152,7 +160,8 @@ class Subscriptions:
         self._events = events
         self._source = source
         self._held: dict[Key, _Held] = {}
-        self._refused: dict[Key, int] = {}
+        self._refused: dict[Key, _Refused] = {}
+        self._next_reminder = 0.0
         self._results: list[dict[str, Any]] = []
         self._results_since = 0.0
 
@@ -185,6 +194,20 @@ class Subscriptions:
         self.tell()
         return Worked(any=any_done, more=not may)
 
+    def remind(self) -> None:
+        """Tells again what was refused and is still wanted.
+
+        A proxy gives a refused wish up. One that is still there belongs to a proxy that has not heard the
+        refusal, or to a client that wished anew before this host could see the wish end.
+        """
+        now = time.monotonic()
+        if now < self._next_reminder:
+            return
+        self._next_reminder = now + _REMIND_EVERY_S
+        for key, refused in self._refused.items():
+            self._note(key, "error", message=refused.reason)
+        self.tell()
+
     def tell(self) -> None:
         """Tells the proxies the results that have gathered."""
         results, self._results = self._results, []
@@ -200,7 +223,8 @@ class Subscriptions:
                 self._unsubscribe(adapter, key)
             self._note(key, "ended")
         elif held is None:
-            if self._refused.get(key) != wanted:
+            refused = self._refused.get(key)
+            if refused is None or refused.asked != wanted:
                 self._subscribe(adapter, key, wanted)
         elif key.mode != DEPTH_MODE or wanted in held:
             self._note(key, "success", depth=held.actual)
@@ -214,7 +238,7 @@ class Subscriptions:
             self._held[key] = _Held(depth, actual)
             self._note(key, "success", depth=actual)
         else:
-            self._refused[key] = depth
+            self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
     def _change_depth(self, adapter: Any, key: Key, held: _Held, depth: int) -> None:
@@ -235,7 +259,7 @@ class Subscriptions:
             self._held[key] = _Held(depth, again)
             self._note(key, "success", depth=again, message=refusal)
         else:
-            self._refused[key] = depth
+            self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
     def _unsubscribe(self, adapter: Any, key: Key) -> str | None:
