@@ -1,0 +1,298 @@
+"""The logged-in user's session at the broker: one adapter at a time, built anew whenever the login changes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+from openalgo_shm import OpenAlgoShmError
+
+from .demand import Subscriptions, Wishes, failure_of
+from .events import Events
+from .failure import one_line
+from .log import logger
+from .openalgo import Login, OpenAlgo
+from .publisher import Ticks
+from .source import Source
+from .threads import Ending, TookTooLongError, bounded
+
+NOBODY = "no user is logged in to OpenAlgo"
+
+# Some adapters wait 15 s for their broker, some twice; more is a hang.
+_CONNECT_S = 60.0
+_DISCONNECT_S = 5.0
+# Waits between attempts that fail, s: the first ones within seconds, for a day's trading.
+_BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+# A new wish shortens the wait to this, s: often enough for clients, seldom enough for the broker.
+_WISH_BACK_OFF_S = 5.0
+# How often the login is looked up: messages about it may be lost, and none comes while the host starts.
+_LOGIN_EVERY_S = 2.0
+_HEALTH_EVERY_S = 1.0
+# An adapter that connects in the background has this long before it counts as away, s.
+_FIRST_CONNECTION_S = 30.0
+# Subscribing thousands pauses after this time to look at login and connection, s.
+_WORK_S = 1.0
+# An adapter reconnects by itself; after this long without success it is replaced, s.
+_RECONNECT_S = 60.0
+
+
+class AttemptFailedError(Exception):
+    """The session could not be built; the text is the reason."""
+
+
+class Session:
+    """Follows OpenAlgo's login. All calls of the adapter happen on this thread, or wait for one that it started."""
+
+    def __init__(
+        self, openalgo: OpenAlgo, ticks: Ticks, source: Source, events: Events, buffer_name: str, owner_name: str
+    ) -> None:
+        """:raises OpenAlgoShmError: those of opening a ring."""
+        self._openalgo = openalgo
+        self._ticks = ticks
+        self._source = source
+        self._wake = threading.Event()
+        self.wishes = Wishes(buffer_name, owner_name, self._wake.set)
+        self._subscriptions = Subscriptions(self.wishes, events, source)
+        self._adapter: Any = None
+        self._login: Login | None = None
+        self._rebuild = threading.Event()
+        self._failures = 0
+        self._next_attempt = 0.0
+        self._last_attempt = 0.0
+        self._next_login_check = 0.0
+        self._next_health_check = 0.0
+        self._seen_connected = False
+        self._away_since: float | None = None
+        self._ticks_seen = 0
+
+    @property
+    def broker(self) -> str | None:
+        """The broker of the session that is up; None without one."""
+        login = self._login
+        return login.broker if self._adapter is not None and login is not None else None
+
+    @property
+    def subscriptions(self) -> int:
+        """How many (exchange, symbol, mode) are subscribed at the broker."""
+        return self._subscriptions.count
+
+    def invalidate(self, user: str) -> None:
+        """The user's login has changed: the session is built anew, if it is this user's or there is none."""
+        login = self._login
+        if login is None or login.user == user:
+            self._rebuild.set()
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Looks at the end, or at what has changed, at once."""
+        self._wake.set()
+
+    def run(self, ending: Ending) -> None:
+        """Runs the session until the end."""
+        while not ending.requested:
+            self._wake.clear()
+            if self._rebuild.is_set():
+                self._rebuild.clear()
+                self._failures = 0
+                self._next_attempt = 0.0
+                self._drop("the login has changed, the session is built anew")
+            if self._adapter is None:
+                self._attempt_if_due()
+            else:
+                self._look_after(ending)
+            if not ending.requested:
+                self._wake.wait(self._idle_s())
+        self._drop("the host is ending")
+
+    def _idle_s(self) -> float:
+        now = time.monotonic()
+        if self._adapter is None:
+            return max(0.05, min(self._next_attempt - now, 1.0))
+        return max(0.05, min(self._next_health_check, self._next_login_check) - now)
+
+    def _attempt_if_due(self) -> None:
+        now = time.monotonic()
+        asked = self.wishes.newest_wish > self._last_attempt and now - self._last_attempt >= _WISH_BACK_OFF_S
+        if now < self._next_attempt and not (asked and self._login is not None):
+            return
+        self._last_attempt = now
+        try:
+            self._attempt()
+        except AttemptFailedError as error:
+            self._next_attempt = time.monotonic() + _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
+            self._failures += 1
+            self._source.down(str(error))
+        else:
+            self._failures = 0
+
+    def _attempt(self) -> None:
+        """Builds the session of the user who is logged in; nobody is no failure.
+
+        :raises AttemptFailedError: with the reason for clients.
+        """
+        login = self._current_login()
+        self._login = login
+        if login is None:
+            self._source.down(NOBODY)
+            self._next_attempt = time.monotonic() + _LOGIN_EVERY_S
+            return
+        self._publish_as(login.broker)
+        try:
+            self._adapter = bounded("connecting to the broker", _CONNECT_S, lambda: self._connected_adapter(login))
+        except AttemptFailedError:
+            self._discard(login.user)
+            raise
+        except (TookTooLongError, Exception) as error:
+            self._discard(login.user)
+            raise AttemptFailedError(f"{login.broker}: {one_line(error)}") from error
+        except BaseException as error:
+            self._discard(login.user)
+            raise AttemptFailedError(f"{login.broker}: {type(error).__name__}: {one_line(error)}") from error
+        now = time.monotonic()
+        self._seen_connected = False
+        self._away_since = None
+        self._ticks_seen = self._ticks.count()
+        self._next_health_check = now + _HEALTH_EVERY_S
+        self._next_login_check = now + _LOGIN_EVERY_S
+        logger.info("connected to broker %s for user %s", login.broker, login.user)
+        self._source.up()
+        self._subscriptions.start_over()
+        self._wake.set()
+
+    def _current_login(self) -> Login | None:
+        try:
+            return self._openalgo.login()
+        except Exception as error:
+            raise AttemptFailedError(f"OpenAlgo's database cannot be read: {one_line(error)}") from error
+
+    def _publish_as(self, broker: str) -> None:
+        try:
+            self._ticks.move_to(broker)
+        except OpenAlgoShmError as error:
+            raise AttemptFailedError(f"the ring cannot be written ({error.code}): {one_line(error)}") from error
+        self._source.moved(broker)
+
+    def _connected_adapter(self, login: Login) -> Any:
+        """A new adapter, with credentials that come fresh from the database.
+
+        :raises AttemptFailedError: if the adapter says that it failed, or whatever it raises.
+        """
+        self._openalgo.clear_caches("AUTH")
+        self._openalgo.clear_caches("FEED")
+        try:
+            return self._built(login)
+        finally:
+            self._openalgo.release_sessions()
+
+    def _built(self, login: Login) -> Any:
+        adapter = self._openalgo.create_adapter(login.broker)
+        for step, call in (
+            ("initialize", lambda: adapter.initialize(login.broker, login.user)),
+            ("connect", adapter.connect),
+        ):
+            reason = failure_of(call())
+            if reason is not None:
+                logger.warning("the adapter of %s failed to %s: %s", login.broker, step, reason)
+                _disconnect(adapter)
+                raise AttemptFailedError(f"{login.broker}: {reason}")
+        return adapter
+
+    def _look_after(self, ending: Ending) -> None:
+        now = time.monotonic()
+        if now >= self._next_login_check:
+            self._next_login_check = now + _LOGIN_EVERY_S
+            if self._login_has_changed():
+                return
+        if now >= self._next_health_check:
+            self._next_health_check = now + _HEALTH_EVERY_S
+            if not self._is_healthy():
+                return
+        deadline = now + _WORK_S
+
+        def go_on() -> bool:
+            return not (ending.requested or self._rebuild.is_set()) and time.monotonic() < deadline
+
+        worked = self._subscriptions.work(self._adapter, go_on)
+        self._subscriptions.remind()
+        if worked.any:
+            # Adapters look symbols up: what they have read must not be what they see tomorrow.
+            self._openalgo.release_sessions()
+        if worked.more:
+            self._wake.set()
+
+    def _login_has_changed(self) -> bool:
+        """True if the session has to be built anew, without a message of OpenAlgo."""
+        try:
+            login = self._openalgo.login()
+        except Exception as error:
+            logger.warning("OpenAlgo's login cannot be looked up: %s", one_line(error))
+            return False
+        if login == self._login:
+            return False
+        self._openalgo.clear_caches()
+        self._rebuild.set()
+        self._wake.set()
+        return True
+
+    def _is_healthy(self) -> bool:
+        """Tells when the adapter has lost its broker, or never found it; False once it is to be replaced.
+
+        Ticks prove a connection whatever the adapter says: not all say it well.
+        """
+        ticks = self._ticks.count()
+        ticking, self._ticks_seen = ticks != self._ticks_seen, ticks
+        connected = _connected(self._adapter)
+        now = time.monotonic()
+        if connected or ticking:
+            if self._away_since is not None:
+                self._away_since = None
+                self._source.up()
+            self._seen_connected = True
+        elif connected is False and self._away_since is None:
+            if self._seen_connected:
+                self._away_since = now
+                self._source.down("the broker's connection is lost, the adapter reconnects")
+            elif now - self._last_attempt > _FIRST_CONNECTION_S:
+                self._away_since = now
+                self._source.down("the adapter has not reached the broker yet")
+        elif connected is False and self._seen_connected and now - (self._away_since or now) > _RECONNECT_S:
+            self._rebuild.set()
+            self._wake.set()
+            return False
+        return True
+
+    def _drop(self, reason: str) -> None:
+        """Ends the session, if there is one."""
+        if self._adapter is None:
+            return
+        self._source.down(reason)
+        adapter, self._adapter = self._adapter, None
+        self._subscriptions.drop()
+        with contextlib.suppress(TookTooLongError):
+            bounded("disconnecting from the broker", _DISCONNECT_S, lambda: _disconnect(adapter))
+        if self._login is not None:
+            self._discard(self._login.user)
+
+    def _discard(self, user: str) -> None:
+        with contextlib.suppress(TookTooLongError):
+            bounded("closing OpenAlgo's connection pool", _DISCONNECT_S, lambda: self._openalgo.cleanup_pools(user))
+
+
+def _disconnect(adapter: Any) -> None:
+    try:
+        adapter.disconnect()
+    except BaseException as error:
+        logger.warning("the adapter did not disconnect: %s", one_line(error))
+
+
+def _connected(adapter: Any) -> bool | None:
+    """Whether the adapter has its broker; of a pool, whether any of its adapters has. None if it does not say."""
+    try:
+        members = getattr(getattr(adapter, "_pool", None), "adapters", None) or [adapter]
+        said = [getattr(each, "connected", None) for each in list(members)]
+    except Exception:
+        return None
+    answers = [each for each in said if isinstance(each, bool)]
+    return any(answers) if answers else None

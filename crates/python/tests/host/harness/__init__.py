@@ -1,0 +1,1 @@
+"""Processes and doubles for the tests of the adapter host."""

@@ -1,0 +1,3 @@
+from .mock_adapter import MockWebSocketAdapter
+
+__all__ = ["MockWebSocketAdapter"]
