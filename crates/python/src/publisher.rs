@@ -1,5 +1,6 @@
 //! The publisher of a caller that makes its ticks itself.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use openalgo_shm_dialect::timestamps::INDIA_UTC_OFFSET;
@@ -9,7 +10,7 @@ use openalgo_shm_ring::{Error, ErrorCode, LockFreeRingBuffer};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::{argument, convert};
+use crate::error::{argument, convert, exception};
 use crate::handle::TopicHandle;
 use crate::lane::{Lane, LaneOptions, Scratch};
 use crate::options::RingOptions;
@@ -155,9 +156,15 @@ pub struct Address<'a> {
 /// Reads a tick and publishes it. False if a lossless ring is full.
 pub fn publish(lane: &Lane, tick: Bound<'_, PyAny>, address: Address<'_>) -> PyResult<bool> {
     let (mut scratch, levels) = lane.scratch()?;
-    let outcome = read_and_publish(lane, &Value(tick), address, levels, &mut scratch);
-    lane.give_back(scratch);
-    outcome
+    let read = || read_and_publish(lane, &Value(tick), address, levels, &mut scratch);
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(outcome) => {
+            lane.give_back(scratch);
+            outcome
+        }
+        // The scratch may be half written, and is not used again.
+        Err(_) => Err(exception("ERR_NATIVE", "the core panicked while it read the tick")),
+    }
 }
 
 fn read_and_publish(

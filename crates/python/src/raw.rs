@@ -31,8 +31,14 @@ impl Raw for Value<'_> {
 
     fn for_each_entry(&self, mut each: impl FnMut(Key<'_>, &Self)) -> bool {
         if let Ok(dictionary) = self.0.cast::<PyDict>() {
-            for (key, value) in dictionary.iter() {
+            // PyO3's iterator panics when the dictionary changes meanwhile, which code of a value's own may do: what
+            // was there is read as far as that goes.
+            let length = dictionary.len();
+            for (key, value) in dictionary.iter().take(length) {
                 give(&key, Value(value), &mut each);
+                if dictionary.len() != length {
+                    break;
+                }
             }
             return true;
         }
