@@ -146,6 +146,27 @@ def test_a_broker_that_hangs_up_is_told_and_the_session_survives(
     events.until_up(True, after=seen)
 
 
+def test_an_adapter_that_reconnects_by_itself_keeps_its_subscriptions(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("SBIN")
+    events.until_results(1, "success")
+    repeats = len(events.of("feed_source"))
+    eventually("a repetition", lambda: len(events.of("feed_source")) > repeats)
+    broker.let_say(connected=False)
+    events.until_reason("the broker's connection is lost")
+    # Nothing is refused meanwhile.
+    client.subscribe("TCS")
+    seen = len(events.all)
+    broker.let_say(connected=True)
+    events.until_up(True, after=seen)
+    told = [each["symbol"] for each in events.until_results(3, "success")]
+    assert told[1:] == ["SBIN", "TCS"]
+    assert [each["symbol"] for each in broker.of("subscribe")] == ["SBIN", "TCS"]
+
+
 def test_another_broker_gets_a_lane_of_its_own_name(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
