@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -89,5 +89,41 @@ describe('serve', () => {
     const told = await run(['stats', `--url=${url}`], { env: { OPENALGO_SHM_API_KEY: 'letmein' } });
     expect([told.code, told.stdout]).toEqual([0, expect.stringContaining(ring)]);
     rmSync(directory, { recursive: true });
+  });
+
+  test.skipIf(process.platform === 'win32')(
+    'asks the adapter host for keys, where the ring has its socket',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
+      mkdirSync(join(directory, 'openalgo-shm'), { mode: 0o700 });
+      const host = createServer((socket) => {
+        socket.setEncoding('utf8').on('data', (line: string) => {
+          const { id, api_key: key } = JSON.parse(line) as { id: number; api_key: string };
+          socket.write(`${JSON.stringify({ id, user_id: key === 'letmein' ? 'trader' : null })}\n`);
+        });
+      });
+      host.listen(join(directory, 'openalgo-shm', `${ring}.sock`));
+      await once(host, 'listening');
+      const flags = ['serve', '--port=0', `--ring=${ring}`, '--log-level=warn', '--keys-socket'];
+      const command = new RunningCommand(flags, { env: { XDG_RUNTIME_DIR: directory } });
+      const [, url] = await command.says(/→ (ws:\S+);/);
+      const told = async (key: string): Promise<number | null> => {
+        return (await run(['stats', `--url=${url}`], { env: { OPENALGO_SHM_API_KEY: key } })).code;
+      };
+      expect([await told('letmein'), await told('other')]).toEqual([0, 1]);
+      expect((await command.signal('SIGTERM')).code).toBe(0);
+      host.close();
+      rmSync(directory, { recursive: true });
+    },
+  );
+
+  test('says that a socket’s path is too long', async () => {
+    const { code, stderr } = await run([
+      'serve',
+      '--port=0',
+      `--ring=${ring}`,
+      `--keys-socket=/tmp/${'x'.repeat(120)}`,
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/ERR_INVALID_OPTION: auth.socket: .* at most 107/)]);
   });
 });

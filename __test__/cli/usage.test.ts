@@ -54,6 +54,9 @@ describe('what makes no sense is one line that says what to do, with exit code 2
     [['serve', '--depth-levels=201'], /whole number from 0 to 200/],
     [['serve', '--ring=a/b'], /ERR_SHM_NAME: /],
     [['serve', '--keys-file=k', '--openalgo-url=http://x'], /cannot be used with/],
+    [['serve', '--keys-file=k', '--keys-socket'], /cannot be used with/],
+    [['serve', '--keys-socket=s', '--openalgo-url=http://x'], /cannot be used with/],
+    [['serve', '--subscribe-timeout=-1'], /whole number from 0/],
     [['feed', 'simulated', '--rate=0'], /number above 0, or max/],
     [['feed', 'simulated', '--rate=-5'], /number above 0, or max/],
     [['feed', 'replay'], /missing required argument 'file'/],
@@ -123,6 +126,26 @@ describe('settings come from flags, then the environment, then a file, then defa
     });
     expect(await printed(['serve'])).toMatchObject({ snapshot: { value: false, source: 'file' } });
     rmSync(path);
+  });
+
+  test('a flag with or without a value can be either in every layer', async () => {
+    expect(await printed(['serve', '--keys-socket'])).toMatchObject({ 'keys-socket': { value: true, source: 'flag' } });
+    for (const [text, value] of [
+      ['true', true],
+      ['false', false],
+      ['/run/host.sock', '/run/host.sock'],
+    ]) {
+      const settings = await printed(['serve'], { OPENALGO_SHM_KEYS_SOCKET: String(text) });
+      expect(settings).toMatchObject({ 'keys-socket': { value, source: 'environment' } });
+    }
+    const config = file('socket.json', { serve: { keysSocket: true, subscribeTimeout: 5 } });
+    expect(await printed(['serve', '--config', config])).toMatchObject({
+      'keys-socket': { value: true, source: 'file' },
+      'subscribe-timeout': { value: 5, source: 'file' },
+    });
+    expect(await printed(['serve', '--config', config, '--keys-file=k'])).toMatchObject({
+      'keys-socket': { source: 'default' },
+    });
   });
 
   test('a flag rules out what weaker layers say of those that it excludes', async () => {

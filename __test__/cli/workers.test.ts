@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { Value } from 'typebox/value';
 import { afterEach, describe, expect, test } from 'vitest';
 import { StatsSchema, type StatsReport } from '../../src/proxy/schemas.ts';
+import { EventPublisher } from '../../src/shm/events.ts';
 import { InterestPublisher, InterestReader } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { Client } from '../proxy/running-proxy.ts';
@@ -135,6 +136,63 @@ describe('serve --workers', () => {
       expect(report.delivery_latency_histogram.counts.reduce((a, b) => a + b)).toBe(count);
       expect(report.clients.furthest_behind.filter(({ worker }) => worker === 1)).toHaveLength(first);
     }
+  });
+
+  test('answers with what the broker says, whichever worker was the first to ask', async () => {
+    const service = await Service.start('--subscribe-timeout=20000');
+    const clients = await service.clients(2);
+    const events = new EventPublisher({ name: ring, ownerName: 'zerodha' });
+    const asked: string[] = [];
+    const interest = new InterestReader(
+      {
+        subscribe: ({ exchange, symbol, mode }) => {
+          asked.push(symbol);
+          const verdict = symbol === 'BAD' ? { status: 'error', message: 'no such symbol' } : { status: 'success' };
+          if (symbol === 'LATE') return;
+          events.publish({
+            type: 'subscription_result',
+            feed: 'zerodha',
+            results: [{ exchange, symbol, mode, ...verdict }],
+          });
+        },
+        unsubscribe: () => {},
+      },
+      { name: ring },
+    );
+    opened.push(events, interest);
+    events.publish({ type: 'feed_source', feed: 'zerodha', up: true, answers: true });
+    events.publish({ type: 'marker' });
+    await until('all workers have heard it', async () => (await service.stats()).feed_events.unknown === 2);
+    for (const client of clients) {
+      const answer = await client.ask({
+        action: 'subscribe',
+        symbols: ['TCS', 'BAD'].map((symbol) => ({ symbol, exchange: 'NSE' })),
+        mode: 1,
+      });
+      expect(answer).toMatchObject({
+        status: 'partial',
+        subscriptions: [
+          { symbol: 'TCS', status: 'success' },
+          { symbol: 'BAD', status: 'error', message: 'no such symbol' },
+        ],
+      });
+    }
+    expect(asked.filter((symbol) => symbol === 'TCS')).toHaveLength(1);
+    for (const client of clients) client.send({ action: 'subscribe', symbol: 'LATE', exchange: 'NSE', mode: 1 });
+    await until('all wait', async () => (await service.stats()).subscriptions.total === clients.length * 3);
+    events.publish({
+      type: 'subscription_result',
+      feed: 'zerodha',
+      results: [{ exchange: 'NSE', symbol: 'LATE', mode: 1, status: 'error', message: 'no' }],
+    });
+    for (const client of clients) {
+      expect(await client.next()).toMatchObject({ status: 'partial', subscriptions: [{ message: 'no' }] });
+    }
+    const { subscriptions, workers } = await service.stats();
+    expect(subscriptions).toMatchObject({ refused: clients.length * 2, refusal_notices: 0 });
+    expect(workers.every((worker) => worker.subscriptions.refused > 0)).toBe(true);
+    const metrics = await (await service.get('/metrics')).text();
+    expect(metrics).toMatch(/openalgo_shm_subscriptions_refused_total\{worker="2"\} [1-9]/);
   });
 
   test('shows every worker in the command stats', async () => {

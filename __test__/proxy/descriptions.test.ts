@@ -9,6 +9,7 @@ import { openalgoShm } from '../../src/proxy/plugin.ts';
 import { ACTIONS } from '../../src/proxy/protocol.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { type Received, RunningProxy, until } from './running-proxy.ts';
+import { StandInHost } from './stand-in-host.ts';
 
 const BOOK = { buy: [{ price: 1, quantity: 2, orders: 3 }], sell: [{ price: 2, quantity: 1, orders: 1 }] };
 const KEY = 'a-secret-key-of-some-length';
@@ -180,6 +181,20 @@ describe('GET /asyncapi.json', () => {
     }
     expect(client.received.map(({ type }) => type)).toContain('feed_status');
     expect(client.ticks()[0]).toMatchObject({ snapshot: true });
+  });
+
+  test('describes a refusal that comes late', async () => {
+    const isValid = await validators();
+    const proxy = await RunningProxy.start({ subscribeTimeout: 0 });
+    try {
+      const host = await StandInHost.up(proxy, () => ({ status: 'error', message: 'no such symbol' }));
+      const client = await proxy.client();
+      await client.ask({ action: 'subscribe', symbol: 'BAD', exchange: 'NSE', mode: 1 });
+      expect(isValid('response_subscription_refused', await client.next())).toEqual([]);
+      host.close();
+    } finally {
+      await proxy.stop();
+    }
   });
 
   test('does not take one message for another', async () => {

@@ -93,6 +93,31 @@ describe('an event', () => {
     expect([before.events[1]![0]['orderid'], late.events[0]![0]['orderid']]).toEqual(['241', '241']);
   });
 
+  test('comes with its lane, which is told when its feed is gone, however it went', async () => {
+    const { events, reader: consumer } = reader();
+    const [lanes, gone]: [number[], number[]] = [[], []];
+    consumer.onEvent((_event, _from, lane) => lanes.push(lane));
+    consumer.onGone((lane) => gone.push(lane));
+    const stays = publisher('stays');
+    const leaves = publisher('leaves');
+    stays.publish(order);
+    leaves.publish(order);
+    const killed = LivingProcess.script(new URL('telling.mjs', import.meta.url), [name, JSON.stringify(order)]);
+    await until('all have come', () => events.length === 3);
+    const [ofStaying, ofLeaving, ofKilled] = lanes;
+    expect(new Set(lanes).size).toBe(3);
+    leaves.close();
+    await until('one is gone', () => gone.length === 1);
+    await killed.end();
+    // Another process may take the lane at once.
+    const next = LivingProcess.script(new URL('telling.mjs', import.meta.url), [name, JSON.stringify(order)]);
+    await until('it has come', () => events.length === 4 && gone.length === 2);
+    await next.end();
+    await until('it is gone too', () => gone.length === 3);
+    expect(gone.slice(0, 2)).toEqual([ofLeaving, ofKilled]);
+    expect(gone).not.toContain(ofStaying);
+  });
+
   test('that was overwritten before it was read is counted', async () => {
     const { events, reader: consumer } = reader();
     const feed = publisher();

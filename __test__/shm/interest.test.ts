@@ -154,6 +154,20 @@ describe('interest', () => {
     await late.wants('MCX:CRUDEOIL19NOV24FUT 1 0', 'MCX:CRUDEOIL19NOV24FUT 2 0', 'MCX:CRUDEOIL19NOV24FUT 3 5');
   });
 
+  test('that is withdrawn and comes back at once is heard as both', async () => {
+    const told = new Told();
+    const proxy = publisher();
+    proxy.set('NSE', 'TCS', LTP, 0);
+    await told.wants('NSE:TCS 1 0');
+    proxy.set('NSE', 'TCS', 0, 0);
+    proxy.set('NSE', 'TCS', LTP, 0);
+    await until('all is heard', () => told.changes.length === 3);
+    expect(told.changes.map(([what]) => what)).toEqual(['subscribe', 'unsubscribe', 'subscribe']);
+    proxy.set('NSE', 'TCS', LTP | QUOTE, 0);
+    proxy.set('NSE', 'TCS', QUOTE, 0);
+    await told.wants('NSE:TCS 2 0');
+  });
+
   test('of a proxy that closes ends at once', async () => {
     const told = new Told();
     const proxy = await proxyProcess();

@@ -3,9 +3,11 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import { InterestReader, type InterestChange } from '../shm/interest.ts';
 import type { RingOptions } from '../shm/options.ts';
+import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import type { PublisherStats } from '../shm/publisher.ts';
 import { TickNormaliser, type RawTick } from './dialect.ts';
 import { FollowingPublisher } from './following-publisher.ts';
+import { LiveEvents } from './live-events.ts';
 import { hasSymbol } from './tick-lines.ts';
 
 export interface BrokerAdapterOptions extends RingOptions {
@@ -13,6 +15,11 @@ export interface BrokerAdapterOptions extends RingOptions {
   exchange?: string;
   /** Offset from UTC of dates and times that name none, as `Z` or `±hh:mm`. Default `+05:30`, India's. */
   utcOffset?: string;
+  /**
+   * Whether the adapter tells the result of every subscription, with {@link SharedMemoryBrokerAdapter.accept} and
+   * {@link SharedMemoryBrokerAdapter.refuse}: clients then wait a moment for it. Default false.
+   */
+  answers?: boolean;
 }
 
 export interface BrokerAdapterStats extends PublisherStats {
@@ -22,7 +29,11 @@ export interface BrokerAdapterStats extends PublisherStats {
   unknownKeys: Record<string, number>;
   /** Keys whose values could not be read and were left out, and how often. */
   unreadableKeys: Record<string, number>;
+  /** What could not be told to the proxies beside ticks. */
+  eventsDropped: number;
 }
+
+type Topic = Pick<InterestChange, 'exchange' | 'symbol' | 'mode'>;
 
 /** What clients begin and cease to want, each topic and mode once however many want it. */
 export interface BrokerAdapterEvents {
@@ -52,7 +63,10 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
   readonly #publisher: FollowingPublisher;
   readonly #normaliser: TickNormaliser;
   readonly #ringName: string | undefined;
+  readonly #answers: boolean;
+  readonly #eventCounters = { orderUpdates: 0, eventsDropped: 0 };
   #interest: InterestReader | undefined;
+  #events: LiveEvents | undefined;
   #ticksInvalid = 0;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_ARGUMENT` for a name that is no text or empty; `ERR_INVALID_OPTION` */
@@ -68,6 +82,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
     this.#publisher = new FollowingPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
     this.#normaliser = new TickNormaliser(options);
     this.#ringName = options.name;
+    this.#answers = options.answers ?? false;
     (this as EventEmitter).on('newListener', (event) => {
       if (event === 'subscribe' || event === 'unsubscribe') this.#listen();
     });
@@ -116,10 +131,55 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
     return this.#counted(() => this.#publisher.publishBatch(ticks.map((tick, index) => this.#withSymbol(tick, index))));
   }
 
+  /**
+   * The broker has taken a subscription. For adapters with the option `answers`.
+   *
+   * @param depth levels a side that will come, of a subscription in mode 3; default: as many as were asked for
+   * @throws OpenAlgoShmError `ERR_INVALID_OPTION` without the option
+   */
+  accept(change: InterestChange, depth?: number): void {
+    const levels = change.mode === 3 ? (depth ?? change.depth) : undefined;
+    this.#tell(change, { status: 'success', ...(levels !== undefined && { depth: levels }) });
+  }
+
+  /**
+   * The broker has refused a subscription, at once or later in the day: the clients are told, and it ends. For adapters
+   * with the option `answers`.
+   *
+   * @param reason in the broker's words; of a long one the first 200 characters are told
+   * @throws OpenAlgoShmError `ERR_INVALID_OPTION` without the option
+   */
+  refuse(change: InterestChange, reason: string): void {
+    this.#tell(change, { status: 'error', message: reason });
+  }
+
+  /**
+   * The session at the broker is gone: nothing that was accepted holds any more, and clients see that the feed is down.
+   * For adapters with the option `answers`.
+   *
+   * @throws OpenAlgoShmError `ERR_INVALID_OPTION` without the option
+   */
+  down(reason: string): void {
+    this.#requireAnswers();
+    this.#events?.down(reason);
+  }
+
+  /**
+   * The session at the broker is back: subscribe all that is {@link wanted} again, and tell the results. Without it an
+   * adapter counts as up from its start. For adapters with the option `answers`.
+   *
+   * @throws OpenAlgoShmError `ERR_INVALID_OPTION` without the option
+   */
+  up(): void {
+    this.#requireAnswers();
+    this.#events?.up(this.brokerName);
+  }
+
   getStats(): BrokerAdapterStats {
     return {
       ...this.#publisher.getStats(),
       ticksInvalid: this.#ticksInvalid,
+      eventsDropped: this.#eventCounters.eventsDropped,
       unknownKeys: Object.fromEntries(this.#normaliser.unknownKeys),
       unreadableKeys: Object.fromEntries(this.#normaliser.unreadableKeys),
     };
@@ -129,6 +189,8 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
   stop(): void {
     this.#interest?.close();
     this.#interest = undefined;
+    this.#events?.close();
+    this.#events = undefined;
     this.#publisher.stop();
   }
 
@@ -143,12 +205,33 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
   }
 
   #listen(): void {
+    if (this.#answers && this.#events === undefined) {
+      this.#events = new LiveEvents(this.#ringName, this.brokerName, this.#eventCounters, undefined, { answers: true });
+      this.up();
+    }
     this.#interest ??= new InterestReader(
       {
         subscribe: (change) => this.emit('subscribe', change),
-        unsubscribe: (change) => this.emit('unsubscribe', change),
+        unsubscribe: (change) => {
+          this.emit('unsubscribe', change);
+          if (this.#answers) this.#tell(change, { status: 'ended' });
+        },
       },
       { ownerName: this.brokerName, ...(this.#ringName !== undefined && { name: this.#ringName }) },
+    );
+  }
+
+  /** Results that come after the adapter was stopped have nowhere to go. */
+  #tell({ exchange, symbol, mode }: InterestChange, result: Omit<SubscriptionResult, keyof Topic>): void {
+    this.#requireAnswers();
+    this.#events?.results([{ exchange, symbol, mode, ...result }]);
+  }
+
+  #requireAnswers(): void {
+    if (this.#answers) return;
+    throw new OpenAlgoShmError(
+      'ERR_INVALID_OPTION',
+      'this adapter tells no results; create it with the option answers: true',
     );
   }
 

@@ -140,6 +140,16 @@ export function pong(now: number, clientTimestamp: unknown, pingId: unknown): An
   };
 }
 
+/** Tells a client that a subscription which it believed to have has ended, because the broker refused it. */
+export function subscriptionRefused(
+  { symbol, exchange }: { symbol: string; exchange: string },
+  mode: Mode,
+  message: string,
+  broker: string,
+): Answer {
+  return { type: 'subscription_refused', symbol, exchange, mode: MODE_NAMES[mode], message, broker };
+}
+
 /** Tells a client that has caught up how many ticks newer ones have replaced. */
 export function skipped(count: number): Answer {
   return { type: 'skipped', count };

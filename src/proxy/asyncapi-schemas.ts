@@ -119,7 +119,7 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
     { code: text, broker: text, user_id: text, supported_features: { type: 'object' } },
   ),
   subscribe: message(
-    'Answer to `subscribe`: `partial` as soon as one instrument failed.',
+    'Answer to `subscribe`: `partial` as soon as one instrument failed. Where the feed tells what the broker says, the answer waits for it, at most for the proxy’s `subscribeTimeout`, and so do the answers to later messages.',
     {
       type: { const: 'subscribe' },
       status: { type: 'string', enum: ['success', 'partial'] },
@@ -154,6 +154,17 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
     'The feed has fallen silent, or is back.',
     { type: { const: 'feed_status' }, status: { type: 'string', enum: ['live', 'down'] } },
     { reason: text, message: text, age_ms: count },
+  ),
+  subscription_refused: message(
+    'The broker has refused a subscription that was answered with success before: it has ended.',
+    {
+      type: { const: 'subscription_refused' },
+      symbol: text,
+      exchange: text,
+      mode: { type: 'string', enum: ['LTP', 'Quote', 'Depth'] },
+      message: { ...text, description: 'the broker’s reason' },
+      broker: text,
+    },
   ),
   skipped: message('The client was too slow and has caught up: so many ticks were replaced by newer ones.', {
     type: { const: 'skipped' },

@@ -1,6 +1,8 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { userOfKey } from '../user-of-key.ts';
 import { KeyCache } from './key-cache.ts';
+import { KeySocket } from './key-socket.ts';
+import { keySocketPath } from './key-socket-path.ts';
 import { type KeyEntry, fileKeys, staticKeys } from './static-keys.ts';
 import { openAlgoKeys } from './openalgo-keys.ts';
 
@@ -28,13 +30,16 @@ export type KeyVerdict = Identity | string | boolean | null | undefined;
  *   again when it changes) or an environment variable `env` (keys separated by commas), or several of them.
  * - `verify`: a function, asked once per key and cache time.
  * - `openalgo`: the base URL of an OpenAlgo server, whose REST API is asked once per key and cache time.
+ * - `socket`: the Unix socket of the adapter host, or on Windows its named pipe; `true` for the one of the ring. It is
+ *   asked once per key and cache time, and says when keys may have changed.
  */
 export type AuthOption =
   | 'none'
   | { keys?: readonly KeyEntry[]; file?: string; env?: string }
   | ((key: string) => KeyVerdict | Promise<KeyVerdict>)
   | { verify: (key: string) => KeyVerdict | Promise<KeyVerdict>; cacheMs?: number }
-  | { openalgo: string; cacheMs?: number; timeoutMs?: number };
+  | { openalgo: string; cacheMs?: number; timeoutMs?: number }
+  | { socket: string | true; cacheMs?: number; timeoutMs?: number };
 
 /** Checks keys, and ends sessions whose key is revoked. */
 export interface Authenticator {
@@ -57,16 +62,33 @@ export const LOCAL_USER: Identity = { userId: 'local' };
 /**
  * Makes the authenticator of an option.
  *
+ * @param ring name of the ring, which the default socket is named after.
  * @param onTrouble hears of keys that could not be checked again.
  * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, `ERR_FILE`.
  */
-export function authenticator(option: AuthOption, onTrouble: (error: unknown) => void): Authenticator {
+export function authenticator(
+  option: AuthOption,
+  ring: string | undefined,
+  onTrouble: (error: unknown) => void,
+): Authenticator {
   if (option === 'none') return OPEN;
   if (typeof option === 'function') return new KeyCache(checkOf(option), DEFAULT_CACHE_MS, onTrouble);
   if ('verify' in option) return new KeyCache(checkOf(option.verify), option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
   if ('openalgo' in option) {
     const check = openAlgoKeys(option.openalgo, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     return new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
+  }
+  if ('socket' in option) {
+    const path = option.socket === true ? keySocketPath(ring) : option.socket;
+    const keys = new KeySocket(path, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const cache = new KeyCache(
+      (key) => keys.check(key),
+      option.cacheMs ?? DEFAULT_CACHE_MS,
+      onTrouble,
+      () => keys.close(),
+    );
+    keys.onChanged(() => cache.recheck());
+    return cache;
   }
   return listed(option, onTrouble);
 }

@@ -1,17 +1,25 @@
 import type { Identity } from './auth.ts';
+import type { FeedSources } from './feed-sources.ts';
 import type { Monitor } from './monitor.ts';
 
 /** Stands in for a broker's name while there is none. */
 const NO_BROKER = 'openalgo-shm';
 
-/** The brokers behind the ticks, as answers name them: they are the publishers of the ring. */
+/** The brokers behind the ticks, as answers name them: as the feeds do, else they are the publishers of the ring. */
 export class Brokers {
   readonly #monitor: Monitor;
+  readonly #sources: FeedSources;
   readonly #broker: string | undefined;
   readonly #supported: readonly string[] | undefined;
 
-  constructor(monitor: Monitor, broker: string | undefined, supported: readonly string[] | undefined) {
+  constructor(
+    monitor: Monitor,
+    sources: FeedSources,
+    broker: string | undefined,
+    supported: readonly string[] | undefined,
+  ) {
     this.#monitor = monitor;
+    this.#sources = sources;
     this.#broker = broker;
     this.#supported = supported;
   }
@@ -24,13 +32,13 @@ export class Brokers {
   /** All brokers. */
   supported(): readonly string[] {
     if (this.#supported !== undefined) return this.#supported;
-    const alive = this.#publishers().filter((publisher) => publisher.alive);
-    return [...new Set(alive.map((publisher) => publisher.publisher))];
+    const ofPublishers = this.#feeds().map((feed) => this.#sources.brokerOf(feed) ?? feed);
+    return [...new Set([...ofPublishers, ...this.#sources.brokers()])];
   }
 
-  /** Whether anybody publishes. */
+  /** Whether anybody publishes whose source is there. */
   areConnected(): boolean {
-    return this.#publishers().some((publisher) => publisher.alive);
+    return this.#feeds().some((feed) => this.#sources.troubleOf(feed) === undefined);
   }
 
   /** Levels a side that a client can get at most. */
@@ -39,7 +47,8 @@ export class Brokers {
     return Math.min(requested, levels);
   }
 
-  #publishers() {
-    return this.#monitor.ring()?.publishers ?? [];
+  #feeds(): string[] {
+    const publishers = this.#monitor.ring()?.publishers ?? [];
+    return publishers.filter(({ alive }) => alive).map(({ publisher }) => publisher);
   }
 }

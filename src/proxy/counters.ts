@@ -30,6 +30,10 @@ export class Counters {
   received = 0;
   /** Clients that have ever connected. */
   connected = 0;
+  /** Subscriptions that ended because the broker refused them. */
+  subscriptionsRefused = 0;
+  /** Notices of a refusal, to clients that had been told that they are subscribed. */
+  refusalNotices = 0;
   /** Batches read from the ring. */
   batches = 0;
   readonly refused: Record<Refusal, number>;

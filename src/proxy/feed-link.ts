@@ -1,12 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { EventReader, type RingEvent } from '../shm/events.ts';
 import { InterestPublisher } from '../shm/interest.ts';
+import { readResults } from '../shm/subscription-results.ts';
 import type { Answer } from './answers.ts';
 import { LOCAL_USER } from './auth.ts';
 import { type Body, isObject } from './protocol.ts';
 import { WILDCARD } from './requests.ts';
 import type { FeedSources } from './feed-sources.ts';
 import type { Interest } from './subscriptions.ts';
+import type { Verdicts } from './verdicts.ts';
 
 /** What the link needs of the proxy. */
 export interface FeedLinkServices {
@@ -17,6 +19,7 @@ export interface FeedLinkServices {
   /** True when all sessions are those of one local user. */
   isOpen: boolean;
   sources: FeedSources;
+  verdicts: Verdicts;
   deliverOrderUpdate(userId: string, update: Answer): number;
   log: FastifyBaseLogger;
 }
@@ -26,21 +29,27 @@ export class FeedLink {
   readonly #services: FeedLinkServices;
   readonly #interest: InterestPublisher | undefined;
   readonly #events: EventReader | undefined;
-  /** Events whose type or form is not known. */
-  eventsUnknown = 0;
+  #eventsUnknown = 0;
 
   constructor(services: FeedLinkServices) {
     this.#services = services;
     const { ringName, name: ownerName } = services;
     const options = { ownerName, ...(ringName === undefined ? {} : { name: ringName }) };
     this.#interest = this.#opened('feeds will not hear what clients want', () => new InterestPublisher(options));
-    this.#events = this.#opened('no order updates will come', () => new EventReader(options));
-    this.#events?.onEvent((event) => this.#receive(event));
+    this.#events = this.#opened('feeds will not be heard', () => new EventReader(options));
+    this.#events?.onEvent((event, _publisher, lane) => this.#receive(event, lane));
+    this.#events?.onGone((lane) => this.#forget(lane));
   }
 
   /** Tells the feeds what all clients together want of an instrument. A wildcard stands for what comes anyway. */
   want({ exchange, symbol, modes, depth }: Interest): void {
     if (symbol !== WILDCARD) this.#interest?.set(exchange, symbol, modes, depth);
+  }
+
+  /** Events that were not understood, in whole or in part, and those that were overwritten before they were read. */
+  eventCounts(): { unknown: number; lost: number } {
+    const { eventsLost, eventsMalformed } = this.#events?.getStats() ?? { eventsLost: 0, eventsMalformed: 0 };
+    return { unknown: this.#eventsUnknown + eventsMalformed, lost: eventsLost };
   }
 
   close(): void {
@@ -58,10 +67,16 @@ export class FeedLink {
     }
   }
 
-  #receive(event: RingEvent): void {
-    if (event.type === 'order_update' && isObject(event['update'])) this.#deliver(event['owners'], event['update']);
-    else if (event.type === 'feed_source') this.#note(event);
-    else this.eventsUnknown += 1;
+  #receive(event: RingEvent, lane: number): void {
+    try {
+      if (event.type === 'order_update' && isObject(event['update'])) this.#deliver(event['owners'], event['update']);
+      else if (event.type === 'feed_source' && typeof event['feed'] === 'string')
+        this.#note(event['feed'], event, lane);
+      else if (event.type === 'subscription_result') this.#judge(event, lane);
+      else this.#eventsUnknown += 1;
+    } catch (error) {
+      this.#services.log.error({ err: error, type: event.type }, 'an event of a feed could not be served');
+    }
   }
 
   #deliver(owners: unknown, update: Body): void {
@@ -70,8 +85,27 @@ export class FeedLink {
     for (const user of users) if (typeof user === 'string') this.#services.deliverOrderUpdate(user, update);
   }
 
-  #note({ feed, up, reason }: RingEvent): void {
-    if (typeof feed !== 'string') return;
-    this.#services.sources.note(feed, up === true ? undefined : String(reason ?? 'its source is away'));
+  #note(feed: string, { up, reason, answers, broker }: RingEvent, lane: number): void {
+    const { sources, verdicts } = this.#services;
+    const trouble = up === true ? undefined : String(reason ?? 'its source is away');
+    sources.note(lane, { feed, trouble, broker: typeof broker === 'string' && broker !== '' ? broker : undefined });
+    if (trouble === undefined && answers === true) verdicts.expect(lane);
+    else verdicts.forget(lane);
+  }
+
+  /** Results of a feed whose source is away are of no worth: it subscribes again, and tells them again. */
+  #judge(event: RingEvent, lane: number): void {
+    const { results, malformed } = readResults(event);
+    this.#eventsUnknown += malformed;
+    if (results.length > 0 && !this.#services.sources.isAway(lane)) this.#services.verdicts.take(lane, results);
+  }
+
+  #forget(lane: number): void {
+    try {
+      this.#services.sources.forget(lane);
+      this.#services.verdicts.forget(lane);
+    } catch (error) {
+      this.#services.log.error({ err: error }, 'a feed that is gone could not be forgotten');
+    }
   }
 }

@@ -1,15 +1,48 @@
-/** What a feed says of its own source: OpenAlgo, a broker. Feeds that say nothing are judged by their ticks. */
-export class FeedSources {
-  readonly #troubles = new Map<string, string>();
+/** What a feed says of its own source: OpenAlgo, a broker. */
+export interface FeedSource {
+  /** Name of the feed, which is that of its publisher. */
+  feed: string;
+  /** Why the source is away; undefined if it is there. */
+  trouble: string | undefined;
+  /** Name of the broker, where the feed tells. */
+  broker: string | undefined;
+}
 
-  /** Notes that the source of a feed is there, or why not. */
-  note(feed: string, trouble: string | undefined): void {
-    if (trouble === undefined) this.#troubles.delete(feed);
-    else this.#troubles.set(feed, trouble);
+/** What the feeds say of their own sources, by their lanes. Feeds that say nothing are judged by their ticks. */
+export class FeedSources {
+  readonly #sources = new Map<number, FeedSource>();
+
+  /** Notes what the feed of a lane says. */
+  note(lane: number, source: FeedSource): void {
+    this.#sources.set(lane, source);
+  }
+
+  /** The feed of a lane is gone. */
+  forget(lane: number): void {
+    this.#sources.delete(lane);
+  }
+
+  /** Whether the feed of a lane has said that its source is away. */
+  isAway(lane: number): boolean {
+    return this.#sources.get(lane)?.trouble !== undefined;
   }
 
   /** Why the source of a feed is away; undefined if it is there, as far as is known. */
   troubleOf(feed: string): string | undefined {
-    return this.#troubles.get(feed);
+    const sources = [...this.#sources.values()].filter((source) => source.feed === feed);
+    return sources.every(({ trouble }) => trouble !== undefined) ? sources[0]?.trouble : undefined;
+  }
+
+  /** The brokers that feeds tell of, whether they publish already or not. */
+  brokers(): string[] {
+    return [...this.#sources.values()].flatMap(({ broker }) => broker ?? []);
+  }
+
+  /** The broker of a feed, where the feed tells. */
+  brokerOf(feed: string): string | undefined {
+    for (const source of this.#sources.values()) {
+      if (source.feed === feed && source.broker !== undefined) return source.broker;
+    }
+    return undefined;
   }
 }

@@ -29,10 +29,20 @@ export class KeyCache implements Authenticator {
   readonly #check: KeyCheck;
   readonly #cacheMs: number;
   readonly #onTrouble: (error: unknown) => void;
+  readonly #onClose: () => void;
   readonly #remembered = new Map<string, Remembered>();
   readonly #round: NodeJS.Timeout | undefined;
+  /** Grows whenever keys may have changed: what was asked before says nothing of now. */
+  #generation = 0;
 
-  constructor(check: KeyCheck, cacheMs: number, onTrouble: (error: unknown) => void) {
+  /** @param onClose ends what the check has open. */
+  constructor(
+    check: KeyCheck,
+    cacheMs: number,
+    onTrouble: (error: unknown) => void,
+    onClose: () => void = () => undefined,
+  ) {
+    this.#onClose = onClose;
     this.#check = check;
     this.#cacheMs = cacheMs;
     this.#onTrouble = onTrouble;
@@ -59,9 +69,19 @@ export class KeyCache implements Authenticator {
     };
   }
 
+  /** Keys may have changed: forgets what was known, and checks the keys of all live sessions again now. */
+  recheck(): void {
+    this.#generation += 1;
+    for (const entry of this.#remembered.values()) {
+      entry.checkedAt = -Infinity;
+      this.#checkAgain(entry);
+    }
+  }
+
   close(): void {
     clearInterval(this.#round);
     this.#remembered.clear();
+    this.#onClose();
   }
 
   #entryOf(key: string): Remembered {
@@ -87,8 +107,11 @@ export class KeyCache implements Authenticator {
     return entry.checking;
   }
 
+  // What was asked before keys changed may be wrong now, and is asked once more.
   async #ask(entry: Remembered, key: string): Promise<Identity | undefined> {
+    const generation = this.#generation;
     const identity = await this.#check(key);
+    if (generation !== this.#generation) return this.#ask(entry, key);
     entry.identity = identity;
     entry.checkedAt = performance.now();
     if (identity === undefined) for (const onRevoked of [...entry.watchers]) onRevoked();
@@ -98,10 +121,13 @@ export class KeyCache implements Authenticator {
   // A check that fails says nothing about the key: its sessions go on, and it is asked again next time.
   #checkWatched(): void {
     for (const entry of this.#remembered.values()) {
-      if (entry.key === undefined || entry.checking !== undefined) continue;
-      if (performance.now() - entry.checkedAt < this.#cacheMs * 0.75) continue;
-      this.#refresh(entry, entry.key).catch(this.#onTrouble);
+      if (performance.now() - entry.checkedAt >= this.#cacheMs * 0.75) this.#checkAgain(entry);
     }
+  }
+
+  #checkAgain(entry: Remembered): void {
+    if (entry.key === undefined || entry.checking !== undefined) return;
+    this.#refresh(entry, entry.key).catch(this.#onTrouble);
   }
 
   #forgetOldest(): void {

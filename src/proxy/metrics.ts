@@ -151,6 +151,26 @@ const OWN: readonly MetricDefinition[] = [
   counter('client_messages_total', 'Messages of clients', ({ report }) => report.messages.received),
   gauge('subscriptions', 'Subscriptions: client, topic and mode', ({ report }) => report.subscriptions.total),
   gauge('subscribed_topics', 'Topics that somebody wants', ({ report }) => report.subscriptions.topics),
+  counter(
+    'subscriptions_refused_total',
+    'Subscriptions that ended because the broker refused them',
+    ({ report }) => report.subscriptions.refused,
+  ),
+  counter(
+    'subscription_refusal_notices_total',
+    'Refused subscriptions whose clients had been told success before',
+    ({ report }) => report.subscriptions.refusal_notices,
+  ),
+  counter(
+    'feed_events_unknown_total',
+    'Events of feeds that were not understood',
+    ({ report }) => report.feed_events.unknown,
+  ),
+  counter(
+    'feed_events_lost_total',
+    'Events of feeds that were overwritten before they were read',
+    ({ report }) => report.feed_events.lost,
+  ),
   counter('ticks_sent_total', 'Ticks handed to clients', ({ report }) => report.messages.sent),
   counter(
     'ticks_conflated_total',

@@ -43,6 +43,11 @@ export interface ProxyOptions {
   slowClientTimeout?: number;
   /** Time in ms that a client has to authenticate in before it is closed with 4401. Default 15,000. */
   authTimeout?: number;
+  /**
+   * Time in ms that a subscribe waits for the broker's answer, where a feed tells it. Default 1,000; 0 for not at all.
+   * What is refused later is told in a notice.
+   */
+  subscribeTimeout?: number;
   /** Time in ms between pings; a client that does not answer until the next is ended. Default 20,000; 0 for none. */
   pingInterval?: number;
   /** Time in ms that clients have to go in when the server closes. Default 5,000. */
@@ -90,6 +95,7 @@ const DEFAULTS = {
   highWaterMark: 1024 * 1024,
   slowClientTimeout: 30_000,
   authTimeout: 15_000,
+  subscribeTimeout: 1_000,
   pingInterval: 20_000,
   closeTimeout: 5_000,
   staleAfter: 30_000,
@@ -109,8 +115,15 @@ const OPTIONAL = [
   'anyPath',
   'dashboard',
 ];
-const TIMES = ['slowClientTimeout', 'authTimeout', 'pingInterval', 'closeTimeout', 'staleAfter'] as const;
-const MAY_BE_ZERO: ReadonlySet<string> = new Set(['pingInterval', 'staleAfter', 'closeTimeout']);
+const TIMES = [
+  'slowClientTimeout',
+  'authTimeout',
+  'subscribeTimeout',
+  'pingInterval',
+  'closeTimeout',
+  'staleAfter',
+] as const;
+const MAY_BE_ZERO: ReadonlySet<string> = new Set(['subscribeTimeout', 'pingInterval', 'staleAfter', 'closeTimeout']);
 /** Longest time that a timer of Node.js can wait for. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -156,9 +169,12 @@ function checkOrigins(origins: unknown): void {
 function checkAuth(auth: unknown): void {
   if (auth === 'none' || typeof auth === 'function') return;
   if (typeof auth === 'object' && auth !== null) {
-    if (['keys', 'file', 'env', 'verify', 'openalgo'].some((name) => name in auth)) return;
+    if ('socket' in auth && auth.socket !== true && (typeof auth.socket !== 'string' || auth.socket === '')) {
+      throw invalid('auth.socket must be the path of the socket, or true for that of the ring');
+    }
+    if (['keys', 'file', 'env', 'verify', 'openalgo', 'socket'].some((name) => name in auth)) return;
   }
-  throw invalid('auth must be "none", a function, or an object with keys, file, env, verify or openalgo');
+  throw invalid('auth must be "none", a function, or an object with keys, file, env, verify, openalgo or socket');
 }
 
 function wholeNumber(name: string, value: unknown, least: number, most: number): void {

@@ -24,6 +24,8 @@ import { directWriters } from './direct-writer.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
+import { VerdictDelivery } from './verdict-delivery.ts';
+import { Verdicts } from './verdicts.ts';
 import { type RingStats, type TickSource, type TopicName, lastMessage } from './tick-source.ts';
 import { TickedTopics } from './topics.ts';
 import { chain, messageWriter, streamWriter } from './writer.ts';
@@ -53,6 +55,7 @@ export class Proxy {
   readonly #clients: Clients;
   readonly #stats: Stats;
   readonly #sources = new FeedSources();
+  readonly #verdicts: Verdicts;
   readonly #log: FastifyBaseLogger;
   #feeds: FeedLink | undefined;
   #closed: Promise<void> | undefined;
@@ -66,7 +69,7 @@ export class Proxy {
     this.#log = log;
     this.#name = settings.worker === undefined ? NAME : `${NAME}-${settings.worker.number}`;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
-    this.#authenticator = authenticator(settings.auth, onTrouble);
+    this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: this.#name });
     this.#topics = new TickedTopics(this.#source);
     const wildcards = new WildcardKeys();
@@ -90,15 +93,19 @@ export class Proxy {
       maxSubscriptions: settings.limits.subscriptionsPerClient,
       snapshot: settings.snapshot,
     });
+    const verdictDelivery = new VerdictDelivery(this.#subscriptions, audiences, this.#counters);
+    this.#verdicts = new Verdicts(verdictDelivery);
     const services = {
       settings,
       authenticator: this.#authenticator,
-      brokers: new Brokers(this.#monitor, settings.broker, settings.supportedBrokers),
+      brokers: new Brokers(this.#monitor, this.#sources, settings.broker, settings.supportedBrokers),
       counters: this.#counters,
       feedStatus,
       monitor: this.#monitor,
       orders: this.#orders,
       subscriber,
+      verdicts: this.#verdicts,
+      verdictDelivery,
     };
     const delivery = {
       writer,
@@ -115,6 +122,7 @@ export class Proxy {
       subscriptions: this.#subscriptions,
       orders: this.#orders,
       counters: this.#counters,
+      feedEvents: () => this.#feeds?.eventCounts() ?? { unknown: 0, lost: 0 },
       deliveryLatency: this.#fanOut.latency,
       readerName: this.#name,
     });
@@ -244,6 +252,7 @@ export class Proxy {
       name: this.#name,
       isOpen: this.#authenticator.open,
       sources: this.#sources,
+      verdicts: this.#verdicts,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
       log: this.#log,
     });

@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
 import { Frames } from './frames.ts';
 import { type Interests } from './interests.ts';
+import type { Refusal } from './verdicts.ts';
 import type { Writer } from './writer.ts';
 
 const NOTHING: Interests = new Map();
@@ -19,6 +20,12 @@ export interface Delivery {
   isWanted(recipient: Recipient, key: number): boolean;
 }
 
+/** Whose recipient it is: what has to be told in words goes there. */
+export interface RecipientOwner {
+  /** A broker has refused what the client had subscribed to. @param key by `subscriptionKey` */
+  hearRefusal(key: number, refusal: Refusal): void;
+}
+
 /**
  * A client as the fan-out sees it: where its frames go, and what happens when it takes them too slowly.
  * Its memory is bounded by the high-water mark, one batch, and one tick of each of its topics and modes.
@@ -27,6 +34,8 @@ export class Recipient {
   readonly connection: Connection;
   /** Those it shares its subscriptions with; undefined while it has none. */
   audience: Audience | undefined;
+  /** The session; undefined before it begins. */
+  owner: RecipientOwner | undefined;
   /** Number of its (topic, mode) pairs. */
   subscriptionCount = 0;
   /** Ticks handed to its connection. */

@@ -89,7 +89,17 @@ const Clients = object({
 const Subscriptions = object({
   total: count('(client, topic, mode)'),
   topics: count('topics that somebody wants, wildcards included'),
+  refused: count('(client, topic, mode) that ended because the broker refused them, since the start'),
+  refusal_notices: count('of them those whose clients had been told success before, and got a notice'),
 });
+
+const FeedEvents = object(
+  {
+    unknown: count('that were not understood, in whole or in part'),
+    lost: count('overwritten before they were read'),
+  },
+  'what feeds tell beside ticks; every worker reads all of it',
+);
 
 const Messages = object({
   sent: count('ticks handed to clients'),
@@ -143,6 +153,7 @@ export const StatsSchema = object({
   clients: Clients,
   subscriptions: Subscriptions,
   messages: Messages,
+  feed_events: FeedEvents,
   delivery_latency_ns: DeliveryLatency,
   delivery_latency_histogram: object(
     {

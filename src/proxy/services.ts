@@ -6,6 +6,8 @@ import type { FeedStatus } from './feed-status.ts';
 import type { Monitor } from './monitor.ts';
 import type { Settings } from './options.ts';
 import type { Subscriber } from './subscriber.ts';
+import type { VerdictDelivery } from './verdict-delivery.ts';
+import type { Verdicts } from './verdicts.ts';
 
 /** What every session needs of the proxy. */
 export interface Services {
@@ -17,4 +19,6 @@ export interface Services {
   readonly monitor: Monitor;
   readonly orders: OrderUpdates;
   readonly subscriber: Subscriber;
+  readonly verdicts: Verdicts;
+  readonly verdictDelivery: VerdictDelivery;
 }

@@ -1,14 +1,19 @@
 import type { FastifyBaseLogger } from 'fastify';
+import { AnswerQueue } from './answer-queue.ts';
 import * as answers from './answers.ts';
 import { type Identity, LOCAL_USER } from './auth.ts';
 import { CLOSE, type Connection } from './connection.ts';
 import { feedStatus } from './feed-status.ts';
 import { MessageRate } from './message-rate.ts';
+import { modesOf } from './modes.ts';
+import { PendingSubscribe, subscriptionKey } from './pending-subscribe.ts';
 import { type Body, type Message, ProtocolError, decode, needsAuthentication } from './protocol.ts';
-import type { Recipient } from './recipient.ts';
+import type { Recipient, RecipientOwner } from './recipient.ts';
 import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Services } from './services.ts';
+import type { WantedLine } from './subscriber.ts';
+import type { Refusal } from './verdicts.ts';
 
 /** What tells clients apart. */
 export interface ClientName {
@@ -24,7 +29,7 @@ export type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 const SECOND_CHANCE_MS = 1_000;
 
 /** One client: who it is, what it asked for, and the answers to its messages. */
-export class Session {
+export class Session implements RecipientOwner {
   readonly connection: Connection;
   readonly recipient: Recipient;
   readonly #services: Services;
@@ -42,6 +47,8 @@ export class Session {
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked. */
   #waiting: string[] | undefined;
+  /** Answers that wait for a broker, and those behind them; undefined while there are none. */
+  #held: AnswerQueue | undefined;
   #ended = false;
   /** Whether anything has come since the last ping, or there was none yet. */
   #isAlive = true;
@@ -57,6 +64,7 @@ export class Session {
     this.address = name.address;
     this.connection = connection;
     this.recipient = recipient;
+    recipient.owner = this;
     this.#services = services;
     this.#log = log;
     if (services.authenticator.open) this.#identity = LOCAL_USER;
@@ -100,6 +108,13 @@ export class Session {
     this.connection.send(notice);
   }
 
+  hearRefusal(key: number, { symbol, exchange, mode, message }: Refusal): void {
+    if (this.#held?.refuse(key, message)) return;
+    this.#services.counters.refusalNotices += 1;
+    const broker = this.#services.brokers.of(this.#identity);
+    this.notify(answers.subscriptionRefused({ symbol, exchange }, mode, message, broker));
+  }
+
   /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. */
   receive(data: Buffer): void {
     this.#services.counters.received += 1;
@@ -112,6 +127,7 @@ export class Session {
     this.#ended = true;
     clearTimeout(this.#authDeadline);
     this.#unwatchKey?.();
+    this.#dropHeld();
     this.#services.subscriber.release(this.recipient);
     this.#services.orders.unsubscribe(this);
     this.#services.feedStatus.unsubscribe(this);
@@ -154,16 +170,16 @@ export class Session {
         return this.#unsubscribe(body);
       case 'subscribe_orders':
         this.#services.orders.subscribe(this);
-        return this.connection.send(answers.ordersSubscribed(body['request_id']));
+        return this.#reply(answers.ordersSubscribed(body['request_id']));
       case 'unsubscribe_orders':
         this.#services.orders.unsubscribe(this);
-        return this.connection.send(answers.ordersUnsubscribed(body['request_id']));
+        return this.#reply(answers.ordersUnsubscribed(body['request_id']));
       case 'get_broker_info':
         return this.#tellBroker();
       case 'get_supported_brokers':
-        return this.connection.send(answers.supportedBrokers(this.#services.brokers.supported()));
+        return this.#reply(answers.supportedBrokers(this.#services.brokers.supported()));
       case 'ping':
-        return this.connection.send(answers.pong(Date.now(), body['timestamp'], body['_pingId']));
+        return this.#reply(answers.pong(Date.now(), body['timestamp'], body['_pingId']));
     }
   }
 
@@ -201,14 +217,14 @@ export class Session {
   #admit(identity: Identity): void {
     clearTimeout(this.#authDeadline);
     this.#identity = identity;
-    this.connection.send(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
+    this.#reply(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
   }
 
   // Messages keep their order: those that came meanwhile are served now, and one of them may check a key again.
   #goOn(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    this.connection.webSocket.resume();
+    this.#resume();
     for (const text of waiting) this.#take(text, Buffer.byteLength(text));
   }
 
@@ -223,8 +239,13 @@ export class Session {
     const request = readSubscribe(body, settings.defaultExchange);
     const broker = brokers.of(this.#identity);
     const depth = brokers.depthOf(request.depth);
-    const { lines, snapshots } = subscriber.subscribe(this.recipient, request, depth, broker);
-    this.connection.send(answers.subscribed(lines, broker, request.requestId));
+    const { lines, wanted, snapshots } = subscriber.subscribe(this.recipient, request, depth, broker);
+    const open = this.#unsettled(lines, wanted, depth);
+    const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
+      return answers.subscribed(lines, broker, request.requestId);
+    };
+    if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
+    else this.#hold(new PendingSubscribe(lines, depth, wanted.map(keyedLine), open, answer));
     if (snapshots !== undefined) this.recipient.deliver(snapshots);
     if (!request.status) return;
     const health = this.#services.monitor.health();
@@ -232,31 +253,80 @@ export class Session {
     this.notify(feedStatus(health));
   }
 
+  /** Tells the lines whose results are known the depth that comes. @returns the keys of those to wait for */
+  #unsettled(lines: readonly answers.SubscriptionLine[], wanted: readonly WantedLine[], depth: number): Set<number> {
+    const { settings, verdicts } = this.#services;
+    const open = new Set<number>();
+    if (!verdicts.areExpected) return open;
+    for (const { line, key, mode, instrument, bookDepthBefore } of wanted) {
+      if (key < 0) continue;
+      const known = verdicts.known(instrument, mode);
+      const levels = mode === 3 ? (known?.depth ?? depth) : depth;
+      const isAskedDeeper = levels < depth && bookDepthBefore < depth;
+      (lines[line] as answers.SubscriptionLine).depth = Math.min(levels, depth);
+      if (settings.subscribeTimeout > 0 && (known === undefined || isAskedDeeper)) open.add(subscriptionKey(key, mode));
+    }
+    return open;
+  }
+
+  #hold(pending: PendingSubscribe): void {
+    const { settings, verdictDelivery } = this.#services;
+    this.#held ??= new AnswerQueue(
+      (answer) => this.connection.send(answer),
+      () => this.#goOnAnswering(),
+    );
+    const held = this.#held;
+    verdictDelivery.await(held);
+    pending.startTimer(settings.subscribeTimeout, () => held.flush());
+    held.add(pending);
+  }
+
+  #goOnAnswering(): void {
+    if (this.#held?.isEmpty) this.#dropHeld();
+    this.#resume();
+    this.#holdBack();
+  }
+
+  #dropHeld(): void {
+    if (this.#held === undefined) return;
+    this.#services.verdictDelivery.release(this.#held);
+    this.#held.discard();
+    this.#held = undefined;
+  }
+
+  /** Answers a message, after all that came before it. */
+  #reply(answer: answers.Answer): void {
+    if (this.#held === undefined) this.connection.send(answer);
+    else this.#held.add(answer);
+  }
+
   #unsubscribe(body: Body): void {
     const { settings, brokers, subscriber } = this.#services;
     const request = readUnsubscribe(body, settings.defaultExchange);
     const broker = brokers.of(this.#identity);
-    const { successful, failures } = subscriber.unsubscribe(this.recipient, request, broker);
-    this.connection.send(answers.unsubscribed(successful, failures, broker, request.requestId));
+    const { successful, failures, left } = subscriber.unsubscribe(this.recipient, request, broker);
+    if (request.all) this.#held?.leaveAll();
+    else this.#held?.leave(left.flatMap(([topic, mask]) => modesOf(mask).map((mode) => subscriptionKey(topic, mode))));
+    this.#reply(answers.unsubscribed(successful, failures, broker, request.requestId));
   }
 
   #tellBroker(): void {
     const { brokers } = this.#services;
-    this.connection.send(answers.brokerInfo(brokers.of(this.#identity), brokers.areConnected(), this.userId ?? ''));
+    this.#reply(answers.brokerInfo(brokers.of(this.#identity), brokers.areConnected(), this.userId ?? ''));
   }
 
   #refuse(error: unknown): void {
     if (error instanceof ProtocolError) {
       this.#services.counters.refuse(error.code === 'NOT_AUTHENTICATED' ? 'not_authenticated' : 'malformed_message');
-      return this.connection.send(answers.failed(error.code, error.message));
+      return this.#reply(answers.failed(error.code, error.message));
     }
     this.#log.error({ err: error }, 'a message could not be processed');
-    this.connection.send(answers.failed('PROCESSING_ERROR', error instanceof Error ? error.message : String(error)));
+    this.#reply(answers.failed('PROCESSING_ERROR', error instanceof Error ? error.message : String(error)));
   }
 
   #refuseKey(message: string): void {
     this.#services.counters.refuse('authentication');
-    this.connection.send(answers.authenticationFailed(message));
+    this.#reply(answers.authenticationFailed(message));
     if (this.#identity !== undefined || this.#ended || this.#hasSecondChance) return;
     this.#hasSecondChance = true;
     // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
@@ -286,7 +356,7 @@ export class Session {
     this.#services.counters.refuse('message_rate');
     if (verdict === 'refuse') {
       const message = `More than ${messagesPerSecond} messages in a second; wait before you send more`;
-      this.connection.send(answers.failed('RATE_LIMIT_EXCEEDED', message));
+      this.#reply(answers.failed('RATE_LIMIT_EXCEEDED', message));
     } else if (verdict === 'close') {
       this.connection.close(CLOSE.POLICY, 'too many messages');
       this.end();
@@ -294,15 +364,23 @@ export class Session {
     return false;
   }
 
-  // Who does not take its answers is not asked for more messages, or they would pile up here.
+  // Who does not take its answers, or waits for too many, is not asked for more messages, or they would pile up here.
   #holdBack(): void {
     const { connection } = this;
-    if (connection.backlog <= this.#services.settings.highWaterMark || connection.webSocket.isPaused) return;
+    if (connection.webSocket.isPaused) return;
+    if (this.#held?.isFull) return connection.webSocket.pause();
+    if (connection.backlog <= this.#services.settings.highWaterMark) return;
     connection.webSocket.pause();
-    connection.whenFlushed(() => {
-      if (this.#waiting === undefined) connection.webSocket.resume();
-    });
+    connection.whenFlushed(() => this.#resume());
   }
+
+  #resume(): void {
+    if (this.#waiting === undefined && !this.#held?.isFull) this.connection.webSocket.resume();
+  }
+}
+
+function keyedLine({ line, key, mode }: WantedLine): { line: number; key: number } {
+  return { line, key: subscriptionKey(key, mode) };
 }
 
 function bulkMessage(text: string): Message | undefined {

@@ -22,6 +22,8 @@ export interface StatsSources {
   subscriptions: Subscriptions;
   orders: OrderUpdates;
   counters: Counters;
+  /** Events of feeds that were not understood, or lost. */
+  feedEvents: () => { unknown: number; lost: number };
   deliveryLatency: LatencyHistogram;
   /** Name of the proxy's own reader in the ring. */
   readerName: string;
@@ -43,7 +45,7 @@ export class Stats {
   }
 
   report(): StatsReport {
-    const { monitor, clients, audiences, subscriptions, orders, counters, deliveryLatency } = this.#sources;
+    const { monitor, clients, audiences, subscriptions, orders, counters, deliveryLatency, feedEvents } = this.#sources;
     const ring = monitor.look();
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
@@ -62,7 +64,12 @@ export class Stats {
         order_updates: orders.size,
         furthest_behind: clients.furthestBehind(SHOWN_CLIENTS),
       },
-      subscriptions: { total: subscriptions.count, topics: subscriptions.topicCount },
+      subscriptions: {
+        total: subscriptions.count,
+        topics: subscriptions.topicCount,
+        refused: counters.subscriptionsRefused,
+        refusal_notices: counters.refusalNotices,
+      },
       messages: {
         sent: counters.sent,
         conflated: counters.conflated,
@@ -70,6 +77,7 @@ export class Stats {
         received: counters.received,
         batches: counters.batches,
       },
+      feed_events: feedEvents(),
       delivery_latency_ns: deliveryLatency.percentiles(),
       delivery_latency_histogram: {
         bounds_ns: [...LATENCY_BOUNDS_NS],

@@ -1,3 +1,4 @@
+import type { Mode } from '../message.ts';
 import { type LeaveLine, type SubscriptionLine, failedLine, leftLine, subscribedLine } from './answers.ts';
 import type { Counters } from './counters.ts';
 import { Frames, frameKey } from './frames.ts';
@@ -7,10 +8,22 @@ import type { Recipient } from './recipient.ts';
 import { type RequestedInstrument, type SubscribeRequest, type UnsubscribeRequest, WILDCARD } from './requests.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { TickSource } from './tick-source.ts';
-import { modesOfVariants, variantOf, variantsOfModes } from './variants.ts';
+import { type Format, modesOfVariants, variantOf, variantsOfModes } from './variants.ts';
 
 /** Most topics whose last ticks a wildcard's subscriber gets at once. */
 const MAX_WILDCARD_SNAPSHOTS = 10_000;
+
+/** A line of a subscribe that was carried out. */
+export interface WantedLine {
+  /** Its place among the lines. */
+  line: number;
+  /** The number of the topic; that of a wildcard is negative. */
+  key: number;
+  mode: Mode;
+  instrument: RequestedInstrument;
+  /** The deepest book that anybody has asked for before, levels a side. */
+  bookDepthBefore: number;
+}
 
 /** How the subscriber is set up. */
 export interface SubscriberOptions {
@@ -34,16 +47,16 @@ export class Subscriber {
     this.#options = options;
   }
 
-  /** Subscribes; the snapshots are to be sent after the answer. */
+  /** Subscribes; the snapshots are to be sent after an answer that goes out at once. */
   subscribe(
     recipient: Recipient,
     request: SubscribeRequest,
     depth: number,
     broker: string,
-  ): { lines: SubscriptionLine[]; snapshots: Frames | undefined } {
+  ): { lines: SubscriptionLine[]; wanted: WantedLine[]; snapshots: Frames | undefined } {
     const lines: SubscriptionLine[] = [];
     const changes = new Map<number, number>();
-    const wanted: [key: number, variant: number, instrument: RequestedInstrument][] = [];
+    const wanted: WantedLine[] = [];
     const { format } = recipient.connection;
     let room = this.#options.maxSubscriptions - recipient.subscriptionCount;
     for (const instrument of request.instruments) {
@@ -63,21 +76,23 @@ export class Subscriber {
         }
         if (isNew) room -= 1;
         changes.set(key, interest(variants | (1 << variant), request.intervalMs));
+        const bookDepthBefore = this.#subscriptions.bookDepthOf(key);
+        wanted.push({ line: lines.length, key, mode, instrument, bookDepthBefore });
         lines.push(subscribedLine(instrument, mode, depth, broker));
-        wanted.push([key, variant, instrument]);
       }
     }
     this.#subscriptions.apply(recipient, changes, depth);
-    return { lines, snapshots: this.#options.snapshot ? this.#snapshots(wanted) : undefined };
+    return { lines, wanted, snapshots: this.#options.snapshot ? this.#snapshots(wanted, format) : undefined };
   }
 
-  /** Unsubscribes; what was never subscribed to counts as left. */
+  /** Unsubscribes; what was never subscribed to counts as left. `left` has the topics and the modes' masks. */
   unsubscribe(
     recipient: Recipient,
     request: UnsubscribeRequest,
     broker: string,
-  ): { successful: LeaveLine[]; failures: LeaveLine[] } {
-    if (request.all) return { successful: this.#leaveAll(recipient, broker), failures: [] };
+  ): { successful: LeaveLine[]; failures: LeaveLine[]; left: [topic: number, modesMask: number][] } {
+    const left: [number, number][] = [];
+    if (request.all) return { successful: this.#leaveAll(recipient, broker), failures: [], left };
     const successful: LeaveLine[] = [];
     const failures: LeaveLine[] = [];
     const changes = new Map<number, number>();
@@ -90,11 +105,12 @@ export class Subscriber {
       successful.push(leftLine(leave, broker));
       const key = this.#subscriptions.knownKeyOf(leave);
       if (key === undefined) continue;
+      left.push([key, leave.modesMask]);
       const value = changes.get(key) ?? recipient.interests.get(key) ?? 0;
       changes.set(key, interest(variantsOf(value) & ~variantsOfModes(leave.modesMask, format), intervalOf(value)));
     }
     this.#subscriptions.apply(recipient, changes);
-    return { successful, failures };
+    return { successful, failures, left };
   }
 
   /** Ends all that a client wants. */
@@ -122,10 +138,11 @@ export class Subscriber {
     }
   }
 
-  #snapshots(wanted: readonly [number, number, RequestedInstrument][]): Frames | undefined {
+  #snapshots(wanted: readonly WantedLine[], format: Format): Frames | undefined {
     const keys: number[] = [];
     const buffers: Buffer[] = [];
-    for (const [key, variant, instrument] of wanted) {
+    for (const { key, mode, instrument } of wanted) {
+      const variant = variantOf(mode, format);
       for (const topic of this.#topicsOf(key, instrument)) {
         const frame = this.#source.snapshot(topic, variant);
         if (frame === null) continue;

@@ -1,5 +1,6 @@
 import type { Audiences } from './audiences.ts';
 import { type Interests, type WildcardKeys, variantsOf } from './interests.ts';
+import { modeBit } from './modes.ts';
 import type { Recipient } from './recipient.ts';
 import { WILDCARD } from './requests.ts';
 import type { TickSource, TopicName } from './tick-source.ts';
@@ -77,6 +78,13 @@ export class Subscriptions {
   nameOf(key: number): TopicName {
     if (key < 0) return { exchange: this.#wildcards.exchangeOf(key), symbol: WILDCARD };
     return this.#source.topicName(key) ?? { exchange: '', symbol: '' };
+  }
+
+  /** The deepest book that is asked for of an instrument, levels a side; 0 where nobody wants its book. */
+  bookDepthOf(key: number): number {
+    const wish = this.#wishes.get(key);
+    if (wish === undefined || (modesOfVariants(maskOf(wish)) & modeBit(3)) === 0) return 0;
+    return wish.depth;
   }
 
   /**

@@ -21,8 +21,10 @@ export const MAX_EVENT_BYTES = 2016;
 /** Words of an event; the ring crate's `event.rs` is the source. */
 const LENGTH_WORD = 0;
 const TEXT_WORD = 1;
-/** How often both ends look whether the ring was created anew, ms. */
+/** How often both ends look whether the ring was created anew, and a reader whether the feeds live, ms. */
 const FOLLOW_INTERVAL_MS = 1000;
+/** How long a look at who owns the lanes holds, ms. */
+const FRESH_MS = 5;
 
 /** Publishes events to all proxies. They are rare; each goes out at once. */
 export class EventPublisher {
@@ -67,7 +69,11 @@ export class EventPublisher {
 export class EventReader {
   readonly #reader: CompanionReader;
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners: ((event: RingEvent, publisher: string) => void)[] = [];
+  readonly #listeners: ((event: RingEvent, publisher: string, lane: number) => void)[] = [];
+  readonly #goneListeners: ((lane: number) => void)[] = [];
+  /** The processes of the lanes that events have come from. */
+  readonly #owners = new Map<number, number>();
+  #lookedAt = -Infinity;
   #eventsMalformed = 0;
 
   /** @throws those of opening a ring */
@@ -77,12 +83,17 @@ export class EventReader {
       const from = (at + TEXT_WORD) * 8;
       this.#deliver(buffer.bytes.toString('utf8', from, from + length), lane);
     });
-    this.#timer = setInterval(() => this.#reader.follow(), FOLLOW_INTERVAL_MS).unref();
+    this.#timer = setInterval(() => this.#look(), FOLLOW_INTERVAL_MS).unref();
   }
 
-  /** Calls back for every event with the name of the feed that published it. */
-  onEvent(listener: (event: RingEvent, publisher: string) => void): void {
+  /** Calls back for every event with the name and the lane of the feed that published it. */
+  onEvent(listener: (event: RingEvent, publisher: string, lane: number) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls back with the lane of a feed that has published events and is gone, however it ended: within a second. */
+  onGone(listener: (lane: number) => void): void {
+    this.#goneListeners.push(listener);
   }
 
   /** Events that were overwritten before they were read, and those that were no JSON object with a type. */
@@ -102,8 +113,36 @@ export class EventReader {
       this.#eventsMalformed++;
       return;
     }
+    this.#noteOwner(lane);
     const publisher = this.#reader.ownerOf(lane);
-    for (const listener of this.#listeners) listener(event, publisher);
+    for (const listener of this.#listeners) listener(event, publisher, lane);
+  }
+
+  #noteOwner(lane: number): void {
+    if (this.#owners.has(lane) && performance.now() - this.#lookedAt < FRESH_MS) return;
+    const owners = this.#forgetTheGone();
+    this.#owners.set(lane, owners.get(lane) ?? 0);
+  }
+
+  #look(): void {
+    if (this.#reader.follow()) this.#forget([...this.#owners.keys()]);
+    else if (this.#owners.size > 0) this.#forgetTheGone();
+  }
+
+  /** The living owners of all lanes, after those that are gone have been told. */
+  #forgetTheGone(): Map<number, number> {
+    this.#lookedAt = performance.now();
+    const { publishers } = this.#reader.ringStats();
+    const owners = new Map(publishers.filter(({ alive }) => alive).map(({ lane, pid }) => [lane, pid]));
+    this.#forget([...this.#owners].filter(([lane, pid]) => owners.get(lane) !== pid).map(([lane]) => lane));
+    return owners;
+  }
+
+  #forget(lanes: readonly number[]): void {
+    for (const lane of lanes) {
+      this.#owners.delete(lane);
+      for (const listener of this.#goneListeners) listener(lane);
+    }
   }
 }
 

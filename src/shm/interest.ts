@@ -67,6 +67,9 @@ export class InterestPublisher {
     if ((before?.modes ?? 0) === modes && (modes === 0 || before?.depth === depth)) return;
     if (modes === 0) this.#wishes.delete(key);
     else this.#wishes.set(key, wish);
+    // What was withdrawn and is wanted again at once is asked for anew: feeds have to see both.
+    const pending = this.#changed.get(key);
+    if (pending !== undefined && (modes & ~pending.modes) !== 0) this.#write(pending);
     // Clients subscribe to thousands of topics in one message: their answer comes first, and these go out together.
     if (this.#changed.size === 0) setImmediate(() => this.#publishChanges());
     this.#changed.set(key, wish);

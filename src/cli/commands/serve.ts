@@ -9,6 +9,7 @@ import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.t
 
 interface ServeFlags extends RingFlags, ListenFlags {
   keysFile?: string;
+  keysSocket?: string | boolean;
   openalgoUrl?: string;
   origins?: string;
   wait?: Wait;
@@ -17,6 +18,7 @@ interface ServeFlags extends RingFlags, ListenFlags {
   highWaterMark?: number;
   maxClients?: number;
   staleAfter?: number;
+  subscribeTimeout?: number;
   workers: number;
   logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -30,6 +32,7 @@ Examples:
   $ openalgo-shm serve --workers auto                      as many processes on the port as there are cores
   $ openalgo-shm serve --host 0.0.0.0 --keys-file keys.txt      others too, if they know a key
   $ openalgo-shm serve --openalgo-url http://127.0.0.1:5000     keys are those of OpenAlgo's users
+  $ openalgo-shm serve --keys-socket                            the same, asked of OpenAlgo's adapter host
 
 Also there: a dashboard at /; GET /stats, /health, /snapshot, /topics, /metrics, /openapi.json, /asyncapi.json.
 It needs a feed: openalgo-shm feed simulated, or a broker's adapter.
@@ -43,6 +46,12 @@ export function serveCommand(): Command {
   return command
     .addOption(new Option('--keys-file <file>', 'clients need a key of this file, one a line').conflicts('openalgoUrl'))
     .option('--openalgo-url <url>', 'clients need a key that this OpenAlgo server knows')
+    .addOption(
+      new Option(
+        '--keys-socket [path]',
+        'clients need a key that the adapter host knows, asked over its socket (default path: that of the ring)',
+      ).conflicts(['keysFile', 'openalgoUrl']),
+    )
     .option('--origins <list>', 'origins whose pages may connect, separated by commas; * for all')
     .option('--no-snapshot', 'do not send the last tick at once when a client subscribes')
     .option('--no-dashboard', 'leave out the page at /')
@@ -59,6 +68,12 @@ export function serveCommand(): Command {
       new Option(
         '--stale-after <ms>',
         'silence after which a feed counts as stale, 0 for never (default: 30000)',
+      ).argParser(wholeNumber(0, 2 ** 31 - 1)),
+    )
+    .addOption(
+      new Option(
+        '--subscribe-timeout <ms>',
+        'how long a subscribe waits for the broker’s answer where a feed tells it, 0 for not at all (default: 1000)',
       ).argParser(wholeNumber(0, 2 ** 31 - 1)),
     )
     .addOption(
@@ -114,6 +129,7 @@ function announce({ ring, workers }: ServeFlags, url: string | undefined): void 
 
 function optionsOf(flags: ServeFlags): WorkerOptions {
   const { host, port, origins, snapshot, dashboard, highWaterMark, maxClients, staleAfter, logLevel, wait } = flags;
+  const { subscribeTimeout } = flags;
   return {
     host,
     port,
@@ -126,16 +142,19 @@ function optionsOf(flags: ServeFlags): WorkerOptions {
     ...(highWaterMark === undefined ? {} : { highWaterMark }),
     ...(maxClients === undefined ? {} : { limits: { clients: maxClients } }),
     ...(staleAfter === undefined ? {} : { staleAfter }),
+    ...(subscribeTimeout === undefined ? {} : { subscribeTimeout }),
   };
 }
 
-function authOf({ keysFile, openalgoUrl }: ServeFlags): NonNullable<WorkerOptions['auth']> {
-  if (keysFile !== undefined && openalgoUrl !== undefined) {
-    throw new OpenAlgoShmError(
-      'ERR_INVALID_OPTION',
-      'keys-file and openalgo-url are both set: keys come from one place',
-    );
+function authOf({ keysFile, openalgoUrl, keysSocket }: ServeFlags): NonNullable<WorkerOptions['auth']> {
+  const socket = keysSocket === false ? undefined : keysSocket;
+  const places = { 'keys-file': keysFile, 'openalgo-url': openalgoUrl, 'keys-socket': socket };
+  const given = Object.entries(places).filter(([, place]) => place !== undefined);
+  if (given.length > 1) {
+    const names = given.map(([name]) => name).join(' and ');
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', `${names} are set: keys come from one place`);
   }
   if (keysFile !== undefined) return { file: keysFile };
-  return openalgoUrl === undefined ? 'none' : { openalgo: openalgoUrl };
+  if (openalgoUrl !== undefined) return { openalgo: openalgoUrl };
+  return socket === undefined ? 'none' : { socket };
 }

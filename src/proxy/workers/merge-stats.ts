@@ -33,10 +33,11 @@ export function mergeStats(own: StatsOfWorker, { parts, missing, replaced }: Gat
       furthest_behind: furthestBehind(all),
     },
     subscriptions: {
-      total: sum(reports.map(({ subscriptions }) => subscriptions.total)),
+      ...summed(reports.map(({ subscriptions }) => subscriptions)),
       topics: new Set(all.flatMap(({ content }) => content.topics)).size,
     },
     messages: summed(reports.map(({ messages }) => messages)),
+    feed_events: summed(reports.map(({ feed_events }) => feed_events)),
     delivery_latency_ns: percentilesOfAll(all.map(({ content }) => content.deliveryLatencies)),
     delivery_latency_histogram: histogramOf(reports.map((each) => each.delivery_latency_histogram)),
     refused: summed(reports.map(({ refused }) => refused)),
