@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from openalgo_shm.host.topic import TickTopic, parse_tick_topic
 _log = logging.getLogger("openalgo_shm.install")
 # Topics are few; more distinct ones than this are a fault of their publisher.
 _MAX_TOPICS = 200_000
+# Trying to open a ring takes longer than publishing a tick on ZeroMQ: not with every tick.
+_OPEN_EVERY_S = 1.0
 
 _lock = threading.Lock()
 _installed: _Installed | None = None
@@ -27,6 +30,8 @@ class _Ring:
     def __init__(self, buffer_name: str, owner: str, options: dict[str, Any]) -> None:
         self._lane = SharedMemoryBrokerAdapter(owner, buffer_name=buffer_name, **options)
         self._topics: dict[str, TickTopic | None] = {}
+        self._paused_until = 0.0
+        self._pause_kind = ""
         self.faults = OncePerKind(_log)
 
     def publish(self, topic: Any, data: Any) -> None:
@@ -36,16 +41,21 @@ class _Ring:
             about = self._learn(topic)
         if about is None:
             return
+        if self._paused_until and time.monotonic() < self._paused_until:
+            self.faults.note(self._pause_kind, "the ring cannot be opened")
+            return
         try:
             self._lane.publish_tick_data(about.symbol, data, exchange=about.exchange, mode=about.mode)
-        except Exception as error:  # noqa: BLE001 - the publish on ZeroMQ must not suffer
-            kind = error.code if isinstance(error, OpenAlgoShmError) else type(error).__name__
-            self.faults.note(str(kind), f"a tick of {topic} did not go into the ring: {one_line(error)}")
+        except Exception as error:
+            kind = str(error.code if isinstance(error, OpenAlgoShmError) else type(error).__name__)
+            self.faults.note(kind, f"a tick of {topic} did not go into the ring: {one_line(error)}")
+            if not self._lane.get_stats()["running"]:
+                self._paused_until, self._pause_kind = time.monotonic() + _OPEN_EVERY_S, kind
 
     def close(self) -> None:
         try:
             self._lane.stop()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self.faults.note("stop", f"the ring was not closed: {one_line(error)}")
 
     def _learn(self, topic: Any) -> TickTopic | None:

@@ -46,12 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         "in the place of OpenAlgo's own WebSocket server. Exit codes: 0 ended by a signal, "
         "2 wrong usage or configuration, 1 any other failure.",
     )
-    parser.add_argument("--buffer-name", type=_ring_name, default="ws_proxy_buffer", help="name of the ring (default: %(default)s)")
-    parser.add_argument("--checkout", type=Path, default=Path(), help="OpenAlgo's folder (default: the current one)")
-    parser.add_argument("--buffer-size", type=_positive, help="bytes of a lane, if the ring is to be created")
-    parser.add_argument("--depth-levels", type=_positive, help="levels a side of a book, if the ring is to be created")
-    parser.add_argument("--log-level", choices=LEVELS, default="info", help="what is logged on stderr (default: %(default)s)")
-    parser.add_argument("--parent-pipe", action="store_true", help="end when stdin closes, so that a parent takes the host along")
+    add = parser.add_argument
+    add("--buffer-name", type=_ring_name, default="ws_proxy_buffer", help="name of the ring (default: %(default)s)")
+    add("--checkout", type=Path, default=Path(), help="OpenAlgo's folder (default: the current one)")
+    add("--buffer-size", type=_positive, help="bytes of a lane, if the ring is to be created")
+    add("--depth-levels", type=_positive, help="levels a side of a book, if the ring is to be created")
+    add("--log-level", choices=LEVELS, default="info", help="what is logged on stderr (default: %(default)s)")
+    add("--parent-pipe", action="store_true", help="end when stdin closes, so that a parent takes the host along")
     return parser
 
 
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         host.run()
     except HostError as error:
         _fail(error.code, one_line(error, 1000), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - a line, not a stack
+    except Exception as error:
         logger.debug("failed", exc_info=True)
         _fail(getattr(error, "code", "ERR_UNEXPECTED"), f"{type(error).__name__}: {one_line(error)}", EXIT_FAILURE)
     if ending.failure is not None:

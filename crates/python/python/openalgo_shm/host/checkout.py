@@ -86,7 +86,7 @@ def import_websocket_proxy() -> ModuleType:
 def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - OpenAlgo's modules raise many kinds while they are imported
+    except Exception as error:
         _refuse(
             "ERR_IMPORT_FAILED",
             f"{name} of OpenAlgo cannot be imported: {type(error).__name__}: {one_line(error)}; "

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from openalgo_shm import InterestReader, OpenAlgoShmError
 
-from .events import Events, MAX_TEXT, result_events
+from .events import MAX_TEXT, Events, result_events
 from .failure import one_line
 from .log import OncePerKind, logger
 from .source import Source
@@ -193,7 +193,7 @@ class Subscriptions:
         elif held is None:
             if self._refused.get(key) != wanted:
                 self._subscribe(adapter, key, wanted)
-        elif key.mode != DEPTH_MODE or held.asked == wanted:
+        elif key.mode != DEPTH_MODE or wanted in held:
             self._note(key, "success", depth=held.actual)
         else:
             self._change_depth(adapter, key, held, wanted)
@@ -210,7 +210,11 @@ class Subscriptions:
 
     def _change_depth(self, adapter: Any, key: Key, held: _Held, depth: int) -> None:
         """Unsubscribes first: an adapter's pool takes a second subscription for one that it has."""
-        self._unsubscribe(adapter, key)
+        trouble = self._unsubscribe(adapter, key)
+        if trouble is not None:
+            self._held[key] = _Held(depth, held.actual)
+            self._note(key, "success", depth=held.actual, message=trouble)
+            return
         actual, refusal = _ask(adapter, key, depth)
         if actual is not None:
             self._held[key] = _Held(depth, actual)
@@ -225,16 +229,16 @@ class Subscriptions:
             self._refused[key] = depth
             self._note(key, "error", message=refusal)
 
-    def _unsubscribe(self, adapter: Any, key: Key) -> None:
+    def _unsubscribe(self, adapter: Any, key: Key) -> str | None:
+        """Gives a subscription up, whatever the adapter says; the reason if it says that it failed."""
         self._held.pop(key, None)
         try:
-            result = adapter.unsubscribe(key.symbol, key.exchange, key.mode)
-        except BaseException as error:  # noqa: BLE001 - adapters raise anything
-            logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, one_line(error))
-            return
-        reason = failure_of(result)
+            reason = failure_of(adapter.unsubscribe(key.symbol, key.exchange, key.mode))
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {one_line(error)}"
         if reason is not None:
-            logger.warning("the broker did not unsubscribe %s:%s mode %d: %s", key.exchange, key.symbol, key.mode, reason)
+            logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, reason)
+        return reason
 
     def _note(self, key: Key, status: str, depth: int | None = None, message: str | None = None) -> None:
         result: dict[str, Any] = {
@@ -267,7 +271,7 @@ def _ask(adapter: Any, key: Key, depth: int) -> tuple[int | None, str]:
     """Subscribes; the levels that will come, or None and the reason of the refusal."""
     try:
         result = adapter.subscribe(key.symbol, key.exchange, key.mode, depth)
-    except BaseException as error:  # noqa: BLE001 - adapters raise anything
+    except BaseException as error:
         return None, f"{type(error).__name__}: {one_line(error)}"
     if isinstance(result, dict) and result.get("status") == "success":
         actual = result.get("actual_depth")

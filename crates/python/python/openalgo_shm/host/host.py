@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openalgo_shm import OpenAlgoShmError, SharedMemoryBrokerAdapter
+from openalgo_shm import SharedMemoryBrokerAdapter
 
 from . import checkout, publisher
 from .bus import Bus
@@ -135,7 +135,7 @@ class Host:
         try:
             login = self._openalgo.login()
             return login, login.broker if login is not None else self._openalgo.last_broker() or NO_BROKER
-        except Exception as error:  # noqa: BLE001 - the session tries again, and tells
+        except Exception as error:
             logger.warning("OpenAlgo's database cannot be read yet: %s", one_line(error))
             return None, NO_BROKER
 

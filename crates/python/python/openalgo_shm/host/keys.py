@@ -8,6 +8,7 @@ A request is a line ``{"id": n, "api_key": "..."}``, its answer ``{"id": n, "use
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import json
 import os
@@ -135,10 +136,9 @@ class KeyServer:
         """Tells all proxies that answers given before may be wrong. From any thread."""
         loop = self._loop
         if loop is not None:
-            try:
+            # The loop may just have ended with the host.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._push_changed)
-            except RuntimeError:
-                pass  # the loop has ended with the host
 
     def run(self, ending: Ending) -> None:
         """Serves until the end.
@@ -197,7 +197,7 @@ class KeyServer:
         assert self._loop is not None
         try:
             digest = await self._loop.run_in_executor(self._workers, self._openalgo.keys_digest)
-        except Exception as error:  # noqa: BLE001 - code of others
+        except Exception as error:
             kind = type(error).__name__
             self.faults.note(kind, f"OpenAlgo's keys cannot be compared: {kind}: {one_line(error)}")
             return before

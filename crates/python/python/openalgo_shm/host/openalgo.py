@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .log import logger
 from .failure import one_line
+from .log import logger
 
 # Caches that hold what a login changes, by the kind of an invalidation, as OpenAlgo's server clears them.
 _AUTH_CACHES = ("auth_cache",)
@@ -118,7 +118,7 @@ class OpenAlgo:
             return
         try:
             cleanup(user)
-        except Exception as error:  # noqa: BLE001 - adapters raise anything; the pool is forgotten all the same
+        except Exception as error:
             logger.warning("OpenAlgo's connection pool of user %s did not close: %s", user, one_line(error))
 
     def check_key(self, key: str) -> KeyOwner | None:

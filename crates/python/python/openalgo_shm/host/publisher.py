@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, ClassVar
 
 from openalgo_shm import OpenAlgoShmError, SharedMemoryBrokerAdapter
@@ -87,7 +87,7 @@ class Ticks:
             return
         try:
             lane.publish_tick_data(about.symbol, data, exchange=about.exchange, mode=about.mode)
-        except Exception as error:  # noqa: BLE001 - an adapter must never see a fault of the ring
+        except Exception as error:
             kind = error.code if isinstance(error, OpenAlgoShmError) else type(error).__name__
             self.faults.note(str(kind), f"a tick of {topic} did not go into the ring: {one_line(error)}")
         if self._services is not None:
@@ -106,7 +106,7 @@ class Ticks:
             return
         try:
             self._on_message(topic, data)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self.faults.note("message", f"a message of {topic!r} was not passed on: {one_line(error)}")
 
 
@@ -148,8 +148,6 @@ class StandInContext:
 
 def install(ticks: Ticks, zmq_port: int) -> None:
     """Puts the ring in the place of OpenAlgo's two publishing places, in this process."""
-    import importlib
-
     manager = importlib.import_module("websocket_proxy.connection_manager")
     base = importlib.import_module("websocket_proxy.base_adapter")
     package = importlib.import_module("websocket_proxy")
@@ -157,7 +155,7 @@ def install(ticks: Ticks, zmq_port: int) -> None:
     _replace_own_publishing(base.BaseBrokerWebSocketAdapter, ticks, zmq_port)
 
 
-def _replace_shared_publisher(manager: ModuleType, package: ModuleType, ticks: Ticks, zmq_port: int) -> None:
+def _replace_shared_publisher(manager: Any, package: Any, ticks: Ticks, zmq_port: int) -> None:
     """For adapters in a connection pool, and for all others in this process who publish on the bus."""
     the_socket = StandInSocket(ticks)
     the_context = StandInContext(the_socket)
@@ -192,7 +190,7 @@ def _replace_shared_publisher(manager: ModuleType, package: ModuleType, ticks: T
             """The ring is closed by the host."""
 
     for module in (manager, package):
-        setattr(module, "SharedZmqPublisher", RingPublisher)
+        module.SharedZmqPublisher = RingPublisher
 
 
 def _replace_own_publishing(base: Any, ticks: Ticks, zmq_port: int) -> None:

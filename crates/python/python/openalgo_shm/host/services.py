@@ -61,7 +61,7 @@ class MarketDataFeed:
             try:
                 self._process({"symbol": about.symbol, "exchange": about.exchange, "mode": about.mode, "data": data})
                 self.processed += 1
-            except Exception as error:  # noqa: BLE001 - code of others
+            except Exception as error:
                 kind = type(error).__name__
                 self.faults.note(kind, f"OpenAlgo's market data service failed: {kind}: {one_line(error)}")
 
@@ -79,7 +79,7 @@ def market_data_feed() -> MarketDataFeed | None:
     """The feed of OpenAlgo's service; None if this OpenAlgo has none."""
     try:
         service = importlib.import_module("services.market_data_service").get_market_data_service()
-    except Exception as error:  # noqa: BLE001 - code of others
+    except Exception as error:
         logger.warning("OpenAlgo's market data service cannot be used, its sandbox gets no ticks: %s", one_line(error))
         return None
     return MarketDataFeed(service.process_market_data)

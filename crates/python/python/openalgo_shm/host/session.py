@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -146,7 +147,7 @@ class Session:
         except (TookTooLongError, Exception) as error:
             self._discard(login.user)
             raise AttemptFailedError(f"{login.broker}: {one_line(error)}") from error
-        except BaseException as error:  # noqa: BLE001 - an adapter that calls sys.exit must not end the host
+        except BaseException as error:
             self._discard(login.user)
             raise AttemptFailedError(f"{login.broker}: {type(error).__name__}: {one_line(error)}") from error
         now = time.monotonic()
@@ -213,7 +214,7 @@ class Session:
         """True if the session has to be built anew, without a message of OpenAlgo."""
         try:
             login = self._openalgo.login()
-        except Exception as error:  # noqa: BLE001 - the session works without the database
+        except Exception as error:
             logger.warning("OpenAlgo's login cannot be looked up: %s", one_line(error))
             return False
         if login == self._login:
@@ -257,33 +258,29 @@ class Session:
         self._source.down(reason)
         adapter, self._adapter = self._adapter, None
         self._subscriptions.drop()
-        try:
+        with contextlib.suppress(TookTooLongError):
             bounded("disconnecting from the broker", _DISCONNECT_S, lambda: _disconnect(adapter))
-        except TookTooLongError:
-            pass
         if self._login is not None:
             self._discard(self._login.user)
 
     def _discard(self, user: str) -> None:
-        try:
+        with contextlib.suppress(TookTooLongError):
             bounded("closing OpenAlgo's connection pool", _DISCONNECT_S, lambda: self._openalgo.cleanup_pools(user))
-        except TookTooLongError:
-            pass
 
 
 def _disconnect(adapter: Any) -> None:
     try:
         adapter.disconnect()
-    except BaseException as error:  # noqa: BLE001 - adapters raise anything
+    except BaseException as error:
         logger.warning("the adapter did not disconnect: %s", one_line(error))
 
 
 def _connected(adapter: Any) -> bool | None:
     """Whether the adapter has its broker; of a pool, whether any of its adapters has. None if it does not say."""
-    pool = getattr(adapter, "_pool", None)
-    members = getattr(pool, "adapters", None)
-    if members:
-        said = [each.connected for each in list(members) if isinstance(getattr(each, "connected", None), bool)]
-        return any(said) if said else None
-    connected = getattr(adapter, "connected", None)
-    return connected if isinstance(connected, bool) else None
+    try:
+        members = getattr(getattr(adapter, "_pool", None), "adapters", None) or [adapter]
+        said = [getattr(each, "connected", None) for each in list(members)]
+    except Exception:
+        return None
+    answers = [each for each in said if isinstance(each, bool)]
+    return any(answers) if answers else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from .events import Event, Events, MAX_TEXT
+from .events import MAX_TEXT, Event, Events
 from .log import logger
 from .threads import Ending
 
@@ -36,11 +36,9 @@ class Source:
 
     def moved(self, feed: str) -> None:
         """The ticks come under another name from now on."""
-        if feed == self._feed:
-            return
-        self._change(self._feed, f"OpenAlgo's broker is {feed} now")
-        with self._lock:
-            self._feed = feed
+        if feed != self._feed:
+            self._change(self._feed, f"OpenAlgo's broker is {feed} now")
+            self._change(feed, f"connecting to {feed}")
 
     def repeat(self, ending: Ending) -> None:
         """Repeats the state until the end."""
@@ -50,13 +48,14 @@ class Source:
 
     def _change(self, feed: str, reason: str | None) -> None:
         with self._lock:
-            if reason != self._reason:
-                if reason is None:
-                    logger.info("the session at broker %s is up", feed)
-                else:
-                    logger.warning("the session is down: %s", reason)
+            if (feed, reason) == (self._feed, self._reason):
+                return
             self._feed, self._reason = feed, reason
             self._events.publish(self._event())
+        if reason is None:
+            logger.info("the session at broker %s is up", feed)
+        else:
+            logger.warning("the session is down: %s", reason)
 
     def _event(self) -> Event:
         event: Event = {"type": "feed_source", "feed": self._feed, "up": self._reason is None}

@@ -45,4 +45,5 @@ class StatsFile:
             partial.write_text(json.dumps(stats), encoding="utf-8")
             os.replace(partial, self._path)
         except OSError as error:
-            self._faults.note("write", f"{self._path} cannot be written, OpenAlgo's health page shows nothing: {one_line(error)}")
+            message = f"{self._path} cannot be written, OpenAlgo's health page shows nothing: {one_line(error)}"
+            self._faults.note("write", message)

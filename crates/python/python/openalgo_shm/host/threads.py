@@ -55,7 +55,7 @@ class Threads:
                 run()
             except HostError as error:
                 self._ending.request(error)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the host must not go on without the thread
+            except BaseException as error:
                 self._ending.request(
                     HostError("ERR_THREAD_FAILED", f"the thread {name} failed: {type(error).__name__}: {one_line(error)}")
                 )
@@ -106,7 +106,7 @@ def bounded(name: str, seconds: float, call: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run, name=f"{_PREFIX}{name}", daemon=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-MODES = {"LTP": 1, "QUOTE": 2, "DEPTH": 3}
+Mode = Literal[1, 2, 3]
+
+MODES: dict[str, Mode] = {"LTP": 1, "QUOTE": 2, "DEPTH": 3}
 
 # Exchanges whose own name has the separator of topics in it.
 INDEX_EXCHANGES = frozenset({"NSE_INDEX", "BSE_INDEX", "MCX_INDEX", "GLOBAL_INDEX"})
@@ -20,7 +22,7 @@ class TickTopic(NamedTuple):
 
     exchange: str
     symbol: str
-    mode: int
+    mode: Mode
 
 
 def parse_tick_topic(topic: str) -> TickTopic | None:

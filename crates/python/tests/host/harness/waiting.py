@@ -12,7 +12,7 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 
 
-def eventually(what: str, look: Callable[[], T], seconds: float = PATIENCE_S) -> T:
+def eventually(what: str, look: Callable[[], T | None], seconds: float = PATIENCE_S) -> T:
     """The first truthy answer of ``look``; fails the test if none comes in time."""
     deadline = time.monotonic() + seconds
     while True:

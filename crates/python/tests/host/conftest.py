@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from host_harness.broker import MockBroker
-from host_harness.clients import Client, Events, KeyClient
-from host_harness.processes import Flask, World, free_port
-from host_harness.waiting import eventually
+from harness.broker import MockBroker
+from harness.clients import Client, Events, KeyClient
+from harness.processes import Flask, World, free_port
 
-STAND_IN = Path(__file__).with_name("stand_in")
+STAND_IN = Path(__file__).parents[1] / "stand_in"
 
 
 @pytest.fixture
@@ -75,8 +74,6 @@ def client(proxy_port: int) -> Iterator[Client]:
 @pytest.fixture
 def keys(world: World) -> Iterator[KeyClient]:
     """A client of the key socket; the host must run."""
-    path = world.folder / f"openalgo-shm-{os.getuid()}" / f"{world.ring}.sock"
-    eventually("the key socket", path.exists)
-    client = KeyClient(path)
+    client = KeyClient(world.folder / f"openalgo-shm-{os.getuid()}" / f"{world.ring}.sock")
     yield client
     client.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 from .waiting import eventually
 
-REPOSITORY = Path(__file__).resolve().parents[4]
+REPOSITORY = Path(__file__).resolve().parents[5]
 PROXY = REPOSITORY / "dist" / "cli" / "main.js"
 
 
@@ -82,12 +82,8 @@ class World:
         return running
 
     def host(self, *arguments: str, ready: bool = True, ring: str | None = None, **options: Any) -> Running:
-        running = self.start(
-            "host",
-            [sys.executable, "-m", "openalgo_shm.host", "--buffer-name", ring or self.ring, "--log-level", "debug", *arguments],
-            cwd=options.pop("cwd", self.checkout),
-            **options,
-        )
+        command = [sys.executable, "-m", "openalgo_shm.host", "--buffer-name", ring or self.ring, *arguments]
+        running = self.start("host", command, cwd=options.pop("cwd", self.checkout), **options)
         if ready:
             running.until_said("-> shared memory")
         return running

@@ -8,8 +8,8 @@ import stat
 
 import pytest
 
-from host_harness.clients import KeyClient
-from host_harness.processes import Flask, World
+from harness.clients import KeyClient
+from harness.processes import Flask, World
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
-from host_harness.broker import MockBroker, Request
-from host_harness.clients import Client, Events
-from host_harness.processes import Flask, World
-from host_harness.waiting import eventually
+from harness.broker import MockBroker, Request
+from harness.clients import Client, Events
+from harness.processes import Flask, World
+from harness.waiting import eventually
 
 
 def tokens(broker: MockBroker) -> list[str]:
@@ -89,7 +90,7 @@ def test_a_login_whose_message_was_lost_is_found(
 def test_an_expired_token_is_retried_until_there_is_a_fresh_one(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
-    def answer(request: Request) -> dict[str, object]:
+    def answer(request: Request) -> dict[str, Any]:
         if request["op"] == "connect" and request["token"] != "fresh":
             return {"status": "error", "code": "AUTHENTICATION_ERROR", "message": "401 token expired"}
         return {"status": "success"}
@@ -109,7 +110,7 @@ def test_an_expired_token_is_retried_until_there_is_a_fresh_one(
 def test_both_shapes_of_failure_and_exceptions_are_told_with_their_reason(
     world: World, flask: Flask, broker: MockBroker, events: Events
 ) -> None:
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"success": False, "error": "shape one"},
         {"status": "error", "message": "shape two"},
         {"raise": "it blew up"},

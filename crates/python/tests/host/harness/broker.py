@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -66,10 +67,8 @@ class MockBroker:
 
     def close(self) -> None:
         self._server.close()
-        try:
+        with contextlib.suppress(OSError):
             self.cut()
-        except OSError:
-            pass
 
     def _send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message).encode() + b"\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import zmq
-from openalgo_shm import SharedMemorySubscriber
 
-from host_harness.processes import Running, World
-from host_harness.waiting import eventually
+from harness.processes import Running, World
+from harness.waiting import eventually
+from openalgo_shm import SharedMemorySubscriber
 
 PUBLISHES = """
 import sys, time
@@ -52,7 +52,7 @@ class Bus:
 
     def __init__(self, port: int) -> None:
         self.received: list[tuple[str, object]] = []
-        self._socket = zmq.Context.instance().socket(zmq.SUB)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self._socket.bind(f"tcp://127.0.0.1:{port}")
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._ended = threading.Event()

@@ -8,9 +8,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from openalgo_shm import EventReader
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+
+from openalgo_shm import EventReader
 
 from .waiting import eventually
 
@@ -46,7 +47,10 @@ class Client:
         ]
 
     def until(self, fits: Any) -> Message:
-        return eventually("a message", lambda: next((each for each in list(self.messages) if fits(each)), None))
+        def found() -> Message | None:
+            return next((each for each in list(self.messages) if fits(each)), None)
+
+        return eventually("a message", found)
 
     def close(self) -> None:
         self._socket.close()
@@ -85,10 +89,10 @@ class Events:
         return eventually(f"the source is {'up' if up else 'down'}", found)
 
     def until_reason(self, text: str) -> Message:
-        return eventually(
-            f"a reason with {text!r}",
-            lambda: next((event for event in self.of("feed_source") if text in event.get("reason", "")), None),
-        )
+        def found() -> Message | None:
+            return next((event for event in self.of("feed_source") if text in event.get("reason", "")), None)
+
+        return eventually(f"a reason with {text!r}", found)
 
     def until_results(self, count: int, status: str) -> list[Message]:
         def enough() -> list[Message]:
@@ -108,13 +112,23 @@ class Events:
             self.all += [event for event, _ in self._reader.poll()]
 
 
+def _connected(path: Path) -> socket.socket | None:
+    """A connection; None if nobody listens there yet."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(60)
+    try:
+        connection.connect(str(path))
+        return connection
+    except OSError:
+        connection.close()
+        return None
+
+
 class KeyClient:
     """A raw client of the key socket."""
 
     def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(60)
-        self._socket.connect(str(path))
+        self._socket = eventually("the key socket", lambda: _connected(path))
         self._lines = self._socket.makefile("r", encoding="utf-8")
 
     def send(self, text: str) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from host_harness.broker import MockBroker, Request
-from host_harness.clients import Client, Events
-from host_harness.processes import Flask, World
-from host_harness.waiting import eventually
+from harness.broker import MockBroker, Request
+from harness.clients import Client, Events
+from harness.processes import Flask, World
+from harness.waiting import eventually
 
 BOOK = {side: [{"price": 100.0 + level, "quantity": 10, "orders": 1} for level in range(5)] for side in ("buy", "sell")}
 
 
-def pump(broker: MockBroker, client: Client, topic: str, data: object, symbol: str) -> dict[str, object]:
+def pump(broker: MockBroker, client: Client, topic: str, data: object, symbol: str) -> dict[str, Any]:
     """Ticks until the client has one of the symbol: the broker's connection may just be made."""
 
-    def arrived() -> dict[str, object] | None:
+    def arrived() -> dict[str, Any] | None:
         broker.tick(topic, data)
         ticks = client.ticks(symbol)
         return ticks[-1] if ticks else None
@@ -50,10 +51,10 @@ def test_ticks_of_all_modes_reach_a_client(
     }
     assert pump(broker, client, "NSE_LTP1_LTP", {"ltp": 625.5, "mode": "ltp"}, "LTP1")["mode"] == 1
     quote = pump(broker, client, "NSE_QUOTE1_QUOTE", {"ltp": 7.0, "volume": 3, "open": 1.0}, "QUOTE1")
-    assert (quote["mode"], quote["data"]["volume"]) == (2, 3)  # type: ignore[index]
+    assert (quote["mode"], quote["data"]["volume"]) == (2, 3)
     depth = pump(broker, client, "NSE_DEPTH1_DEPTH", {"ltp": 9.0, "depth": BOOK}, "DEPTH1")
     assert depth["mode"] == 3
-    assert len(depth["data"]["depth"]["buy"]) == 5  # type: ignore[index]
+    assert len(depth["data"]["depth"]["buy"]) == 5
     assert pump(broker, client, "NSE_INDEX_NIFTY_LTP", {"ltp": 25000.0}, "NIFTY")["exchange"] == "NSE_INDEX"
     assert pump(broker, client, "CRYPTO_SOL_INR_LTP", {"ltp": 1.5}, "SOL_INR")["exchange"] == "CRYPTO"
 
@@ -76,7 +77,7 @@ def test_unsubscribing_reaches_the_broker_and_the_adapter_is_kept(
 def test_a_deeper_book_is_unsubscribed_first(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
-    def answer(request: Request) -> dict[str, object]:
+    def answer(request: Request) -> dict[str, Any]:
         # The broker has books of 10 levels at most.
         return {"status": "success", "actual_depth": min(request.get("depth", 5), 10)}
 
@@ -95,7 +96,7 @@ def test_a_deeper_book_is_unsubscribed_first(
 def test_who_had_a_book_keeps_it_when_a_deeper_one_is_refused(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
-    def answer(request: Request) -> dict[str, object]:
+    def answer(request: Request) -> dict[str, Any]:
         if request.get("depth", 5) > 5:
             return {"status": "error", "message": "only 5 levels"}
         return {"status": "success"}
@@ -143,14 +144,15 @@ def test_of_3100_symbols_the_100_that_do_not_fit_are_refused(
 def test_a_refusal_of_any_kind_is_told_and_harms_nobody(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
-    def answer(request: Request) -> dict[str, object]:
-        return {
+    def answer(request: Request) -> dict[str, Any]:
+        answers: dict[str, dict[str, Any]] = {
             "UNKNOWN": {"status": "error", "message": "Symbol UNKNOWN not found"},
             "FALSE": {"success": False, "error": "no"},
             "RAISES": {"raise": "adapter exploded"},
             "EXITS": {"exit": 3},
             "EMPTY": {},
-        }.get(request.get("symbol", ""), {"status": "success"})
+        }
+        return answers.get(request.get("symbol", ""), {"status": "success"})
 
     broker.answer = answer
     with (world.checkout / ".env").open("a") as env:
