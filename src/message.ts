@@ -75,8 +75,9 @@ export interface MarketData extends TickFields {
   /** Order book, at most the ring's `depthLevels` a side. */
   depth?: MarketDepth;
   /**
-   * Numbers of the names that the broker's adapter used for fields, beside or in place of the wire names; clients find
-   * the fields under them too. Set by whatever reads an adapter's ticks.
+   * The other names under which a broker's adapter sent the fields, as numbers of `SYNONYMS` in the ring crate's
+   * `message/synonyms.rs`: clients get a value under each of its names. Set where adapters' ticks are normalised;
+   * your own ticks need none.
    */
   synonyms?: readonly number[];
 }

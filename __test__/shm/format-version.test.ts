@@ -15,7 +15,7 @@ const found = () => LockFreeRingBuffer.list().find((segment) => segment.name ===
 
 test('a ring has the version of this package', () => {
   ring.publisher();
-  expect(FORMAT_VERSION).toBe(2);
+  expect(FORMAT_VERSION).toBe(3);
   expect(found()).toMatchObject({ version: FORMAT_VERSION, inUse: true });
 });
 
@@ -28,7 +28,7 @@ describe.runIf(existsSync('/dev/shm'))('a segment of another format version', ()
     ['a ring that is opened', () => LockFreeRingBuffer.open(name)],
     ['an encoder', () => new TickEncoder({ name })],
   ])('is refused to %s, with both versions and what to do', (_, open) => {
-    for (const version of [1, 3]) {
+    for (const version of [FORMAT_VERSION - 1, FORMAT_VERSION + 1]) {
       leaveOlderSegment(name, version);
       expect(open).toThrow(
         expect.objectContaining({

@@ -144,6 +144,11 @@ describe('a wrong tick is refused and nothing is published', () => {
     ['half a book', { depth: { buy: [] } }, 'ERR_INVALID_FIELD'],
     ['a level without price', { depth: { buy: [{ quantity: 1 }], sell: [] } }, 'ERR_INVALID_FIELD'],
     ['a book too deep', { depth: { buy: Array(6).fill({ price: 1, quantity: 1 }), sell: [] } }, 'ERR_BOOK_TOO_DEEP'],
+    ['a negative synonym', { ltp: 1, synonyms: [-1] }, 'ERR_INVALID_FIELD'],
+    ['a synonym that no bit stands for', { ltp: 1, synonyms: [0, 128] }, 'ERR_INVALID_FIELD'],
+    ['half a synonym', { ltp: 1, synonyms: [1.5] }, 'ERR_INVALID_FIELD'],
+    ['a synonym by name', { ltp: 1, synonyms: ['last_price'] }, 'ERR_INVALID_FIELD'],
+    ['synonyms that are no list', { ltp: 1, synonyms: 3 }, 'ERR_INVALID_FIELD'],
     ['an exchange too long', { exchange: 'E'.repeat(17), ltp: 1 }, 'ERR_INVALID_SYMBOL'],
   ])('%s', (_, data, code) => {
     const reader = subscriber();

@@ -3,24 +3,28 @@ export const HEAD_WORDS = 8;
 
 /** Where the parts of a head lie, in 8-byte words; the ring crate's `message/head.rs` is the source. */
 export const WORD = {
-  /** Number of the message in its lane; not used in an image. */
+  /** Number of the message in its lane. In an image: the first synonym word. */
   sequence: 0,
   /** Lower half: topic number. Upper half: see {@link META}. */
   meta: 1,
   /** Upper half: presence bits. Lower half of a copy: where the words behind the head begin. */
   presence: 2,
+  /** In an image: the second synonym word. */
   publishNs: 3,
   /** The first four fields: ltp, volume, ltt, timestamp. */
   ltp: 4,
 } as const;
 
-/** The upper half of the meta word: mode, lane (in a copy), buy levels, sell levels. */
-export const META = { laneShift: 8, buysShift: 16, sellsShift: 24 } as const;
+/** The upper half of the meta word: mode, synonym words, lane (in a copy), buy levels, sell levels. */
+export const META = { modeMask: 0b11, synonymsShift: 2, laneShift: 8, buysShift: 16, sellsShift: 24 } as const;
 
 /** Fields in the head. */
 export const HEAD_FIELDS = 4;
 /** Presence bits of the fields that lie behind the head. */
 export const REST_FIELDS = ~((1 << HEAD_FIELDS) - 1);
+
+/** Most synonym words of a tick: bit `n % 64` of word `n / 64` stands for synonym `n`. */
+export const SYNONYM_WORDS = 2;
 
 /** Words of one depth level: price, quantity, orders. */
 export const LEVEL_WORDS = 3;
@@ -35,7 +39,7 @@ export function imageWords(depthLevels: number): number {
 
 /** Most words that a tick with such a book has behind its head, in whole lines of seven. */
 export function longestRest(depthLevels: number): number {
-  return Math.ceil((32 - HEAD_FIELDS + 2 * LEVEL_WORDS * depthLevels) / 7) * 7;
+  return Math.ceil((32 - HEAD_FIELDS + 2 * LEVEL_WORDS * depthLevels + SYNONYM_WORDS) / 7) * 7;
 }
 
 /** Number of bits that are set. */

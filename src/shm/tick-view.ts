@@ -54,7 +54,7 @@ export class TickView {
   }
 
   get mode(): Mode {
-    const mode = this.#int(WORD.meta, 1) & 0xff;
+    const mode = this.#int(WORD.meta, 1) & META.modeMask;
     return mode === 2 || mode === 3 ? mode : 1;
   }
 

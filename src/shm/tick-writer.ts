@@ -9,14 +9,14 @@ import {
   type Mode,
   type Tick,
 } from '../message.ts';
-import { IMAGE, LEVEL_WORDS, META, WORD } from './layout.ts';
+import { IMAGE, LEVEL_WORDS, META, SYNONYM_WORDS, WORD } from './layout.ts';
 import type { TopicNumbers } from './topic-numbers.ts';
 
 /** Presence bits of the fields that an LTP tick has: ltp, volume, ltt, timestamp, seq. */
 const LTP_FIELDS = 0b1111 | (1 << 27);
 
 /** All that is read of a tick. */
-const NAMES = [...FIELDS.map(([name]) => name), 'symbol', 'exchange', 'type', 'depth'] as const;
+const NAMES = [...FIELDS.map(([name]) => name), 'symbol', 'exchange', 'type', 'depth', 'synonyms'] as const;
 
 /** In place of a symbol: the tick has it inside. */
 export const SYMBOL_IN_TICK: unique symbol = Symbol('symbol in tick');
@@ -117,6 +117,7 @@ export class TickWriter {
     let own: string | undefined;
     let mode: number | undefined;
     let depth: MarketDepth | undefined;
+    let synonyms: readonly number[] | undefined;
     for (const name in whole) {
       const value: unknown = whole[name as FieldName];
       let bit: number;
@@ -126,6 +127,7 @@ export class TickWriter {
         case 'exchange': exchange = (value as string | undefined) ?? exchange; continue;
         case 'type': mode = value as Mode | undefined; continue;
         case 'depth': depth = value as MarketDepth | undefined; continue;
+        case 'synonyms': synonyms = value as readonly number[] | undefined; continue;
         case 'ltp': bit = 0; word = 4; break;
         case 'volume': bit = 1; word = 5; break;
         case 'ltt': bit = 2; word = 6; break;
@@ -164,12 +166,13 @@ export class TickWriter {
       f64[at + word] = number(name, value, strict);
       present |= 1 << bit;
     }
-    const sides = depth === undefined ? 0 : this.#writeDepth(at + IMAGE.levels, depth);
+    let counts = depth === undefined ? 0 : this.#writeDepth(at + IMAGE.levels, depth);
+    if (synonyms !== undefined) counts |= this.#writeSynonyms(at, synonyms);
     mode = known ?? mode;
     mode ??= depth !== undefined ? MODE.DEPTH : (present & ~LTP_FIELDS) !== 0 ? MODE.QUOTE : MODE.LTP;
     if (mode !== 1 && mode !== 2 && mode !== 3) throw invalid('type', mode, '1 (LTP), 2 (quote) or 3 (depth)');
     const topic = known !== undefined ? (symbol as number) : this.#topics.of(exchange, symbol === SYMBOL_IN_TICK ? own! : (symbol as string));
-    this.#writeHead(at, topic, mode | sides, present);
+    this.#writeHead(at, topic, mode | counts, present);
   }
 
   #writeHead(at: number, topic: number, meta: number, present: number): void {
@@ -177,6 +180,25 @@ export class TickWriter {
     i32[2 * (at + WORD.meta)] = topic;
     i32[2 * (at + WORD.meta) + 1] = meta;
     i32[2 * (at + WORD.presence) + 1] = present;
+  }
+
+  /** Both words are written anew; without them the meta word says that there are none, whatever they hold. */
+  #writeSynonyms(at: number, synonyms: readonly number[]): number {
+    if (!Array.isArray(synonyms)) throw invalid('synonyms', synonyms, 'a list of numbers');
+    const i32 = this.#i32;
+    const first = 2 * (at + WORD.sequence);
+    const second = 2 * (at + WORD.publishNs);
+    i32[first] = i32[first + 1] = i32[second] = i32[second + 1] = 0;
+    let count = 0;
+    for (const number of synonyms as readonly number[]) {
+      if (!Number.isInteger(number) || number < 0 || number >= 64 * SYNONYM_WORDS) {
+        throw invalid('a synonym', number, `a whole number from 0 to ${64 * SYNONYM_WORDS - 1}`);
+      }
+      const half = (number < 64 ? first : second) + ((number >>> 5) & 1);
+      i32[half] = i32[half]! | (1 << (number & 31));
+      count = Math.max(count, number < 64 ? 1 : 2);
+    }
+    return count << META.synonymsShift;
   }
 
   /** False for prototypes with getters, as a subscriber's view of a tick has. */

@@ -51,6 +51,17 @@ pub enum Spelling {
     Synonym(u8),
 }
 
+/// A part of a price level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelPart {
+    /// The price.
+    Price,
+    /// How much is offered at it.
+    Quantity,
+    /// By how many orders.
+    Orders,
+}
+
 /// What is done with the value under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -70,6 +81,8 @@ pub enum Rule {
     Mode,
     /// The mode, if it is one: adapters use `type` for the kind of a message too.
     Type,
+    /// A part of a price level; of no meaning beside the fields.
+    Level(LevelPart),
     /// Carries nothing of the market that a message could hold.
     Ignored,
 }
@@ -116,6 +129,9 @@ static RULES: LazyLock<HashMap<Box<str>, Rule, RandomState>> = LazyLock::new(|| 
     }
     rules.extend(SIDE_NAMES.map(|(name, side)| (name.into(), Rule::Side(side))));
     rules.extend(STRUCTURE.map(|(name, rule)| (name.into(), rule)));
+    rules.insert("price".into(), Rule::Level(LevelPart::Price));
+    rules.extend(QUANTITY_NAMES.map(|name| (name.into(), Rule::Level(LevelPart::Quantity))));
+    rules.extend(ORDERS_NAMES.map(|name| (name.into(), Rule::Level(LevelPart::Orders))));
     rules.extend(IGNORED.map(|name| (name.into(), Rule::Ignored)));
     rules
 });

@@ -3,12 +3,10 @@
 use openalgo_shm_ring::message::{DepthLevel, EXCHANGE_BYTES, Field, Mode, SYMBOL_BYTES, TickImage};
 use openalgo_shm_ring::{Error, ErrorCode, Result};
 
-use crate::names::{
-    Kind, MODES, OHLC_FIELDS, ORDERS_NAMES, QUANTITY_NAMES, Rule, SIDE_NAMES, Side, Spelling, rule_of,
-};
+use crate::names::{Kind, LevelPart, MODES, OHLC_FIELDS, Rule, Side, Spelling};
 use crate::tally::Tally;
 use crate::timestamps::{INDIA_UTC_OFFSET, epoch_to_ms, is_time_of_day, parse_timestamp};
-use crate::value::{Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
+use crate::value::{Key, Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
 
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
@@ -194,9 +192,10 @@ impl Reader {
     }
 
     #[inline]
-    fn entry<R: Raw>(&mut self, key: Option<&str>, value: &R, image: &mut TickImage) {
-        let Some(key) = key else { return self.unknown.count("(not text)") };
-        match rule_of(key) {
+    fn entry<R: Raw>(&mut self, key: Key<'_>, value: &R, image: &mut TickImage) {
+        let rule = key.rule();
+        let Some(key) = key.text() else { return self.unknown.count("(not text)") };
+        match rule {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
                 match value.scalar() {
@@ -211,14 +210,17 @@ impl Reader {
                 }
             }
             Some(Rule::Ignored) => {}
+            Some(Rule::Symbol) if self.now.known.symbol => {}
+            Some(Rule::Exchange) if self.now.known.exchange => {}
+            Some(Rule::Mode | Rule::Type) if self.now.known.mode => {}
+            None | Some(Rule::Level(_)) => {
+                if !is_blank(value.scalar()) {
+                    self.unknown.count(key);
+                }
+            }
             Some(rule) => {
                 if !is_blank(value.scalar()) {
                     self.other(rule, key, value, image);
-                }
-            }
-            None => {
-                if !is_blank(value.scalar()) {
-                    self.unknown.count(key);
                 }
             }
         }
@@ -245,19 +247,17 @@ impl Reader {
                 Some(token) => self.put(image, field, spelling, token, token),
                 None => self.unknown.count(key),
             },
-            Rule::Symbol if !self.now.known.symbol => self.name(key, value, SYMBOL_BYTES),
-            Rule::Exchange if !self.now.known.exchange => self.name(key, value, EXCHANGE_BYTES),
-            Rule::Mode if !self.now.known.mode => match mode_of(value.scalar()) {
+            Rule::Symbol => self.name(key, value, SYMBOL_BYTES),
+            Rule::Exchange => self.name(key, value, EXCHANGE_BYTES),
+            Rule::Mode => match mode_of(value.scalar()) {
                 Some(mode) => self.now.mode = Some(mode),
                 None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
             },
-            Rule::Type if !self.now.known.mode && self.now.mode.is_none() => {
-                self.now.mode = mode_of(value.scalar())
-            }
+            Rule::Type => self.now.mode = self.now.mode.or_else(|| mode_of(value.scalar())),
             Rule::Depth => self.book(key, value),
             Rule::Side(side) => self.lone_side(side, key, value),
             Rule::Ohlc => self.ohlc(key, value, image),
-            Rule::Symbol | Rule::Exchange | Rule::Mode | Rule::Type | Rule::Ignored => {}
+            Rule::Ignored | Rule::Level(_) => {}
         }
     }
 
@@ -323,14 +323,15 @@ impl Reader {
         sells.clear();
         let mut fault = None;
         let is_book = value.for_each_entry(|name, side| {
-            let levels = match name.and_then(side_of) {
-                Some(Side::Buy) if buys.is_empty() => &mut buys,
-                Some(Side::Sell) if sells.is_empty() => &mut sells,
+            let levels = match name.rule() {
+                Some(Rule::Side(Side::Buy)) if buys.is_empty() => &mut buys,
+                Some(Rule::Side(Side::Sell)) if sells.is_empty() => &mut sells,
                 _ => return,
             };
             if let Err(side_fault) = read_side(side, levels) {
-                fault
-                    .get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", name.unwrap_or_default())));
+                fault.get_or_insert_with(|| {
+                    side_fault.inside(&format!("{key}.{}", name.text().unwrap_or_default()))
+                });
             }
         });
         let is_read = is_book && fault.is_none();
@@ -371,7 +372,7 @@ impl Reader {
     fn ohlc<R: Raw>(&mut self, key: &str, value: &R, image: &mut TickImage) {
         let is_dictionary = value.for_each_entry(|name, price| {
             let Some(field) =
-                name.and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
+                name.text().and_then(|name| OHLC_FIELDS.into_iter().find(|field| field.name() == name))
             else {
                 return;
             };
@@ -454,10 +455,6 @@ impl Now {
     }
 }
 
-fn side_of(name: &str) -> Option<Side> {
-    SIDE_NAMES.iter().find(|(known, _)| *known == name).map(|(_, side)| *side)
-}
-
 fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
     match scalar {
         Scalar::Number(number) => Mode::from_u8(number as u8).filter(|&mode| f64::from(mode as u8) == number),
@@ -491,48 +488,66 @@ fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Res
     }
 }
 
-/// A level; `None` of one that says nothing.
-fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
-    /// The number, or `None` where the broker has nothing to say.
-    fn number<R: Raw>(value: &R, part: &str) -> std::result::Result<Option<f64>, Fault> {
+/// A level as it is being read.
+#[derive(Default)]
+struct Level {
+    price: Option<f64>,
+    quantity: Option<f64>,
+    orders: Option<f64>,
+    fault: Option<Fault>,
+}
+
+impl Level {
+    /// Takes in a part; what is blank is absent, and of several names of a part the first counts.
+    #[inline]
+    fn set<R: Raw>(&mut self, part: LevelPart, value: &R) {
+        let own = match part {
+            LevelPart::Price => &mut self.price,
+            LevelPart::Quantity => &mut self.quantity,
+            LevelPart::Orders => &mut self.orders,
+        };
         let scalar = value.scalar();
-        if is_blank(scalar) {
-            return Ok(None);
+        if own.is_some() || is_blank(scalar) {
+            return;
         }
-        let fault = || Fault::new(part.to_owned(), "a number or text with a number", value);
-        number_of(scalar).map(Some).ok_or_else(fault)
+        *own = number_of(scalar);
+        if own.is_none() {
+            let name = [".price", ".quantity", ".orders"][part as usize];
+            self.fault = Some(Fault::new(name.to_owned(), "a number or text with a number", value));
+        }
     }
-    let (mut price, mut quantity, mut orders) = (Ok(None), Ok(None), Ok(None));
-    let is_dictionary = raw.for_each_entry(|name, value| match name {
-        Some("price") => price = number(value, ".price"),
-        Some(name) if matches!(quantity, Ok(None)) && QUANTITY_NAMES.contains(&name) => {
-            quantity = number(value, ".quantity");
+}
+
+/// A level; `None` of one that says nothing.
+#[inline]
+fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
+    let mut level = Level::default();
+    let is_dictionary = raw.for_each_entry(|key, value| {
+        if let Some(Rule::Level(part)) = key.rule() {
+            level.set(part, value);
         }
-        Some(name) if matches!(orders, Ok(None)) && ORDERS_NAMES.contains(&name) => {
-            orders = number(value, ".orders");
-        }
-        _ => {}
     });
     if !is_dictionary {
         let is_list = raw.for_each_item(|index, value| {
-            match index {
-                0 => price = number(value, ".price"),
-                1 => quantity = number(value, ".quantity"),
-                _ => orders = number(value, ".orders"),
-            }
+            level.set([LevelPart::Price, LevelPart::Quantity, LevelPart::Orders][index.min(2)], value);
             index < 2
         });
         if !is_list && !is_blank(raw.scalar()) {
             return Err(Fault::new(String::new(), "a dictionary with price, quantity and orders", raw));
         }
     }
-    match (price?, quantity?, orders?) {
-        (None, None, _) => Ok(None),
-        (Some(price), Some(quantity), orders) => {
+    match level {
+        Level { fault: Some(fault), .. } => Err(fault),
+        Level { price: None, quantity: None, .. } => Ok(None),
+        Level { price: Some(price), quantity: Some(quantity), orders, .. } => {
             Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
         }
-        (None, Some(_), _) => Err(Fault::new(".price".to_owned(), "a number, beside the quantity", raw)),
-        (Some(_), None, _) => Err(Fault::new(".quantity".to_owned(), "a number, beside the price", raw)),
+        Level { price: None, .. } => {
+            Err(Fault::new(".price".to_owned(), "a number, as there is a quantity", raw))
+        }
+        Level { quantity: None, .. } => {
+            Err(Fault::new(".quantity".to_owned(), "a number, as there is a price", raw))
+        }
     }
 }
 

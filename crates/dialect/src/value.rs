@@ -1,5 +1,7 @@
 //! A value of a tick's dictionary, in whatever language it was made.
 
+use crate::names::{Rule, rule_of};
+
 /// What a value is, apart from dictionaries and lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scalar<'a> {
@@ -15,13 +17,44 @@ pub enum Scalar<'a> {
     Other,
 }
 
+/// A key of a dictionary.
+#[derive(Debug, Clone, Copy)]
+pub enum Key<'a> {
+    /// A key whose rule is known: looked up before, and remembered with the key's own object.
+    Known(Rule, &'a str),
+    /// Text.
+    Text(&'a str),
+    /// Anything else.
+    Other,
+}
+
+impl<'a> Key<'a> {
+    /// The rule of the key; `None` of one that no field answers to.
+    #[inline]
+    pub fn rule(self) -> Option<Rule> {
+        match self {
+            Self::Known(rule, _) => Some(rule),
+            Self::Text(text) => rule_of(text),
+            Self::Other => None,
+        }
+    }
+
+    /// The text of the key, if it is text.
+    pub const fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Known(_, text) | Self::Text(text) => Some(text),
+            Self::Other => None,
+        }
+    }
+}
+
 /// A value of a tick's dictionary.
 pub trait Raw: Sized {
     /// What it is, if it is no dictionary and no list.
     fn scalar(&self) -> Scalar<'_>;
 
-    /// Gives each key and value of a dictionary; keys that are no text are given as `None`. False if it is no dictionary.
-    fn for_each_entry(&self, each: impl FnMut(Option<&str>, &Self)) -> bool;
+    /// Gives each key and value of a dictionary. False if it is no dictionary.
+    fn for_each_entry(&self, each: impl FnMut(Key<'_>, &Self)) -> bool;
 
     /// Gives each item of a list with its index, until `false` is returned. False if it is no list.
     fn for_each_item(&self, each: impl FnMut(usize, &Self) -> bool) -> bool;

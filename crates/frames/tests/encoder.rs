@@ -1,7 +1,7 @@
 //! What the encoder keeps of topics, and what it says of itself.
 
 use openalgo_shm_frames::{ANY, MAX_TOPICS, TickEncoder};
-use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode};
+use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode, SYNONYMS};
 use openalgo_shm_ring::{ConsumerOptions, LockFreeRingBuffer, MessageCounts, RingConfig, Start, clock};
 
 const LTP_AS_JSON: u8 = 1 << Mode::Ltp as u8;
@@ -83,6 +83,36 @@ fn a_topic_that_has_ticked_keeps_its_number_and_its_last_tick() {
     assert_eq!(encoder.topic("NSE", "TCS").unwrap(), Some(topic));
     assert!(encoder.snapshot(topic, Mode::Ltp as u8, &mut Vec::new()));
     assert_eq!(encoder.ticked(), [topic]);
+}
+
+#[test]
+fn frames_and_last_values_have_the_names_under_which_a_field_came() {
+    let ring = ring();
+    let mut encoder = encoder(&ring);
+    let mut producer = ring.producer("feed").unwrap();
+    let topic = encoder.topic("NSE", "TCS").unwrap().unwrap();
+    encoder.want(topic, LTP_AS_JSON | 1 << Mode::Quote as u8);
+    let mut quote: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Quote).unwrap();
+    quote.set(Field::Ltp, 7.0).set(Field::Open, 8.0);
+    let number = |name| SYNONYMS.iter().position(|synonym| synonym.1 == name).unwrap();
+    quote.set_synonym(number("last_price")).unwrap().set_synonym(number("open_price")).unwrap();
+    let (mut arena, mut entries, mut stamps) = (vec![0; 1 << 20], vec![0; 4 * 64], vec![0.0; 64]);
+    // The second takes the memory of the first; what comes in another mode changes nothing.
+    for tick in [&quote, &quote, &tick("TCS")] {
+        producer.publish(tick.as_words()).unwrap();
+        let count = encoder.drain(&mut arena, &mut entries, &mut stamps);
+        for entry in entries.as_chunks::<4>().0.iter().take(count) {
+            let frame = &arena[entry[2] as usize..][..entry[3] as usize];
+            let frame = String::from_utf8_lossy(frame);
+            let is_quote = tick.view().mode() == Mode::Quote;
+            assert_eq!(frame.contains(r#","last_price":7,"open_price":8},"#), is_quote, "{frame}");
+        }
+        assert_eq!(count, tick.view().mode() as usize);
+        let mut snapshot = Vec::new();
+        assert!(encoder.snapshot(topic, Mode::Quote as u8, &mut snapshot));
+        let snapshot = String::from_utf8_lossy(&snapshot).into_owned();
+        assert!(snapshot.contains(r#","last_price":7,"open_price":8},"#), "{snapshot}");
+    }
 }
 
 #[test]

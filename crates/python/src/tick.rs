@@ -85,13 +85,14 @@ macro_rules! fields {
             fn keys(&self) -> Vec<&'static str> {
                 let mut keys = vec!["symbol", "exchange", "mode"];
                 self.view().for_each_field(|field, _| keys.push(field.name()));
+                keys.extend(told(self.view()).map(|(_, name)| name));
                 if self.view().levels() > 0 {
                     keys.push("depth");
                 }
                 keys
             }
 
-            /// With the names on the wire, as OpenAlgo's clients have them.
+            /// With the names on the wire, and those that the broker's adapter used, as OpenAlgo's clients have them.
             fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
                 let dictionary = PyDict::new(py);
                 for key in self.keys() {
@@ -160,6 +161,18 @@ impl Tick {
             name => self.named(name).map(|value| value.into_pyobject(py)).transpose()?.map(Bound::into_any),
         })
     }
+}
+
+/// The names of brokers' adapters that a tick's fields came under.
+fn told(view: MessageView<'_>) -> impl Iterator<Item = (Field, &'static str)> {
+    let bits = view.synonyms();
+    SYNONYMS
+        .into_iter()
+        .enumerate()
+        .filter(move |(number, (field, _))| {
+            bits[number / 64] >> (number % 64) & 1 != 0 && view.field(*field).is_some()
+        })
+        .map(|(_, synonym)| synonym)
 }
 
 fn book<'py>(view: MessageView<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

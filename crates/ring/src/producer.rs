@@ -8,8 +8,8 @@ use crate::clock::{self, Stamps};
 use crate::error::{Error, ErrorCode, Result};
 use crate::message::head::{HEAD_FIELDS, META, Meta, PAYLOAD, PRESENCE, PUBLISH_NS, lines_of, rest_words};
 use crate::message::{
-    FIELDS_WORD, HEAD_PAYLOAD, Head, LEVEL_WORDS, LEVELS_WORD, LINE_WORDS, TOPIC_WORD, TOPIC_WORDS,
-    TopicName, TopicNumber, book_too_deep,
+    FIELDS_WORD, HEAD_PAYLOAD, Head, LEVEL_WORDS, LEVELS_WORD, LINE_WORDS, SYNONYMS_IN_IMAGE, TOPIC_WORD,
+    TOPIC_WORDS, TopicName, TopicNumber, book_too_deep,
 };
 use crate::ownership::{Owned, Place};
 use crate::segment::layout::{
@@ -326,7 +326,7 @@ impl Producer {
         }
         let meta = Meta(image[META]).without_place();
         let presence = (image[PRESENCE] >> 32) as u32;
-        if presence & !HEAD_FIELDS == 0 && !meta.has_levels() {
+        if presence & !HEAD_FIELDS == 0 && !meta.has_more_than_fields() {
             if !self.has_room(1) {
                 return Ok(false);
             }
@@ -335,12 +335,13 @@ impl Producer {
             self.advance(1, publish_ns);
             return Ok(true);
         }
-        self.write_long_tick(topic, meta, presence, image, levels, publish_ns)
+        self.write_long_tick::<false>(topic, meta, presence, image, levels, publish_ns)
     }
 
-    /// Not inlined: what it needs would slow down the ticks of one line.
+    /// Not inlined: what it needs would slow down the ticks of one line. With `SYNONYMS` it is for ticks that have
+    /// any: what these need would slow down the others, by an eighth of the throughput of quotes.
     #[inline(never)]
-    fn write_long_tick(
+    fn write_long_tick<const SYNONYMS: bool>(
         &mut self,
         topic: TopicNumber,
         meta: Meta,
@@ -349,6 +350,9 @@ impl Producer {
         levels: &[u64],
         publish_ns: u64,
     ) -> Result<bool> {
+        if !SYNONYMS && meta.synonym_words() > 0 {
+            return self.write_long_tick::<true>(topic, meta, presence, image, levels, publish_ns);
+        }
         let deepest = meta.buys().max(meta.sells());
         let level_words = (meta.buys() + meta.sells()) * LEVEL_WORDS;
         if deepest > self.segment.layout().depth_levels {
@@ -357,14 +361,23 @@ impl Producer {
         let Some(levels) = levels.get(..level_words) else {
             return Err(self.too_long(image.len() + level_words));
         };
-        let count = lines_of(rest_words(presence, meta.buys() + meta.sells()));
+        // An image that says 3 has what a message can have.
+        let meta = if SYNONYMS { meta.with_synonym_words(meta.synonym_words()) } else { meta };
+        let synonym_words = if SYNONYMS { meta.synonym_words() } else { 0 };
+        let count = lines_of(rest_words(presence, meta.buys() + meta.sells(), synonym_words));
         if !self.has_room(count) {
             return Ok(false);
         }
         let head = self.head(meta.placed(topic.get(), count), presence, publish_ns, &image[PAYLOAD..]);
         let fields = Bits(presence & !HEAD_FIELDS).map(|bit| image[FIELDS_WORD - HEAD_PAYLOAD + bit]);
         let rest = fields.chain(levels.iter().copied());
-        lines::write_lines(&self.lines, self.hot.next.position, count, &head, rest);
+        let position = self.hot.next.position;
+        if SYNONYMS {
+            let synonyms = SYNONYMS_IN_IMAGE[..synonym_words].iter().map(|&word| image[word]);
+            lines::write_lines(&self.lines, position, count, &head, rest.chain(synonyms));
+        } else {
+            lines::write_lines(&self.lines, position, count, &head, rest);
+        }
         self.advance(count, publish_ns);
         Ok(true)
     }

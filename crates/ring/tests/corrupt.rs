@@ -96,22 +96,28 @@ fn a_reader_that_waits_on_a_message_whose_stamp_is_gone_goes_on() {
 
 #[test]
 fn a_tick_whose_counts_contradict_each_other_is_skipped() {
-    // Lines, buy levels, sell levels, presence bits.
+    // Lines, buy levels, sell levels, presence bits, synonym words.
     let lies = [
-        (0, 0, 0, 0xf),
-        (1, 0, 0, 0x1f),
-        (1, 1, 0, 0xf),
-        (2, 0, 0, 0xf),
-        (2, 0, 0, 0xffff_ffff),
-        (4, 0, 0, 0xfff),
-        (5, 2, 2, 0x1f),
-        (2, 3, 0, 0xf),
-        (2, 0, 3, 0xf),
-        (200, 200, 200, 0xffff_ffff),
-        (255, 255, 255, 0xffff_ffff),
-        (u64::MAX, u64::MAX, u64::MAX, 0),
+        (0, 0, 0, 0xf, 0),
+        (1, 0, 0, 0x1f, 0),
+        (1, 1, 0, 0xf, 0),
+        (2, 0, 0, 0xf, 0),
+        (2, 0, 0, 0xffff_ffff, 0),
+        (4, 0, 0, 0xfff, 0),
+        (5, 2, 2, 0x1f, 0),
+        (2, 3, 0, 0xf, 0),
+        (2, 0, 3, 0xf, 0),
+        (200, 200, 200, 0xffff_ffff, 0),
+        (255, 255, 255, 0xffff_ffff, 0),
+        (u64::MAX, u64::MAX, u64::MAX, 0, 0),
+        (1, 0, 0, 0xf, 1),
+        (1, 0, 0, 0xf, 3),
+        (2, 0, 0, 0xf, 3),
+        (2, 0, 0, 0x7ff, 1),
+        (3, 0, 0, 0x3ff, 1),
+        (7, 2, 2, 0xffff_ffff, 3),
     ];
-    for (lines, buys, sells, presence) in lies {
+    for (lines, buys, sells, presence, synonyms) in lies {
         // 28 fields and three levels behind the first line: seven lines.
         let config = RingConfig::mpmc().lanes(1).consumers(1).depth_levels(2).topics(64);
         let mut bench = Bench::new(config.buffer_size(64 * LINE));
@@ -120,7 +126,7 @@ fn a_tick_whose_counts_contradict_each_other_is_skipped() {
             let (fields, levels) = [(4, 0), (32, 2), (9, 1)][number as usize % 3];
             bench.producer.publish(tick(number, fields, levels).as_words()).unwrap();
             if number % 4 == 1 {
-                bench.write(position, META, meta(lines, buys, sells));
+                bench.write(position, META, meta(lines, buys, sells) | synonyms << 34);
                 bench.write(position, PRESENCE, number | presence << 32);
             }
             if number % 4 != 3 {
@@ -128,7 +134,7 @@ fn a_tick_whose_counts_contradict_each_other_is_skipped() {
             }
             let mut found = Vec::new();
             bench.consumer.poll(9, |tick| found.push(tick.field(Field::Ltp).unwrap() as u64));
-            let what = format!("{lines} lines, {buys} + {sells} levels, {presence:x}");
+            let what = format!("{lines} lines, {buys} + {sells} levels, {presence:x}, {synonyms} words");
             let counts = bench.consumer.counts();
             assert_eq!(found, [number - 3, number - 1, number], "{what}");
             assert_eq!((counts.corrupt, counts.lost), (number.div_ceil(4), 0), "{what}");

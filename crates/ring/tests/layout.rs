@@ -43,7 +43,7 @@ fn lines(name: &ScratchName, topic_pages: usize) -> Vec<u64> {
 #[test]
 fn the_first_bytes_say_what_the_segment_is() {
     assert_eq!(MAGIC.to_le_bytes(), *b"OASHMRNG");
-    assert_eq!(FORMAT_VERSION, 2);
+    assert_eq!(FORMAT_VERSION, 3);
     assert_eq!(layout_hash(), 0x1e5c_d10b_b371_3ee7, "a changed layout needs a new FORMAT_VERSION");
 }
 
@@ -59,7 +59,7 @@ fn the_header_holds_the_options() {
     let total = 4096 + 5 * 4096 + 3 * 128 * 64;
     assert_eq!(
         header,
-        [MAGIC, 2, layout_hash(), 1, 3, 2, 128, 10, 100, 5, 1, total, created, 0, 0, 0],
+        [MAGIC, 3, layout_hash(), 1, 3, 2, 128, 10, 100, 5, 1, total, created, 0, 0, 0],
         "magic, version, hash, kind, lanes, consumers, capacity, longest, topics, depth levels, policy, bytes, created, lanes used"
     );
     assert_eq!(bytes.len() as u64, total);
@@ -213,6 +213,28 @@ fn a_depth_tick_has_its_levels_behind_its_fields() {
 }
 
 #[test]
+fn a_tick_has_its_synonym_words_last() {
+    let name = ScratchName::new("synonyms");
+    let mut producer = ticks(&name).producer("writer").unwrap();
+    let mut ltp: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+    ltp.set(Field::Ltp, 150.25).set_synonym(1).unwrap();
+    producer.write(ltp.as_words(), 42).unwrap();
+    let mut depth: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Depth).unwrap();
+    depth.set(Field::Open, 149.5).set_synonym(64).unwrap().set_synonym(63).unwrap();
+    depth.set_depth(&[DepthLevel { price: 150.0, quantity: 10.0, orders: 2.0 }], &[]).unwrap();
+    producer.write(depth.as_words(), 43).unwrap();
+    let expected = [
+        // Topic 0, mode LTP, one synonym word, two lines.
+        [2, 1 << 32 | 1 << 34 | 2 << 40, 1 << 32, 42, float(150.25), 0, 0, 0],
+        [3, 0b10, 0, 0, 0, 0, 0, 0],
+        [6, 3 << 32 | 2 << 34 | 2 << 40 | 1 << 48, 1 | 0b1_0000 << 32, 43, 0, 0, 0, 0],
+        [7, float(149.5), float(150.0), float(10.0), float(2.0), 1 << 63, 1, 0],
+        [0; 8],
+    ];
+    assert_eq!(lines(&name, 1)[..40], *expected.as_flattened());
+}
+
+#[test]
 fn a_message_goes_on_at_the_beginning_of_its_lane() {
     let name = ScratchName::new("wrap");
     let mut producer = ticks(&name).producer("writer").unwrap();
@@ -275,5 +297,5 @@ fn an_event_has_as_many_lines_as_its_text_needs() {
 
 #[test]
 fn the_longest_tick_grows_with_the_levels() {
-    assert_eq!([0, 1, 5, 20, 200].map(longest_tick), [5, 6, 10, 23, 177]);
+    assert_eq!([0, 1, 5, 20, 200].map(longest_tick), [6, 7, 10, 23, 177]);
 }

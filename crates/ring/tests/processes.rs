@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use openalgo_shm_ring::layout::{Kind, LINE, Layout, MAX_TOPICS, Policy};
 use openalgo_shm_ring::message::{
-    DepthLevel, Field, Head, MarketDataMessage, MessageView, Mode, Record, TopicName,
+    DepthLevel, Field, Head, MarketDataMessage, MessageView, Mode, Record, SYNONYMS, TopicName,
 };
 use openalgo_shm_ring::{
     Consumer, ConsumerOptions, ErrorCode, LockFreeRingBuffer, Producer, RingConfig, Start, WaitStrategy,
@@ -71,15 +71,17 @@ fn hash_of_name(name: &TopicName) -> u64 {
     name.words().iter().fold(0, |hash, word| mix(hash ^ word))
 }
 
-/// The presence bits of tick `sequence` with this seed, and its levels. Half of the ticks have one line.
-fn shape(sequence: u64, seed: u64) -> (u32, usize, usize) {
+/// The presence bits of tick `sequence` with this seed, its levels, and its synonyms. Half of the ticks have one line.
+fn shape(sequence: u64, seed: u64) -> (u32, usize, usize, [u64; 2]) {
     let mut random = Random(sequence ^ seed);
     let always = Field::Ltp.bit() | Field::Volume.bit() | Field::Ltt.bit();
     if random.below(2) == 0 {
-        return (always, 0, 0);
+        return (always, 0, 0, [0; 2]);
     }
     let side = |random: &mut Random| random.below(LEVELS as u64 + 1) as usize;
-    (random.next() as u32 | always, side(&mut random), side(&mut random))
+    let (presence, buys, sells) = (random.next() as u32 | always, side(&mut random), side(&mut random));
+    let synonyms = [random.next(), random.next() >> (128 - SYNONYMS.len())];
+    (presence, buys, sells, [[0; 2], [synonyms[0], 0], synonyms][random.below(3) as usize])
 }
 
 /// What a field or a level of a tick holds.
@@ -107,12 +109,15 @@ fn levels(sequence: u64, seed: u64, name: &TopicName, count: usize) -> Vec<Depth
 fn sealed_tick(sequence: u64, seed: u64, exchange: &str, symbol: &str) -> MarketDataMessage<LEVELS> {
     let name = TopicName::new(exchange, symbol).unwrap();
     let mut tick = MarketDataMessage::new(exchange, symbol, Mode::Depth).unwrap();
-    let (presence, buys, sells) = shape(sequence, seed);
+    let (presence, buys, sells, synonyms) = shape(sequence, seed);
     for field in Field::ALL.into_iter().filter(|field| presence & field.bit() != 0) {
         tick.set(field, figure(sequence, seed, &name, field as u64));
     }
     let levels = levels(sequence, seed, &name, buys + sells);
     tick.set_depth(&levels[..buys], &levels[buys..]).unwrap();
+    for number in (0..SYNONYMS.len()).filter(|number| synonyms[number / 64] >> (number % 64) & 1 == 1) {
+        tick.set_synonym(number).unwrap();
+    }
     tick
 }
 
@@ -122,7 +127,7 @@ fn check_tick(tick: MessageView) {
     assert_eq!(tick.sequence(), sequence, "the line holds another message");
     let name = tick.name().expect("every tick has a name");
     assert_eq!(word(Field::Ltt), hash_of_name(&name), "{name:?} is another tick's name");
-    let (presence, buys, sells) = shape(sequence, seed);
+    let (presence, buys, sells, synonyms) = shape(sequence, seed);
     for field in Field::ALL {
         let expected =
             (presence & field.bit() != 0).then(|| figure(sequence, seed, &name, field as u64).to_bits());
@@ -132,6 +137,7 @@ fn check_tick(tick: MessageView) {
     let bits = |level: DepthLevel| [level.price, level.quantity, level.orders].map(f64::to_bits);
     let expected = levels(sequence, seed, &name, buys + sells).into_iter().map(bits);
     assert!(tick.buys().chain(tick.sells()).map(bits).eq(expected), "torn in the levels");
+    assert_eq!(tick.synonyms(), synonyms, "torn behind the levels");
 }
 
 /// The names behind the topic numbers of a lane, as a reader has met them.

@@ -230,7 +230,7 @@ fn a_segment_of_this_version_is_found_with_it() {
 fn a_header_that_lies_is_refused_with_what_was_found_and_expected() {
     let lies = [
         (0, 1, ErrorCode::ShmLayout, "first word"),
-        (VERSION_OFFSET, 3, ErrorCode::ShmVersion, "format version 3, this library uses 2"),
+        (VERSION_OFFSET, 2, ErrorCode::ShmVersion, "format version 2, this library uses 3"),
         (16, 1, ErrorCode::ShmLayout, "layout hash"),
         (24, 9, ErrorCode::ShmLayout, "kind of messages 9"),
         (24, 1, ErrorCode::ShmLayout, "topics 0 is out of range"),

@@ -5,9 +5,9 @@ mod scratch;
 
 use openalgo_shm_ring::layout::{LINE, longest_tick, smallest_buffer};
 use openalgo_shm_ring::message::{
-    DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, MarketDataMessage, MessageView, Mode,
+    DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, MarketDataMessage, MessageView, Mode, SYNONYMS,
 };
-use openalgo_shm_ring::{Consumer, ConsumerOptions, LockFreeRingBuffer, Producer, RingConfig};
+use openalgo_shm_ring::{Consumer, ConsumerOptions, ErrorCode, LockFreeRingBuffer, Producer, RingConfig};
 use proptest::prelude::*;
 
 /// Levels a side that the ticks of these tests have room for.
@@ -25,6 +25,8 @@ struct Tick {
     sells: usize,
     /// Of the levels.
     seed: u64,
+    /// Numbers of synonyms.
+    synonyms: Vec<usize>,
 }
 
 impl Tick {
@@ -46,8 +48,20 @@ impl Tick {
             message.set(field, f64::from_bits(self.bits[field as usize]));
         }
         let levels = self.levels();
+        // The one before the levels, the others after them.
+        let (first, others) = self.synonyms.split_at(self.synonyms.len().min(1));
+        first.iter().for_each(|&number| _ = message.set_synonym(number).unwrap());
         message.set_depth(&levels[..self.buys], &levels[self.buys..]).unwrap();
+        others.iter().for_each(|&number| _ = message.set_synonym(number).unwrap());
+        self.check_content(message.view());
         message
+    }
+
+    fn synonym_words(&self) -> [u64; 2] {
+        self.synonyms.iter().fold([0; 2], |mut words, number| {
+            words[number / 64] |= 1 << (number % 64);
+            words
+        })
     }
 
     fn check(&self, view: MessageView, sequence: u64, topic: u32) {
@@ -81,6 +95,7 @@ impl Tick {
         assert_eq!(view.levels(), levels.len());
         assert_eq!(view.buys().map(bits).collect::<Vec<_>>(), levels[..self.buys]);
         assert_eq!(view.sells().map(bits).collect::<Vec<_>>(), levels[self.buys..]);
+        assert_eq!(view.synonyms(), self.synonym_words());
     }
 }
 
@@ -96,9 +111,15 @@ fn tick(depth: usize) -> impl Strategy<Value = Tick> {
     let levels = prop_oneof![Just((0, 0)), (0..=depth, 0..=depth)];
     let mode = prop_oneof![Just(Mode::Ltp), Just(Mode::Quote), Just(Mode::Depth)];
     let bits = proptest::collection::vec(any::<u64>(), FIELD_COUNT);
+    let synonyms = prop_oneof![
+        Just(Vec::new()),
+        proptest::collection::vec(0..64_usize, 1..9),
+        proptest::collection::vec(0..SYNONYMS.len(), 1..9),
+        Just((0..SYNONYMS.len()).collect()),
+    ];
     let names = ("[A-Z]{1,16}|[é€]{1,5}", "[A-Z0-9&-]{1,48}|[A-Z]{1,4}|[é€]{1,16}");
-    (names, mode, presence, bits, levels, any::<u64>()).prop_map(
-        |((exchange, symbol), mode, presence, bits, (buys, sells), seed)| Tick {
+    (names, mode, presence, bits, levels, any::<u64>(), synonyms).prop_map(
+        |((exchange, symbol), mode, presence, bits, (buys, sells), seed, synonyms)| Tick {
             exchange,
             symbol,
             mode,
@@ -107,6 +128,7 @@ fn tick(depth: usize) -> impl Strategy<Value = Tick> {
             buys,
             sells,
             seed,
+            synonyms,
         },
     )
 }
@@ -225,6 +247,7 @@ fn subsets_of_the_fields_come_out_as_they_went_in() {
             buys: way % 3,
             sells: way / 3 % 3,
             seed: way as u64,
+            synonyms: vec![],
         };
         pair.pass(&[&tick], way);
     }
@@ -268,7 +291,7 @@ fn a_view_of_what_the_caller_made_up_reads_no_further_than_its_words() {
             assert_eq!(fields, 0);
             assert!(view.buys().len() + view.sells().len() <= 2 * rest.len());
             assert!(view.parts().1.len() <= rest.len());
-            let _ = (view.name(), view.mode(), view.lane(), view.exchange());
+            let _ = (view.name(), view.mode(), view.lane(), view.exchange(), view.synonyms());
         }
     }
 }
@@ -288,7 +311,68 @@ fn sides_of_a_book_may_differ_and_one_may_be_empty() {
             buys,
             sells,
             seed: way as u64,
+            synonyms: [vec![], vec![way % 64], vec![64, way % 64]][way % 3].clone(),
         };
         pair.pass(&[&tick], way);
     }
+}
+
+#[test]
+fn a_book_of_200_levels_has_its_synonyms_behind_it() {
+    let config = RingConfig::mpmc().lanes(1).depth_levels(200).buffer_size(1 << 17);
+    let ring = LockFreeRingBuffer::on_heap(config).unwrap();
+    let (mut producer, mut consumer) =
+        (ring.producer("writer").unwrap(), ring.consumer(ConsumerOptions::new("reader")).unwrap());
+    let mut tick: MarketDataMessage<200> = MarketDataMessage::new("NSE", "TCS", Mode::Depth).unwrap();
+    for field in Field::ALL {
+        tick.set(field, f64::from(field as u8));
+    }
+    let levels: Vec<_> =
+        (0..400).map(|price| DepthLevel { price: f64::from(price), quantity: 1.0, orders: 2.0 }).collect();
+    tick.set_depth(&levels[..200], &levels[200..]).unwrap();
+    for number in 0..SYNONYMS.len() {
+        tick.set_synonym(number).unwrap();
+        assert!(producer.publish(tick.as_words()).unwrap());
+        let count = consumer.poll(2, |view| {
+            let expected = [u64::MAX >> (63 - number.min(63)), 0x7f >> (SYNONYMS.len() - 1 - number.max(63))];
+            assert_eq!(view.synonyms(), expected);
+            assert_eq!(view.field(Field::ExchangeTimestamp), Some(31.0));
+            assert!(view.buys().chain(view.sells()).eq(levels.iter().copied()));
+        });
+        assert_eq!(count, 1);
+    }
+}
+
+#[test]
+fn a_number_that_no_synonym_has_is_refused() {
+    let mut tick: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+    for number in [SYNONYMS.len(), 128, usize::MAX] {
+        assert_eq!(tick.set_synonym(number).unwrap_err().code(), ErrorCode::InvalidArgument);
+    }
+    assert_eq!(tick.view().synonyms(), [0, 0]);
+}
+
+#[test]
+fn a_tick_that_was_not_published_has_no_sequence_and_no_publish_time() {
+    let mut tick: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+    tick.set_synonym(0).unwrap().set_synonym(64).unwrap();
+    let view = tick.view();
+    assert_eq!((view.sequence(), view.publish_ns(), view.synonyms()), (0, 0, [1, 1]));
+}
+
+#[test]
+fn a_synonym_word_counts_only_if_the_image_says_that_it_has_it() {
+    let mut pair = Pair::new(0, 1);
+    let tick: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+    let mut image = tick.as_words().to_vec();
+    (image[0], image[3]) = (5, 6);
+    for (count, lines, expected) in [(0, 1, [0, 0]), (1, 2, [5, 0]), (2, 2, [5, 6]), (3, 2, [5, 6])] {
+        image[1] = 1 << 32 | count << 34 | 0xf << 36;
+        let before = pair.producer.position();
+        assert!(pair.producer.publish(&image).unwrap());
+        assert_eq!(pair.producer.position() - before, lines);
+        let check = |view: MessageView| assert_eq!((view.mode(), view.synonyms()), (Mode::Ltp, expected));
+        assert_eq!(pair.consumer.poll(2, check), 1);
+    }
+    assert_eq!((pair.consumer.lost(), pair.consumer.corrupt()), (0, 0));
 }

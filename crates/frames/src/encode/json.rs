@@ -62,18 +62,31 @@ pub(super) fn write_message(
     }
     out.put_slice(data);
     out.put(&[b'0' + tick.mode() as u8]);
-    members::for_each(tick, context.wall_offset_ns, |name, value| {
-        out.put_short(&KEYS[name]);
-        match value {
-            Value::Number(number) => out.put_part(|room| write_number(room, number)),
-            Value::Boolean(true) => out.put(b"true"),
-            Value::Boolean(false) => out.put(b"false"),
-        }
-    });
+    members::for_each(tick, context.wall_offset_ns, |name, value| put_member(&mut out, name, value));
+    if tick.has_synonyms() {
+        out.put_part(|room| write_synonyms(room, tick));
+    }
     if tick.mode() == Mode::Depth || tick.levels() > 0 {
         out.put_part(|room| write_depth(room, tick));
     }
     out.put_slice(&context.broker.json);
+    out.length()
+}
+
+#[inline(always)]
+fn put_member(out: &mut Bytes<'_>, name: usize, value: Value) {
+    out.put_short(&KEYS[name]);
+    match value {
+        Value::Number(number) => out.put_part(|room| write_number(room, number)),
+        Value::Boolean(true) => out.put(b"true"),
+        Value::Boolean(false) => out.put(b"false"),
+    }
+}
+
+#[inline(never)]
+fn write_synonyms(room: &mut [u8], tick: MessageView<'_>) -> usize {
+    let mut out = Bytes::new(room);
+    members::for_each_synonym(tick, |name, value| put_member(&mut out, name, value));
     out.length()
 }
 
@@ -146,7 +159,7 @@ fn quoted(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use openalgo_shm_ring::message::{Field, MarketDataMessage};
+    use openalgo_shm_ring::message::{Field, MarketDataMessage, SYNONYMS};
 
     use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
     use super::*;
@@ -181,6 +194,38 @@ mod tests {
         assert_eq!(
             text(&tick, Mode::Quote),
             r#"{"type":"market_data","symbol":"M&M","exchange":"NSE","mode":2,"seq":7,"data":{"symbol":"M&M","exchange":"NSE","mode":3,"ltp":150.25,"volume":1000,"timestamp":5,"oi":0,"open_interest":0,"depth":{"buy":[{"price":150.2,"quantity":5,"orders":1}],"sell":[]},"depth_level":1},"broker":"zerodha"}"#
+        );
+    }
+
+    #[test]
+    fn a_field_has_every_name_that_it_came_under() {
+        let mut tick = MarketDataMessage::new("NSE", "TCS", Mode::Quote).unwrap();
+        tick.set(Field::Timestamp, 5.0)
+            .set(Field::Ltt, 6.4)
+            .set(Field::LastQuantity, 2.0)
+            .set(Field::Bid, 150.25)
+            .set(Field::Turnover, f64::NAN);
+        let names = [
+            "last_trade_time",
+            "ltq",
+            // Always there, and only once.
+            "last_trade_quantity",
+            "bid_price",
+            "best_bid",
+            // Its field is absent.
+            "ask_price",
+            "tot. traded value",
+            "tot_traded_value",
+        ];
+        for name in names {
+            let number = SYNONYMS.iter().position(|synonym| synonym.1 == name).unwrap();
+            tick.set_synonym(number).unwrap();
+        }
+        let text = text(&tick, Mode::Quote);
+        let data = text.split_once(r#""mode":2,"ltt""#).unwrap().1;
+        assert_eq!(
+            data,
+            r#":6,"timestamp":5,"last_quantity":2,"last_trade_quantity":2,"bid":150.25,"turnover":null,"last_trade_time":6,"ltq":2,"bid_price":150.25,"best_bid":150.25,"tot. traded value":null,"tot_traded_value":null},"broker":"zerodha"}"#
         );
     }
 

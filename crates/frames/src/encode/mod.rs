@@ -9,7 +9,7 @@ mod json;
 mod members;
 mod msgpack;
 
-use openalgo_shm_ring::message::{FIELD_COUNT, MessageView, Mode};
+use openalgo_shm_ring::message::{MessageView, Mode};
 
 use self::bytes::OVERRUN;
 
@@ -39,8 +39,8 @@ impl Format {
 
 /// Bytes that a frame with `levels` depth levels on both sides together can at most have.
 pub const fn longest_frame(levels: usize) -> usize {
-    // Topic twice with every byte escaped as \u00xx, publisher, numbers of at most 25 bytes with their longest name twice.
-    FRAME_HEADER_BYTES + OVERRUN + 256 + 2 * 64 * 6 + 48 * 6 + FIELD_COUNT * 2 * 50 + levels * 110
+    // Topic twice with every byte escaped as \u00xx, publisher, fields under all their names.
+    FRAME_HEADER_BYTES + OVERRUN + 256 + 2 * 64 * 6 + 48 * 6 + members::LONGEST + levels * 110
 }
 
 /// The constant parts of a topic's messages, made once.
@@ -124,7 +124,7 @@ pub(crate) fn write_frame(
 
 #[cfg(test)]
 mod tests {
-    use openalgo_shm_ring::message::{DepthLevel, Field, MarketDataMessage};
+    use openalgo_shm_ring::message::{DepthLevel, Field, MarketDataMessage, SYNONYMS};
 
     use super::*;
 
@@ -136,6 +136,9 @@ mod tests {
             MarketDataMessage::<200>::new(&"\"".repeat(16), &"\"".repeat(48), Mode::Depth).unwrap();
         for field in Field::ALL {
             tick.set(field, number);
+        }
+        for number in 0..SYNONYMS.len() {
+            tick.set_synonym(number).unwrap();
         }
         tick.set_depth(&[extreme; 200], &[extreme; 200]).unwrap();
         let view = tick.view();

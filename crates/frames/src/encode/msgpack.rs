@@ -77,16 +77,12 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, wall_off
     let has_depth = tick.mode() == Mode::Depth || tick.levels() > 0;
     let mut count = if has_depth { 5 } else { 3 };
     members::for_each(tick, wall_offset_ns, |_, _| count += 1);
+    members::for_each_synonym(tick, |_, _| count += 1);
     write_map_len(out, count).expect(INFALLIBLE);
     out.put_slice(topic);
     out.put(&[tick.mode() as u8]);
-    members::for_each(tick, wall_offset_ns, |name, value| {
-        out.put_short(&KEYS[name]);
-        match value {
-            Value::Number(value) => write_number(out, value),
-            Value::Boolean(value) => out.put(&[if value { TRUE } else { FALSE }]),
-        }
-    });
+    members::for_each(tick, wall_offset_ns, |name, value| put_member(out, name, value));
+    members::for_each_synonym(tick, |name, value| put_member(out, name, value));
     if has_depth {
         let (buys, sells) = (tick.buys(), tick.sells());
         let deepest = buys.len().max(sells.len());
@@ -96,6 +92,15 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, wall_off
         write_side(out, sells);
         out.put(b"\xabdepth_level");
         write_integer(out, deepest as i64);
+    }
+}
+
+#[inline(always)]
+fn put_member(out: &mut Bytes<'_>, name: usize, value: Value) {
+    out.put_short(&KEYS[name]);
+    match value {
+        Value::Number(value) => write_number(out, value),
+        Value::Boolean(value) => out.put(&[if value { TRUE } else { FALSE }]),
     }
 }
 
@@ -127,15 +132,12 @@ fn write_number(out: &mut Bytes<'_>, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use openalgo_shm_ring::message::{Field, MarketDataMessage};
+    use openalgo_shm_ring::message::{FIELD_COUNT, Field, MarketDataMessage, SYNONYMS};
 
     use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
     use super::*;
 
-    #[test]
-    fn a_tick_is_one_binary_frame() {
-        let mut tick: MarketDataMessage = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
-        tick.set(Field::Ltp, 150.25).set(Field::Volume, f64::NAN).set(Field::Timestamp, 5.0);
+    fn frame(tick: &MarketDataMessage) -> Vec<u8> {
         let context = Context {
             format: Format::MessagePack,
             mode: Mode::Ltp,
@@ -147,6 +149,13 @@ mod tests {
         let mut out = vec![0; longest_frame(0)];
         let length = write_frame(&mut out, &TopicText::new("NSE", "TCS"), tick.view(), &context);
         out.truncate(length);
+        out
+    }
+
+    #[test]
+    fn a_tick_is_one_binary_frame() {
+        let mut tick = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+        tick.set(Field::Ltp, 150.25).set(Field::Volume, f64::NAN).set(Field::Timestamp, 5.0);
         let mut expected = vec![0x82, 0];
         expected.extend_from_slice(
             b"\x87\xa4type\xabmarket_data\xa6symbol\xa3TCS\xa8exchange\xa3NSE\xa4mode\x01\xa3seq\x07",
@@ -160,6 +169,42 @@ mod tests {
         if length >= 126 {
             expected.splice(1..2, [126, 0, length as u8]);
         }
-        assert_eq!(out, expected);
+        assert_eq!(frame(&tick), expected);
+    }
+
+    #[test]
+    fn a_field_has_every_name_that_it_came_under() {
+        let mut tick = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
+        tick.set(Field::Ltp, 7.0).set(Field::Timestamp, 5.0);
+        // Two of the price, one of the volume, which is absent.
+        for number in [1, 0, 2] {
+            tick.set_synonym(number).unwrap();
+        }
+        assert!(frame(&tick).ends_with(
+            b"\xa4data\x87\xa6symbol\xa3TCS\xa8exchange\xa3NSE\xa4mode\x01\xa3ltp\x07\xa9timestamp\x05\xaalast_price\x07\xb1last_traded_price\x07\xa6broker\xa1z"
+        ));
+    }
+
+    #[test]
+    fn the_map_has_as_many_members_as_it_says_also_with_all_synonyms() {
+        let mut tick = MarketDataMessage::new("NSE", "TCS", Mode::Quote).unwrap();
+        for field in Field::ALL {
+            tick.set(field, 1.0);
+        }
+        for number in 0..SYNONYMS.len() {
+            tick.set_synonym(number).unwrap();
+        }
+        let frame = frame(&tick);
+        let data = frame.windows(5).position(|bytes| bytes == b"\xa4data").unwrap() + 5;
+        let members = 3 + FIELD_COUNT + SYNONYMS.len();
+        assert_eq!(frame[data..data + 3], [0xde, 0, members as u8]);
+        let is_value = |byte: u8| byte == 1 || byte == TRUE;
+        let mut rest = &frame[data + 3 + b"\xa6symbol\xa3TCS\xa8exchange\xa3NSE\xa4mode\x02".len()..];
+        for _ in 3..members {
+            let length = usize::from(rest[0] - 0xa0);
+            assert!(is_value(rest[1 + length]));
+            rest = &rest[length + 2..];
+        }
+        assert_eq!(rest, b"\xa6broker\xa1z");
     }
 }

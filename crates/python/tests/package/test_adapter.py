@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from openalgo_shm import (
+    FIELD_NAMES,
     LockFreeRingBuffer,
     OpenAlgoShmError,
     SharedMemoryBrokerAdapter,
@@ -54,7 +55,9 @@ def test_the_cases_that_all_languages_share(adapter, subscriber, case):
     publish(adapter, case)
     [tick] = subscriber.poll()
     expected = {name: math.nan if value == "NaN" else float(value) for name, value in case["fields"].items()}
-    fields = {key: value for key, value in tick.as_dict().items() if key not in ("symbol", "exchange", "mode", "depth")}
+    found = {key: value for key, value in tick.as_dict().items() if key not in ("symbol", "exchange", "mode", "depth")}
+    fields = {key: value for key, value in found.items() if key in FIELD_NAMES}
+    assert sorted(found.keys() - fields.keys()) == sorted(case.get("synonyms", []))
     assert fields == pytest.approx(expected, nan_ok=True, rel=0, abs=0)
     assert tick.mode == case["mode"]
     default = ("KNOWN", "MCX") if case.get("known") else ("GIVEN", "NSE")

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! word 0  stamp in the ring; sequence in a reader's copy
-//!      1  meta: topic number 32 bits · mode 8 · lines 8 (lane in a copy) · buy levels 8 · sell levels 8
+//!      1  meta: topic number 32 bits · mode 2 · synonym words 2 · not used 4 · lines 8 (lane in a copy)
+//!         · buy levels 8 · sell levels 8
 //!      2  sequence, low 32 bits (in a copy: where the other words begin) · presence bits 32
 //!      3  publish time, ns of the monotonic clock
 //!      4  ltp · volume · ltt · timestamp
 //! ```
 //!
+//! The words behind the first line: the fields from the fifth on that are present, the levels, the synonym words.
+//!
 //! A message that is no tick has the number of its words in place of the presence bits, and its first four
 //! words in place of the four fields.
 
-use super::LEVEL_WORDS;
+use super::{LEVEL_WORDS, Mode, SYNONYM_WORDS};
 
 /// Words of a line, and of a head.
 pub const LINE_WORDS: usize = 8;
@@ -29,6 +32,7 @@ pub(crate) const PUBLISH_NS: usize = 3;
 pub(crate) const PAYLOAD: usize = 4;
 
 const MODE_SHIFT: u32 = 32;
+const SYNONYMS_SHIFT: u32 = 34;
 const LINES_SHIFT: u32 = 40;
 const BUYS_SHIFT: u32 = 48;
 const SELLS_SHIFT: u32 = 56;
@@ -40,8 +44,8 @@ pub(crate) const HEAD_FIELDS: u32 = (1 << HEAD_PAYLOAD) - 1;
 pub(crate) struct Meta(pub u64);
 
 impl Meta {
-    pub(crate) const fn new(mode: u8, buys: u8, sells: u8) -> Self {
-        Self((mode as u64) << MODE_SHIFT | (buys as u64) << BUYS_SHIFT | (sells as u64) << SELLS_SHIFT)
+    pub(crate) const fn new(mode: Mode) -> Self {
+        Self((mode as u64) << MODE_SHIFT)
     }
 
     pub(crate) const fn topic(self) -> u32 {
@@ -49,7 +53,12 @@ impl Meta {
     }
 
     pub(crate) const fn mode(self) -> u8 {
-        (self.0 >> MODE_SHIFT) as u8
+        (self.0 >> MODE_SHIFT & 0b11) as u8
+    }
+
+    /// Words that say which synonyms the tick has: at most [`SYNONYM_WORDS`] in a message, 3 is corrupt.
+    pub(crate) const fn synonym_words(self) -> usize {
+        (self.0 >> SYNONYMS_SHIFT & 0b11) as usize
     }
 
     /// Lines of the message, the first included.
@@ -65,18 +74,31 @@ impl Meta {
         (self.0 >> SELLS_SHIFT) as usize
     }
 
-    pub(crate) const fn has_levels(self) -> bool {
-        self.0 >> BUYS_SHIFT != 0
+    /// True if there are levels or synonym words, of a meta word [`without_place`](Self::without_place).
+    pub(crate) const fn has_more_than_fields(self) -> bool {
+        self.0 >> SYNONYMS_SHIFT != 0
     }
 
-    /// True of a message without levels that has one line.
+    /// True of a message of one line that has neither levels nor synonym words.
     pub(crate) const fn is_one_line(self) -> bool {
-        self.0 >> LINES_SHIFT == 1
+        self.0 >> SYNONYMS_SHIFT == 1 << (LINES_SHIFT - SYNONYMS_SHIFT)
     }
 
-    /// Mode and levels alone.
+    /// Mode and counts alone.
     pub(crate) const fn without_place(self) -> Self {
-        Self(self.0 & !(0xff << LINES_SHIFT) & !0xffff_ffff)
+        const KEPT: u64 = 0b11 << MODE_SHIFT | 0b11 << SYNONYMS_SHIFT | 0xffff << BUYS_SHIFT;
+        Self(self.0 & KEPT)
+    }
+
+    pub(crate) const fn with_levels(self, buys: u8, sells: u8) -> Self {
+        let others = self.0 & !(0xffff << BUYS_SHIFT);
+        Self(others | (buys as u64) << BUYS_SHIFT | (sells as u64) << SELLS_SHIFT)
+    }
+
+    /// With so many synonym words, but no more than a message can have.
+    pub(crate) const fn with_synonym_words(self, words: usize) -> Self {
+        let words = if words < SYNONYM_WORDS { words } else { SYNONYM_WORDS };
+        Self(self.0 & !(0b11 << SYNONYMS_SHIFT) | (words as u64) << SYNONYMS_SHIFT)
     }
 
     /// With topic and lines; both are 0 before.
@@ -96,8 +118,8 @@ impl Meta {
 }
 
 /// Words of a tick behind its first line.
-pub(crate) const fn rest_words(presence: u32, levels: usize) -> usize {
-    (presence & !HEAD_FIELDS).count_ones() as usize + levels * LEVEL_WORDS
+pub(crate) const fn rest_words(presence: u32, levels: usize, synonym_words: usize) -> usize {
+    (presence & !HEAD_FIELDS).count_ones() as usize + levels * LEVEL_WORDS + synonym_words
 }
 
 /// Lines of a message with so many words behind its first line.

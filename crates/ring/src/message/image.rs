@@ -1,11 +1,8 @@
 //! A tick's image whose room for levels is chosen at run time, and that is filled again and again.
 
 use super::head::{META, Meta, PAYLOAD, PRESENCE};
-use super::tick::{FIELDS_WORD, LEVELS_WORD};
+use super::tick::{FIELDS_WORD, LEVELS_WORD, SYNONYMS_IN_IMAGE};
 use super::{DepthLevel, Field, HEAD_PAYLOAD, LEVEL_WORDS, Mode};
-
-/// Words of an image that hold the synonyms' bits, 64 each.
-const SYNONYM_WORDS: [usize; 2] = [0, 3];
 
 /// A tick's image, as [`MarketDataMessage`](super::MarketDataMessage) describes it, without the name. Made once and
 /// cleared for each tick, so that a publish allocates nothing.
@@ -26,7 +23,7 @@ impl TickImage {
     /// Empties it.
     pub fn clear(&mut self) {
         self.words.truncate(LEVELS_WORD);
-        for word in SYNONYM_WORDS {
+        for word in SYNONYMS_IN_IMAGE {
             self.words[word] = 0;
         }
         (self.presence, self.buys, self.sells) = (0, 0, 0);
@@ -53,12 +50,12 @@ impl TickImage {
     /// Notes that a field came under the synonym with this number, below 128.
     #[inline]
     pub fn set_synonym(&mut self, number: u8) {
-        self.words[SYNONYM_WORDS[usize::from(number >> 6 & 1)]] |= 1 << (number & 63);
+        self.words[SYNONYMS_IN_IMAGE[usize::from(number >> 6 & 1)]] |= 1 << (number & 63);
     }
 
     /// The synonyms' bits, 64 a word.
     pub fn synonyms(&self) -> [u64; 2] {
-        SYNONYM_WORDS.map(|word| self.words[word])
+        SYNONYMS_IN_IMAGE.map(|word| self.words[word])
     }
 
     /// Sets the order book. At most 255 levels a side.
@@ -80,7 +77,13 @@ impl TickImage {
     /// What a producer publishes to a topic: [`Producer::publish_to`](crate::Producer::publish_to).
     #[inline]
     pub fn finish(&mut self, mode: Mode) -> &[u64] {
-        self.words[META] = Meta::new(mode as u8, self.buys, self.sells).0;
+        let synonym_words = match self.synonyms() {
+            [0, 0] => 0,
+            [_, 0] => 1,
+            _ => 2,
+        };
+        self.words[META] =
+            Meta::new(mode).with_levels(self.buys, self.sells).with_synonym_words(synonym_words).0;
         self.words[PRESENCE] = u64::from(self.presence) << 32;
         &self.words
     }

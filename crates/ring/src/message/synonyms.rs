@@ -2,9 +2,14 @@
 //!
 //! OpenAlgo's clients read a tick under the names that its adapter used. A tick in the ring therefore says which
 //! of these names a field came under, and frames carry the value under each of them, beside the wire name.
+//!
+//! Bit `n % 64` of synonym word `n / 64` stands for synonym `n`. A message has 0, 1 or 2 of these words.
 
 use super::Field;
 use Field as F;
+
+/// Most synonym words of a message.
+pub const SYNONYM_WORDS: usize = 2;
 
 /// Every synonym: its field, and the name that adapters use. The index is the synonym's number in a message, so
 /// the order is part of the format: new names go to the end. The first 64 are those that need one word.
@@ -82,3 +87,5 @@ pub const SYNONYMS: [(Field, &str); 71] = [
     (F::Change, "change_absolute"),
     (F::Turnover, "tot_traded_value"),
 ];
+
+const _: () = assert!(SYNONYMS.len() <= SYNONYM_WORDS * 64, "every synonym has a bit");

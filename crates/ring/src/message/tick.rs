@@ -3,7 +3,7 @@
 use super::head::{META, Meta, PAYLOAD, PRESENCE};
 use super::{
     DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, LEVEL_WORDS, LINE_WORDS, MessageView, Mode,
-    TOPIC_WORDS, TopicName,
+    SYNONYM_WORDS, SYNONYMS, TOPIC_WORDS, TopicName,
 };
 use crate::error::{Error, ErrorCode, Result};
 
@@ -17,13 +17,15 @@ pub const LEVELS_WORD: usize = FIELDS_WORD + FIELD_COUNT - HEAD_PAYLOAD;
 /// A tick with room for `LEVELS` depth levels a side; 640 bytes for five. Its words are its *image*:
 ///
 /// ```text
-/// word  0  not used
-///       1  mode, levels          2  presence bits          3  not used
+/// word  0  first synonym word    1  mode, synonym words, levels
+///       2  presence bits         3  second synonym word
 ///       4  ltp · volume · ltt · timestamp
 ///       8  exchange, 16 bytes · symbol, 48 bytes
 ///      16  open … exchange_timestamp: 28 fields
 ///      44  levels
 /// ```
+///
+/// A synonym word counts only if word 1 says that the tick has it.
 ///
 /// In the ring it travels as lines: a number in place of the name, and only the fields that are present.
 ///
@@ -47,6 +49,9 @@ pub struct MarketDataMessage<const LEVELS: usize = 5> {
 
 const _: () = assert!(size_of::<MarketDataMessage>() == 640);
 
+/// The words of an image that hold its synonym words.
+pub(crate) const SYNONYMS_IN_IMAGE: [usize; SYNONYM_WORDS] = [0, 3];
+
 impl<const LEVELS: usize> MarketDataMessage<LEVELS> {
     /// An empty tick for a topic.
     ///
@@ -59,7 +64,7 @@ impl<const LEVELS: usize> MarketDataMessage<LEVELS> {
             fields: [0.0; FIELD_COUNT - HEAD_PAYLOAD],
             levels: [[DepthLevel::default(); LEVELS]; 2],
         };
-        message.head[META] = Meta::new(mode as u8, 0, 0).0;
+        message.head[META] = Meta::new(mode).0;
         Ok(message)
     }
 
@@ -85,8 +90,26 @@ impl<const LEVELS: usize> MarketDataMessage<LEVELS> {
         let levels = self.levels.as_flattened_mut();
         levels[..buys.len()].copy_from_slice(buys);
         levels[buys.len()..buys.len() + sells.len()].copy_from_slice(sells);
-        let mode = Meta(self.head[META]).mode();
-        self.head[META] = Meta::new(mode, buys.len() as u8, sells.len() as u8).0;
+        self.head[META] = Meta(self.head[META]).with_levels(buys.len() as u8, sells.len() as u8).0;
+        Ok(self)
+    }
+
+    /// Says that a field came under the name [`SYNONYMS`]`[number]`, too: frames carry its value under that name
+    /// as well, if the field is present.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_ARGUMENT` for a number that no synonym has.
+    pub fn set_synonym(&mut self, number: usize) -> Result<&mut Self> {
+        if number >= SYNONYMS.len() {
+            return Err(Error::new(
+                ErrorCode::InvalidArgument,
+                format!("synonym {number} does not exist: expected 0 to {}", SYNONYMS.len() - 1),
+            ));
+        }
+        let word = number / 64;
+        self.head[SYNONYMS_IN_IMAGE[word]] |= 1 << (number % 64);
+        let meta = Meta(self.head[META]);
+        self.head[META] = meta.with_synonym_words(meta.synonym_words().max(word + 1)).0;
         Ok(self)
     }
 

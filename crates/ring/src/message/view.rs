@@ -1,7 +1,11 @@
 //! Reading a message out of a reader's copy.
 
 use super::head::{HEAD_FIELDS, META, Meta, PAYLOAD, PRESENCE, PUBLISH_NS, rest_words};
-use super::{DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, LEVEL_WORDS, Mode, TOPIC_WORDS, TopicName};
+use super::tick::SYNONYMS_IN_IMAGE;
+use super::{
+    DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, LEVEL_WORDS, Mode, SYNONYM_WORDS, TOPIC_WORDS,
+    TopicName,
+};
 use crate::segment::{Line, read_name};
 
 /// A tick. Reading never fails: a consumer shows only messages whose counts it has checked, and whatever the
@@ -9,7 +13,7 @@ use crate::segment::{Line, read_name};
 #[derive(Debug, Clone, Copy)]
 pub struct MessageView<'a> {
     head: &'a Head,
-    /// Fields from the fifth on, then the levels.
+    /// Fields from the fifth on, then the levels, then (not in an image) the synonym words.
     rest: &'a [u64],
     /// Presence bits of the fields that have a place in `rest`.
     placed: u32,
@@ -36,9 +40,13 @@ impl<'a> MessageView<'a> {
         Self { head, rest, placed: (head[PRESENCE] >> 32) as u32 & !HEAD_FIELDS, name }
     }
 
-    /// The sequence in its lane.
+    /// The sequence in its lane. 0 of a tick that was not published.
     pub const fn sequence(self) -> u64 {
-        self.head[0]
+        if self.is_image() { 0 } else { self.head[0] }
+    }
+
+    const fn is_image(self) -> bool {
+        matches!(self.name, Name::Own(_))
     }
 
     /// The lane it came through.
@@ -51,9 +59,9 @@ impl<'a> MessageView<'a> {
         Meta(self.head[META]).topic()
     }
 
-    /// Publish time in ns of the monotonic clock.
+    /// Publish time in ns of the monotonic clock. 0 of a tick that was not published.
     pub const fn publish_ns(self) -> u64 {
-        self.head[PUBLISH_NS]
+        if self.is_image() { 0 } else { self.head[PUBLISH_NS] }
     }
 
     /// What the tick carries; an unknown number reads as LTP.
@@ -99,6 +107,34 @@ impl<'a> MessageView<'a> {
             };
             each(Field::ALL[number % FIELD_COUNT], f64::from_bits(word));
         }
+    }
+
+    /// True if [`synonyms`](Self::synonyms) may have bits.
+    #[inline]
+    pub const fn has_synonyms(self) -> bool {
+        Meta(self.head[META]).synonym_words() != 0
+    }
+
+    /// The synonyms under which the fields came: bit `n % 64` of word `n / 64` for
+    /// [`SYNONYMS`](super::SYNONYMS)`[n]`. A bit may be set whose field is absent, or that no synonym has.
+    #[inline]
+    pub fn synonyms(self) -> [u64; SYNONYM_WORDS] {
+        match Meta(self.head[META]).synonym_words() {
+            0 => [0; SYNONYM_WORDS],
+            count => self.synonym_words(count),
+        }
+    }
+
+    fn synonym_words(self, count: usize) -> [u64; SYNONYM_WORDS] {
+        let first = rest_words(self.placed, self.levels(), 0);
+        let word = |index| {
+            if self.is_image() {
+                self.head[SYNONYMS_IN_IMAGE[index]]
+            } else {
+                self.rest.get(first + index).copied().unwrap_or_default()
+            }
+        };
+        std::array::from_fn(|index| if index < count { word(index) } else { 0 })
     }
 
     /// Exchange and symbol. `None` only of a copy whose topic table is gone.
@@ -147,7 +183,8 @@ impl<'a> MessageView<'a> {
 
     /// The head, and those words behind it that are in use: all there is to keep of a tick from a ring.
     pub fn parts(self) -> (&'a Head, &'a [u64]) {
-        let used = rest_words(self.placed | HEAD_FIELDS, self.levels()).min(self.rest.len());
+        let synonym_words = Meta(self.head[META]).synonym_words();
+        let used = rest_words(self.placed, self.levels(), synonym_words).min(self.rest.len());
         (self.head, &self.rest[..used])
     }
 

@@ -21,7 +21,7 @@ fn config(choice: u8) -> RingConfig {
     ring.buffer_size(LINE * if choice & 4 == 0 { 16 } else { 64 })
 }
 
-/// A tick of six lines, of one of six topics: more than the table of a lane has room for.
+/// A tick of one line or seven, of one of six topics: more than the table of a lane has room for.
 fn tick(number: usize) -> MarketDataMessage<1> {
     let mut tick =
         MarketDataMessage::<1>::new("NSE", &format!("S{}", number % 6), Mode::Quote).expect("valid");
@@ -32,6 +32,7 @@ fn tick(number: usize) -> MarketDataMessage<1> {
         }
         let level = [DepthLevel::default()];
         tick.set_depth(&level, &level).expect("room for a level");
+        tick.set_synonym(0).and_then(|tick| tick.set_synonym(64)).expect("both exist");
     }
     tick
 }
@@ -180,5 +181,5 @@ fn check(tick: MessageView, depth: usize) {
         fields += 1;
     });
     assert_eq!(fields, Field::ALL.iter().filter(|&&field| tick.field(field).is_some()).count());
-    let _ = (tick.mode(), tick.exchange(), tick.symbol(), tick.publish_ns(), tick.parts());
+    let _ = (tick.mode(), tick.exchange(), tick.symbol(), tick.publish_ns(), tick.synonyms(), tick.parts());
 }
