@@ -5,11 +5,9 @@ import { fileURLToPath } from 'node:url';
 /** The Python of the tests' own virtual environment, `.venv` in the project's folder. */
 const VENV_PYTHON = fileURLToPath(new URL('../.venv/bin/python', import.meta.url));
 
-/**
- * The Python to run a script with, if it has a package; else says how to get it, and the tests are skipped.
- */
-export function pythonWith(module: string, pip: string): string | undefined {
+/** The Python to run a script with, if it has a module; else says how to get it, and the tests are skipped. */
+export function pythonWith(module: string): string | undefined {
   if (existsSync(VENV_PYTHON) && spawnSync(VENV_PYTHON, ['-c', `import ${module}`]).status === 0) return VENV_PYTHON;
-  console.warn(`skipped, for there is no Python with ${pip}: python3 -m venv .venv && .venv/bin/pip install ${pip}`);
+  console.warn(`skipped, for there is no Python with ${module}: npm run python`);
   return undefined;
 }

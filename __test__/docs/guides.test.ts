@@ -26,7 +26,7 @@ const GUIDES = readdirSync('docs')
 /** Run by `cargo test`, which reads them from the same file. */
 const RUST_GUIDE = 'docs/rust-user.md';
 const ring = `test-guides-${process.pid}`;
-const python = pythonWith('openalgo', 'openalgo');
+const python = pythonWith('openalgo');
 
 /** Somebody's folder who has installed the package. */
 const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-guides-'));

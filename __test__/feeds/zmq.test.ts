@@ -7,7 +7,7 @@ import { pythonWith } from '../python.ts';
 import { LivingProcess, until } from '../shm/living.ts';
 import { Listener } from './listener.ts';
 
-const python = pythonWith('zmq', 'pyzmq');
+const python = pythonWith('zmq');
 
 let listener: Listener;
 let feed: ZmqFeed;

@@ -8,7 +8,7 @@ import { pythonWith } from '../python.ts';
 import { LivingProcess } from '../shm/living.ts';
 import { Strategy } from './strategy.ts';
 
-const python = pythonWith('zmq, openalgo', 'pyzmq openalgo');
+const python = pythonWith('zmq, openalgo');
 const ring = `test-bus-${process.pid}`;
 const KEY = 'good-key';
 

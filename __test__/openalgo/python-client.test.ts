@@ -8,7 +8,7 @@ import { EventPublisher } from '../../src/shm/events.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { Strategy } from './strategy.ts';
 
-const python = pythonWith('openalgo', 'openalgo');
+const python = pythonWith('openalgo');
 const ring = `test-python-${process.pid}`;
 
 let folder: string;

@@ -9,7 +9,7 @@ import { OrderSession } from './order-session.ts';
 import { RawClient, type Wanted } from './raw-client.ts';
 import { Strategy } from './strategy.ts';
 
-const python = pythonWith('openalgo', 'openalgo');
+const python = pythonWith('openalgo');
 const ring = `test-upstream-${process.pid}`;
 const KEY = 'good-key';
 const CLIENTS = 50;

@@ -392,6 +392,17 @@ describe('while a subscribe waits', () => {
     expect(running.proxy.getStats().subscriptions).toMatchObject({ total: 0, topics: 0, refused: 1 });
   });
 
+  test('a proxy that closes answers first', async () => {
+    await start();
+    await host();
+    const client = await running.client();
+    client.send(subscribe('TCS'));
+    await until('it waits', () => subscriptionCount() === 1);
+    await running.proxy.stop();
+    expect(await client.next()).toMatchObject({ type: 'subscribe', status: 'success' });
+    expect(await client.closed).toMatchObject({ code: 1001 });
+  });
+
   test('a client that asks on and on is not read any more, until it is answered', async () => {
     await start();
     const feed = await host();

@@ -1,20 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SharedMemoryBrokerAdapter } from '../../src/feeds/broker-adapter.ts';
+import { SYNONYMS } from '../../src/feeds/dialect-table.ts';
 import type { MarketData, Tick } from '../../src/message.ts';
 import type { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { type Client, type Received, RunningProxy } from './running-proxy.ts';
 
-/** Numbers of the table in the ring crate, `message/synonyms.rs`. */
-const SYNONYM = {
-  last_price: 0,
-  last_traded_price: 1,
-  ltq: 13,
-  open_interest: 18,
-  bid_price: 20,
-  ask_price: 23,
-  'tot. traded value': 57,
-  open_price: 64,
+const numbers = (...names: string[]): number[] => {
+  return names.map((name) => SYNONYMS.findIndex(([, synonym]) => synonym === name));
 };
-const numbers = (...names: (keyof typeof SYNONYM)[]): number[] => names.map((name) => SYNONYM[name]);
 
 let running: RunningProxy;
 let publisher: SharedMemoryPublisher;
@@ -114,4 +107,13 @@ test('the last tick that a new subscriber gets has its names, too, in every mode
     expect(snapshot).toMatchObject({ mode, snapshot: true });
     expect(fieldsOf(snapshot)).toEqual({ ltp: 7, last_price: 7, open: 8, open_price: 8 });
   }
+});
+
+test("what a broker's adapter wrote is what a client reads, and one bad value costs only itself", async () => {
+  using adapter = new SharedMemoryBrokerAdapter('fivepaisa', { name: running.ring });
+  const raw = { ltp: 1402.5, bid_price: 1402.4, ask_size: 7, ltq: 3, cp: 1400, volume: 'N/A', '52w_high': 1600 };
+  adapter.publishTickData('TCS', raw);
+  const { volume: _, ...written } = raw;
+  expect(fieldsOf(await client.nextOf('market_data'))).toMatchObject(written);
+  expect(adapter.getStats().unreadableKeys).toEqual({ volume: 1 });
 });

@@ -117,7 +117,8 @@ def latency(figures: Figures, ring: str, seconds: int) -> None:
     try:
         assert serve.stdout is not None and "shared memory" in serve.stdout.readline()
         arguments = {"port": port, "path": "/", "protocol": "openalgo", "clients": clients, "topics": symbols, "mode": 1}
-        arguments |= {"feed": "none", "warm-up": 2000, "time": seconds * 1000, "pid": serve.pid}
+        # With a rate it notes ages; the ticks are ours.
+        arguments |= {"feed": "none", "rate": 1, "warm-up": 2000, "time": seconds * 1000, "pid": serve.pid}
         words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
         load = subprocess.Popen([ROOT / "target/benches/release/fanout-load", *words], stdout=subprocess.PIPE, text=True)
         with SharedMemoryBrokerAdapter("bench", buffer_name=ring) as adapter:

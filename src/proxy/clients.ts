@@ -117,8 +117,10 @@ export class Clients {
     clearTimeout(deadline);
   }
 
-  #seeOff({ connection, recipient }: Session): Promise<void> {
+  #seeOff(session: Session): Promise<void> {
+    const { connection, recipient } = session;
     return new Promise((resolve) => {
+      session.answerNow();
       connection.webSocket.once('close', () => resolve());
       recipient.whenCaughtUp(() => connection.close(CLOSE.GOING_AWAY, 'server is shutting down'));
     });

@@ -12,7 +12,7 @@ import type { Recipient, RecipientOwner } from './recipient.ts';
 import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Services } from './services.ts';
-import type { WantedLine } from './subscriber.ts';
+import { keyedLines, settleKnown } from './settled-lines.ts';
 import type { Refusal } from './verdicts.ts';
 
 /** What tells clients apart. */
@@ -113,6 +113,11 @@ export class Session implements RecipientOwner {
     this.#services.counters.refusalNotices += 1;
     const broker = this.#services.brokers.of(this.#identity);
     this.notify(answers.subscriptionRefused({ symbol, exchange }, mode, message, broker));
+  }
+
+  /** Waits for no broker any more. */
+  answerNow(): void {
+    this.#held?.giveUp();
   }
 
   /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. */
@@ -240,33 +245,18 @@ export class Session implements RecipientOwner {
     const broker = brokers.of(this.#identity);
     const depth = brokers.depthOf(request.depth);
     const { lines, wanted, snapshots } = subscriber.subscribe(this.recipient, request, depth, broker);
-    const open = this.#unsettled(lines, wanted, depth);
+    const unsettled = settleKnown(lines, wanted, depth, this.#services.verdicts);
+    const open = settings.subscribeTimeout > 0 ? unsettled : new Set<number>();
     const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
       return answers.subscribed(lines, broker, request.requestId);
     };
     if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
-    else this.#hold(new PendingSubscribe(lines, depth, wanted.map(keyedLine), open, answer));
+    else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
     if (snapshots !== undefined) this.recipient.deliver(snapshots);
     if (!request.status) return;
     const health = this.#services.monitor.health();
     this.#services.feedStatus.subscribe(this);
     this.notify(feedStatus(health));
-  }
-
-  /** Tells the lines whose results are known the depth that comes. @returns the keys of those to wait for */
-  #unsettled(lines: readonly answers.SubscriptionLine[], wanted: readonly WantedLine[], depth: number): Set<number> {
-    const { settings, verdicts } = this.#services;
-    const open = new Set<number>();
-    if (!verdicts.areExpected) return open;
-    for (const { line, key, mode, instrument, bookDepthBefore } of wanted) {
-      if (key < 0) continue;
-      const known = verdicts.known(instrument, mode);
-      const levels = mode === 3 ? (known?.depth ?? depth) : depth;
-      const isAskedDeeper = levels < depth && bookDepthBefore < depth;
-      (lines[line] as answers.SubscriptionLine).depth = Math.min(levels, depth);
-      if (settings.subscribeTimeout > 0 && (known === undefined || isAskedDeeper)) open.add(subscriptionKey(key, mode));
-    }
-    return open;
   }
 
   #hold(pending: PendingSubscribe): void {
@@ -377,10 +367,6 @@ export class Session implements RecipientOwner {
   #resume(): void {
     if (this.#waiting === undefined && !this.#held?.isFull) this.connection.webSocket.resume();
   }
-}
-
-function keyedLine({ line, key, mode }: WantedLine): { line: number; key: number } {
-  return { line, key: subscriptionKey(key, mode) };
 }
 
 function bulkMessage(text: string): Message | undefined {

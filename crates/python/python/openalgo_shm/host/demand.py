@@ -24,6 +24,7 @@ _POLL_S = 0.25
 # Results wait for others at most this long, s.
 _RESULTS_S = 0.1
 _RESULTS_AT_ONCE = 256
+_REMIND_EVERY_S = 5.0
 
 
 class Key(NamedTuple):
@@ -39,6 +40,13 @@ class _Held(NamedTuple):
 
     asked: int
     actual: int
+
+
+class _Refused(NamedTuple):
+    """A subscription that the adapter does not take: levels asked for, the broker's reason."""
+
+    asked: int
+    reason: str
 
 
 class Wishes:
@@ -137,6 +145,13 @@ class Wishes:
         self._wake()
 
 
+class Worked(NamedTuple):
+    """Whether there was any work, and whether there may be more."""
+
+    any: bool
+    more: bool
+
+
 class Subscriptions:
     """The adapter's subscriptions. Used by the session's thread alone."""
 
@@ -145,7 +160,8 @@ class Subscriptions:
         self._events = events
         self._source = source
         self._held: dict[Key, _Held] = {}
-        self._refused: dict[Key, int] = {}
+        self._refused: dict[Key, _Refused] = {}
+        self._next_reminder = 0.0
         self._results: list[dict[str, Any]] = []
         self._results_since = 0.0
 
@@ -167,14 +183,30 @@ class Subscriptions:
         self._refused.clear()
         self._results.clear()
 
-    def work(self, adapter: Any, go_on: Callable[[], bool]) -> bool:
-        """Brings the adapter to what is wanted; True if ``go_on`` stopped it before it was done."""
-        while (more := go_on()) and (wish := self._wishes.next()) is not None:
+    def work(self, adapter: Any, go_on: Callable[[], bool]) -> Worked:
+        """Brings the adapter to what is wanted, until ``go_on`` says no."""
+        any_done = False
+        while (may := go_on()) and (wish := self._wishes.next()) is not None:
+            any_done = True
             self._settle(adapter, *wish)
             if len(self._results) >= _RESULTS_AT_ONCE or time.monotonic() - self._results_since > _RESULTS_S:
                 self.tell()
         self.tell()
-        return not more
+        return Worked(any=any_done, more=not may)
+
+    def remind(self) -> None:
+        """Tells again what was refused and is still wanted.
+
+        A proxy gives a refused wish up. One that is still there belongs to a proxy that has not heard the
+        refusal, or to a client that wished anew before this host could see the wish end.
+        """
+        now = time.monotonic()
+        if now < self._next_reminder:
+            return
+        self._next_reminder = now + _REMIND_EVERY_S
+        for key, refused in self._refused.items():
+            self._note(key, "error", message=refused.reason)
+        self.tell()
 
     def tell(self) -> None:
         """Tells the proxies the results that have gathered."""
@@ -191,7 +223,8 @@ class Subscriptions:
                 self._unsubscribe(adapter, key)
             self._note(key, "ended")
         elif held is None:
-            if self._refused.get(key) != wanted:
+            refused = self._refused.get(key)
+            if refused is None or refused.asked != wanted:
                 self._subscribe(adapter, key, wanted)
         elif key.mode != DEPTH_MODE or wanted in held:
             self._note(key, "success", depth=held.actual)
@@ -205,7 +238,7 @@ class Subscriptions:
             self._held[key] = _Held(depth, actual)
             self._note(key, "success", depth=actual)
         else:
-            self._refused[key] = depth
+            self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
     def _change_depth(self, adapter: Any, key: Key, held: _Held, depth: int) -> None:
@@ -226,7 +259,7 @@ class Subscriptions:
             self._held[key] = _Held(depth, again)
             self._note(key, "success", depth=again, message=refusal)
         else:
-            self._refused[key] = depth
+            self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
     def _unsubscribe(self, adapter: Any, key: Key) -> str | None:

@@ -59,7 +59,7 @@ class Host:
         self._bus = Bus(bus_host, bus_port, self._invalidated, self._order_changed, self._ticked_elsewhere, ending)
         checkout.import_websocket_proxy()
         self._openalgo = OpenAlgo()
-        self._services = market_data_feed()
+        self._services = market_data_feed(self._openalgo.release_sessions)
         self._ticks = Ticks(self._services, self._bus.take, self._open_lane)
         publisher.install(self._ticks, bus_port)
         login, broker = self._look_up()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -53,15 +53,18 @@ class OpenAlgo:
     def __init__(self) -> None:
         self._auth: Any = importlib.import_module("database.auth_db")
         self._factory: Any = importlib.import_module("websocket_proxy.broker_factory")
+        self._release = _release_function(self._auth)
+
+    def release_sessions(self) -> None:
+        """Closes the database sessions of the calling thread, which OpenAlgo leaves to those who call it."""
+        self._release()
 
     @contextmanager
     def _database(self) -> Iterator[Any]:
-        session = getattr(self._auth, "db_session", None)
         try:
             yield self._auth
         finally:
-            if session is not None:
-                session.remove()
+            self._release()
 
     def login(self) -> Login | None:
         """The newest login that is not revoked; None if nobody is logged in.
@@ -105,8 +108,7 @@ class OpenAlgo:
 
         :raises Exception: ``ValueError`` for an unknown broker, or whatever the adapter raises.
         """
-        with self._database():
-            adapter = self._factory.create_broker_adapter(broker)
+        adapter = self._factory.create_broker_adapter(broker)
         if not adapter:
             raise ValueError(f"OpenAlgo has no adapter for the broker {broker}")
         return adapter
@@ -154,3 +156,16 @@ class OpenAlgo:
         with self._database() as auth:
             rows = sorted(f"{row.user_id}\0{row.api_key_hash}" for row in auth.ApiKeys.query.all())
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def _release_function(auth: Any) -> Callable[[], None]:
+    """OpenAlgo's own function for its threads; in one that has none, that of the login's session."""
+    try:
+        release = importlib.import_module("utils.db_sessions").remove_all_scoped_sessions
+    except (ImportError, AttributeError):
+        release = auth.db_session.remove
+
+    def call() -> None:
+        release()
+
+    return call

@@ -24,8 +24,13 @@ _MAX_WAITING = 50_000
 class MarketDataFeed:
     """Hands ticks to OpenAlgo's ``MarketDataService``. Offering one never waits for it."""
 
-    def __init__(self, process: Callable[[dict[str, Any]], object]) -> None:
+    def __init__(self, process: Callable[[dict[str, Any]], object], rest: Callable[[], None]) -> None:
+        """
+        :param process: takes a tick
+        :param rest: called on the feed's thread when no tick waits, half a second after the last
+        """
         self._process = process
+        self._rest = rest
         self._waiting: OrderedDict[TickTopic, Any] = OrderedDict()
         self._changed = threading.Condition(threading.Lock())
         self._idle = False
@@ -56,6 +61,7 @@ class MarketDataFeed:
         while not ending.requested:
             taken = self._take()
             if taken is None:
+                self._rest()
                 continue
             about, data = taken
             try:
@@ -75,11 +81,11 @@ class MarketDataFeed:
             return self._waiting.popitem(last=False) if self._waiting else None
 
 
-def market_data_feed() -> MarketDataFeed | None:
+def market_data_feed(rest: Callable[[], None]) -> MarketDataFeed | None:
     """The feed of OpenAlgo's service; None if this OpenAlgo has none."""
     try:
         service = importlib.import_module("services.market_data_service").get_market_data_service()
     except Exception as error:
         logger.warning("OpenAlgo's market data service cannot be used, its sandbox gets no ticks: %s", one_line(error))
         return None
-    return MarketDataFeed(service.process_market_data)
+    return MarketDataFeed(service.process_market_data, rest)

@@ -159,6 +159,7 @@ class Session:
         logger.info("connected to broker %s for user %s", login.broker, login.user)
         self._source.up()
         self._subscriptions.start_over()
+        self._wake.set()
 
     def _current_login(self) -> Login | None:
         try:
@@ -180,6 +181,12 @@ class Session:
         """
         self._openalgo.clear_caches("AUTH")
         self._openalgo.clear_caches("FEED")
+        try:
+            return self._built(login)
+        finally:
+            self._openalgo.release_sessions()
+
+    def _built(self, login: Login) -> Any:
         adapter = self._openalgo.create_adapter(login.broker)
         for step, call in (
             ("initialize", lambda: adapter.initialize(login.broker, login.user)),
@@ -207,7 +214,12 @@ class Session:
         def go_on() -> bool:
             return not (ending.requested or self._rebuild.is_set()) and time.monotonic() < deadline
 
-        if self._subscriptions.work(self._adapter, go_on):
+        worked = self._subscriptions.work(self._adapter, go_on)
+        self._subscriptions.remind()
+        if worked.any:
+            # Adapters look symbols up: what they have read must not be what they see tomorrow.
+            self._openalgo.release_sessions()
+        if worked.more:
             self._wake.set()
 
     def _login_has_changed(self) -> bool:

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from openalgo_shm import EventReader
 
-from .waiting import eventually
+from .waiting import PATIENCE_S, eventually
 
 Message = dict[str, Any]
 
@@ -21,12 +21,18 @@ Message = dict[str, Any]
 class Client:
     """A raw WebSocket client that keeps what it gets."""
 
-    def __init__(self, port: int, api_key: str = "any") -> None:
+    def __init__(self, port: int, api_key: str = "any", patience: float = PATIENCE_S) -> None:
+        """:raises AssertionError: if the key is not accepted within ``patience`` seconds"""
+        self.closed = False
         self.messages: list[Message] = []
         self._socket = connect(f"ws://127.0.0.1:{port}/ws", max_size=None, open_timeout=30, compression=None)
         threading.Thread(target=self._read, daemon=True).start()
         self.send({"action": "authenticate", "api_key": api_key})
-        self.until(lambda message: message.get("type") == "auth")
+        eventually(
+            "the key is accepted",
+            lambda: any(each.get("type") == "auth" and each["status"] == "success" for each in list(self.messages)),
+            patience,
+        )
 
     def send(self, message: Message) -> None:
         self._socket.send(json.dumps(message))
@@ -61,6 +67,7 @@ class Client:
                 self.messages.append(json.loads(text))
         except WebSocketException:
             pass
+        self.closed = True
 
 
 class Events:

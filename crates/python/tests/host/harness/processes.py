@@ -88,9 +88,9 @@ class World:
             running.until_said("-> shared memory")
         return running
 
-    def proxy(self, port: int) -> Running:
+    def proxy(self, port: int, *more: str) -> Running:
         # Whoever creates the ring decides how deep its books are.
-        arguments = ["serve", "--ring", self.ring, "--port", str(port), "--depth-levels", "20"]
+        arguments = ["serve", "--ring", self.ring, "--port", str(port), "--depth-levels", "20", *more]
         running = self.start("proxy", ["node", str(PROXY), *arguments])
 
         def listens() -> bool:
