@@ -8,7 +8,7 @@ import { pythonWith } from '../python.ts';
 import { listening, StandIn } from './openalgo-stand-in.ts';
 import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
 
-const python = pythonWith('openalgo_shm, zmq, sqlalchemy, dotenv', './crates/python pyzmq sqlalchemy python-dotenv');
+const python = pythonWith('openalgo_shm, zmq, sqlalchemy, dotenv');
 const ring = `test-openalgo-${process.pid}`;
 const KEY = 'a-key-of-openalgo';
 
