@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { run } from './cli/running-command.ts';
 import { RunningProxy } from './proxy/running-proxy.ts';
+import { pythonWith } from './python.ts';
 
 const example = (name: string): string => readFileSync(`examples/${name}`, 'utf8');
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
@@ -43,22 +45,86 @@ describe('the Prometheus and Grafana examples', () => {
   });
 });
 
-describe('the systemd unit', () => {
+describe.each(['openalgo-shm.service', 'openalgo/openalgo-shm.service'])('the systemd unit %s', (name) => {
   const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-unit-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
   test.skipIf(!hasSystemd)('is understood by systemd (systemd-analyze)', () => {
     const unit = join(folder, 'openalgo-shm.service');
-    const installed = example('openalgo-shm.service').replace('/usr/bin/openalgo-shm', '/bin/true');
+    const installed = example(name).replace('/usr/bin/openalgo-shm', '/bin/true');
     writeFileSync(unit, installed.replace(/^User=.*$/m, 'User=root'));
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
     expect([status, (stdout + stderr).split('\n').filter((line) => line.includes(unit))]).toEqual([0, []]);
   });
 
   test('starts a command that is understood', async () => {
-    const [, words] = /^ExecStart=\S+ (.*) --config \S+$/m.exec(example('openalgo-shm.service')) ?? [];
+    const [, words] = /^ExecStart=\S+ (.*?)(?: --config \S+)?$/m.exec(example(name)) ?? [];
     const { code } = await run([...words!.split(' '), '--print-config']);
     expect(code).toBe(0);
+  });
+});
+
+describe('the compose file for OpenAlgo', () => {
+  interface Service {
+    build?: string;
+    command: string[];
+    environment: Record<string, string>;
+    volumes: string[];
+    network_mode?: string;
+    ports?: string[];
+  }
+  const { services, volumes } = parse(example('openalgo/compose.yaml'), { strict: true, merge: true }) as {
+    services: Record<'web' | 'host' | 'proxy', Service>;
+    volumes: Record<string, { driver_opts?: { type: string; o: string } } | null>;
+  };
+  const python = pythonWith('openalgo_shm');
+
+  test('mounts nothing that it does not declare, and builds from what is there', () => {
+    const named = Object.values(services).flatMap((service) => service.volumes.map((mount) => mount.split(':')[0]!));
+    expect(named.filter((name) => !name.startsWith('${') && !(name in volumes))).toEqual([]);
+    for (const { build } of Object.values(services)) {
+      if (build !== undefined) expect(existsSync(join('examples/openalgo', build, 'Dockerfile'))).toBe(true);
+    }
+  });
+
+  test('lets host and proxy share memory and the socket for keys, and web and host a network', () => {
+    for (const { volumes: mounts, environment } of [services.host, services.proxy]) {
+      expect(mounts).toEqual(expect.arrayContaining(['ring:/dev/shm', 'run:/run/openalgo-shm']));
+      expect(environment).toEqual({ XDG_RUNTIME_DIR: '/run/openalgo-shm' });
+    }
+    expect(volumes['ring']!.driver_opts).toMatchObject({ type: 'tmpfs', o: expect.stringContaining('mode=1777') });
+    expect(volumes['run']!.driver_opts!.o).toContain('uid=1000,gid=1000,mode=0700');
+    expect(services.host.network_mode).toBe('service:web');
+    expect(services.host.volumes.filter((mount) => mount.includes('/app'))).toEqual(services.web.volumes);
+  });
+
+  test('keeps OpenAlgo from its own server, and opens ports to this machine alone', () => {
+    expect(services.web.environment).toMatchObject({ APP_MODE: 'standalone' });
+    expect(services.web.command.join(' ')).not.toMatch(/start\.sh|websocket_proxy/);
+    for (const { ports = [] } of Object.values(services)) {
+      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    }
+  });
+
+  test('starts a proxy whose command is understood, for the ring of the host', async () => {
+    const { code, stdout } = await run([...services.proxy.command, '--print-config']);
+    expect(code).toBe(0);
+    const { settings } = JSON.parse(stdout) as { settings: Record<string, { value: unknown }> };
+    expect(services.host.command).toEqual([
+      '--buffer-name',
+      settings['ring']!.value,
+      '--depth-levels',
+      String(settings['depth-levels']!.value),
+    ]);
+    expect(settings['keys-socket']!.value).toBe(true);
+  });
+
+  test.skipIf(python === undefined)('starts a host that is understood', () => {
+    // Understood, and then there is no OpenAlgo in this folder.
+    const words = ['-m', 'openalgo_shm.host', ...services.host.command];
+    const { status, stderr } = spawnSync(python!, words, { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([2, expect.stringContaining('ERR_NOT_A_CHECKOUT')]);
+    expect(example('openalgo/Dockerfile')).toMatch(/^ENTRYPOINT \["\S+python", "-m", "openalgo_shm\.host"\]$/m);
   });
 });
 

@@ -60,6 +60,8 @@ describe('what makes no sense is one line that says what to do, with exit code 2
     [['feed', 'simulated', '--rate=0'], /number above 0, or max/],
     [['feed', 'simulated', '--rate=-5'], /number above 0, or max/],
     [['feed', 'replay'], /missing required argument 'file'/],
+    [['openalgo'], /missing required argument 'path'/],
+    [['openalgo', '/nowhere'], /ERR_INVALID_ARGUMENT: \/nowhere is not a checkout/],
     [['watch', '--sort=color'], /Allowed choices are symbol, ltp/],
     [['stats', '--url=nowhere'], /address such as/],
     [['stats', '--url=http://x', '--ring=y'], /cannot be used with/],
@@ -210,6 +212,14 @@ describe('completion', () => {
     expect(complete('feed', 'si')).toEqual(['simulated']);
     expect(complete('feed', 'replay', '--sp')).toEqual(['--speed']);
     expect(complete('watch', '--sort', 'vol')).toEqual(['volume']);
+    expect(complete('openalgo', '--py')).toEqual(['--python']);
+  });
+
+  test('in fish keeps commands of one name apart', async () => {
+    const { stdout } = await run(['completion', 'fish']);
+    const within = '__fish_seen_subcommand_from openalgo';
+    expect(stdout).toContain(`-n '${within}; and not __fish_seen_subcommand_from feed' -l python`);
+    expect(stdout).toContain(`-n '__fish_seen_subcommand_from feed; and ${within}' -l api-key`);
   });
 
   test.each(['zsh', 'fish'])('for %s names every command', async (shell) => {

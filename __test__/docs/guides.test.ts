@@ -18,6 +18,7 @@ import { FIELDS } from '../../src/message.ts';
 import { removeRings, RunningCommand, until } from '../cli/running-command.ts';
 import { pythonWith } from '../python.ts';
 import { type Snippet, snippetsOf } from './snippets.ts';
+import { surround, type Surroundings } from './surroundings.ts';
 
 /** All but the reference, which is made from the declarations and holds no programs. */
 const GUIDES = readdirSync('docs')
@@ -26,7 +27,9 @@ const GUIDES = readdirSync('docs')
 /** Run by `cargo test`, which reads them from the same file. */
 const RUST_GUIDE = 'docs/rust-user.md';
 const ring = `test-guides-${process.pid}`;
-const python = pythonWith('openalgo');
+/** The Pythons for snippets that use the package, and for the others. */
+const withPackage = pythonWith('openalgo_shm, openalgo, zmq, sqlalchemy, dotenv');
+const withClient = withPackage ?? pythonWith('openalgo');
 
 /** Somebody's folder who has installed the package. */
 const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-guides-'));
@@ -59,44 +62,34 @@ test('every snippet that can be run is run', () => {
 });
 
 describe.each(named(all.filter(({ isRun }) => isRun)))('%s', (_name, snippet) => {
-  test.skipIf(snippet.language === 'python' && python === undefined)('does what it says', async () => {
-    const port = await surround(snippet);
-    await runSnippet(snippet, port);
+  const needsPackage = snippet.needs.includes('openalgo') || snippet.code.includes('openalgo_shm');
+  const python = needsPackage ? withPackage : withClient;
+  const needsPython = needsPackage || snippet.language === 'python';
+  test.skipIf(needsPython && python === undefined)('does what it says', async () => {
+    const surroundings = await surround(snippet, ring, python);
+    try {
+      await runSnippet(snippet, surroundings, python);
+    } finally {
+      surroundings.end();
+    }
   });
 });
 
-/** Starts what a snippet needs; gives the port of its proxy, 0 for any. */
-async function surround({ needs }: Snippet): Promise<string> {
-  const options = [`--ring=${ring}`, '--depth-levels=10'];
-  let port = '0';
-  if (needs.includes('proxy')) {
-    const proxy = new RunningCommand(['serve', '--port=0', '--log-level=warn', ...options]);
-    port = (await proxy.says(/→ ws:\S+:(\d+);/))[1]!;
-  }
-  if (needs.includes('feed')) {
-    await new RunningCommand(['feed', 'simulated', '--rate=500', ...options]).says(/simulated/);
-  }
-  if (needs.length === 2) {
-    await until(
-      'the proxy has ticks',
-      async () => (await fetch(`http://127.0.0.1:${port}/snapshot?exchange=NSE&symbol=RELIANCE`)).ok,
-    );
-  }
-  return port;
-}
-
-async function runSnippet(snippet: Snippet, port: string): Promise<void> {
+async function runSnippet(snippet: Snippet, surroundings: Surroundings, python: string | undefined): Promise<void> {
+  const { port, env, openalgo } = surroundings;
   const code = snippet.code
-    .replaceAll(/\bdemo\b/g, ring)
+    .replaceAll(/\b(demo|ws_proxy_buffer)\b/g, ring)
+    .replaceAll(/\b(SharedMemorySubscriber|install)\(\)/g, `$1("${ring}")`)
     .replaceAll('8765', port)
     .replaceAll('port: 3000', 'port: 0')
     .replaceAll('0.0.0.0', '127.0.0.1');
-  const [program, ...args] = commandOf(snippet, code);
+  const cwd = openalgo ?? folder;
+  const [program, ...args] = commandOf(snippet, code, cwd, python);
   // In a group of its own: a shell's children end with it.
   const child = spawn(program!, args, {
-    cwd: folder,
+    cwd,
     detached: true,
-    env: { ...process.env, PATH: `${join(folder, 'node_modules/.bin')}:${process.env['PATH']}` },
+    env: { ...process.env, ...env, PATH: `${join(folder, 'node_modules/.bin')}:${process.env['PATH']}` },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -118,10 +111,10 @@ async function runSnippet(snippet: Snippet, port: string): Promise<void> {
   }
 }
 
-function commandOf({ language }: Snippet, code: string): string[] {
+function commandOf({ language }: Snippet, code: string, cwd: string, python: string | undefined): string[] {
   if (language === 'sh') return ['sh', '-ec', code];
   const [program, extension] = language === 'python' ? [python!, 'py'] : [process.execPath, 'mjs'];
-  const file = join(folder, `snippet.${extension}`);
+  const file = join(cwd, `snippet.${extension}`);
   writeFileSync(file, code);
   return [program, file];
 }
@@ -152,9 +145,13 @@ test('the guide for operators explains every reason of bad health, and codes tha
   const guide = readFileSync('docs/operator.md', 'utf8');
   const reasons = readFileSync('src/proxy/health.ts', 'utf8').match(/HealthReason =([^;]+);/)![1]!;
   for (const [, reason] of reasons.matchAll(/'(\w+)'/g)) expect(guide).toContain(`503 \`${reason}\``);
-  const errors = readFileSync('src/errors.ts', 'utf8');
+  const host = 'crates/python/python/openalgo_shm/host';
+  const sources = ['src/errors.ts', ...readdirSync(host).map((name) => join(host, name))].filter((name) =>
+    /\.(ts|py)$/.test(name),
+  );
+  const errors = new Set(sources.flatMap((name) => readFileSync(name, 'utf8').match(/(?<=['"])ERR_[A-Z_]+(?=['"])/g)));
   for (const name of GUIDES) {
-    for (const [code] of readFileSync(name, 'utf8').matchAll(/\bERR_[A-Z_]+\b/g)) expect(errors).toContain(`'${code}'`);
+    for (const [code] of readFileSync(name, 'utf8').matchAll(/\bERR_[A-Z_]+\b/g)) expect(errors).toContain(code);
   }
 });
 

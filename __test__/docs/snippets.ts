@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 
 /** What a snippet needs to have around it. */
-export type Need = 'proxy' | 'feed';
+export type Need = 'proxy' | 'feed' | 'openalgo' | 'running' | 'client';
 
 /**
  * A snippet of a guide. Its first line says how it is run: `run` to its end, which must be exit code 0 (`code=any` for
- * any), or `until="a text"` appears in its output; `with=proxy,feed` says what runs beside it.
+ * any), or `until="a text"` appears in its output; `with=proxy,feed` says what runs beside it, `with=openalgo` that
+ * there is a checkout of OpenAlgo, `with=openalgo,running,client` that this runs there and a client has subscribed.
  */
 export interface Snippet {
   guide: string;

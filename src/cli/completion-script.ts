@@ -91,7 +91,7 @@ compdef _openalgo_shm openalgo-shm
 
 function fish(places: readonly Place[]): string {
   const lines = places.flatMap(({ words, commands, options }) => {
-    const within = words === '' ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${words.split(' ').at(-1)}`;
+    const within = words === '' ? '__fish_use_subcommand' : fishCondition(words, places);
     return [
       ...commands.map(
         ({ name, description }) =>
@@ -104,6 +104,15 @@ function fish(places: readonly Place[]): string {
     ];
   });
   return `# fish completion of openalgo-shm\n${lines.join('\n')}\n`;
+}
+
+/** All words of a place are there, and the first words of no other place that ends like it: `feed openalgo`, `openalgo`. */
+function fishCondition(words: string, places: readonly Place[]): string {
+  const others = places
+    .filter((place) => place.words.endsWith(` ${words}`))
+    .map((place) => `; and not __fish_seen_subcommand_from ${place.words.split(' ')[0]}`);
+  const all = words.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`);
+  return all.join('; and ') + others.join('');
 }
 
 function uniqueOptions(places: readonly Place[]): Option[] {

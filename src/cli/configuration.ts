@@ -21,6 +21,20 @@ const KNOWN_VARIABLES: Record<string, string> = {
   port: 'WEBSOCKET_PORT',
 };
 
+/** A file of another program with settings that are ours too: weaker than ours, stronger than defaults. */
+export interface ForeignSettings {
+  path: string;
+  /** Values by flag. */
+  values: ReadonlyMap<string, string>;
+}
+
+const foreignSettings = new WeakMap<Command, () => ForeignSettings>();
+
+/** Lets a command take settings from another program's file too, which may depend on its arguments. */
+export function addForeignSettings(command: Command, find: () => ForeignSettings): void {
+  foreignSettings.set(command, find);
+}
+
 /** Flags about the configuration itself. */
 const META = new Set(['config', 'print-config', 'version', 'help']);
 
@@ -54,6 +68,7 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
   const file = ConfigurationFile.find(given, environment);
   const path = pathOf(command);
   file?.checkKeys(rootOf(command));
+  const foreign = foreignSettings.get(command)?.();
   const settings = new Map<string, Setting>();
   const excluded = excludedByFlags(command);
   for (const option of configurable(command)) {
@@ -71,13 +86,11 @@ export function configure(command: Command, environment: NodeJS.ProcessEnv): Map
         return { value: parse(option, text, variable), source: 'environment', from: variable };
       }
     }
-    const found = file?.value(settingName(option), commandPath);
-    if (file === undefined || found === undefined) return undefined;
-    return {
-      value: parse(option, String(found), `"${settingName(option)}" in ${file.path}`),
-      source: 'file',
-      from: file.path,
-    };
+    const name = settingName(option);
+    const own = file?.value(name, commandPath);
+    const [text, path] = own === undefined ? [foreign?.values.get(name), foreign?.path] : [String(own), file?.path];
+    if (text === undefined || path === undefined) return undefined;
+    return { value: parse(option, text, `"${name}" in ${path}`), source: 'file', from: path };
   }
 }
 

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import { ChildFailure } from './child-process.ts';
+import { SetupError } from './setup-error.ts';
 
 /** What a command's exit code says. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -12,6 +13,7 @@ const USAGE_CODES: readonly ErrorCode[] = ['ERR_INVALID_OPTION', 'ERR_INVALID_AR
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof ChildFailure) return error.exitCode || EXIT.failure;
+  if (error instanceof SetupError) return EXIT.usage;
   return error instanceof OpenAlgoShmError && USAGE_CODES.includes(error.code) ? EXIT.usage : EXIT.failure;
 }
 

@@ -7,6 +7,7 @@ import { completionCommand } from './commands/completion.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { feedCommand } from './commands/feed.ts';
+import { openalgoCommand } from './commands/openalgo.ts';
 import { recordCommand } from './commands/record.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
@@ -27,6 +28,7 @@ export function createProgram(): Command {
     .option('--print-config', 'print the settings that hold and where they come from, and end')
     .helpCommand('help [command]', 'explain a command')
     .addCommand(startCommand())
+    .addCommand(openalgoCommand())
     .addCommand(serveCommand())
     .addCommand(feedCommand())
     .addCommand(watchCommand())

@@ -25,8 +25,11 @@ export function ringOption(): Option {
   return new Option('--ring <name>', 'name of the ring in shared memory').default(DEFAULT_RING_NAME);
 }
 
-/** The options of a command that may create the ring. The first process creates the ring; later ones attach and ignore these. */
-export function addRingOptions(command: Command): Command {
+/**
+ * The options of a command that may create the ring. The first process creates the ring; later ones attach and ignore
+ * these.
+ */
+export function addRingOptions(command: Command, depthLevels: number = DEFAULT_DEPTH_LEVELS): Command {
   return command
     .addOption(ringOption())
     .optionsGroup('Options of the ring, used if it does not exist yet:')
@@ -41,9 +44,7 @@ export function addRingOptions(command: Command): Command {
         .argParser(wholeNumber(1, MAX_TOPICS)),
     )
     .addOption(
-      new Option('--depth-levels <n>', 'depth levels a side')
-        .default(DEFAULT_DEPTH_LEVELS)
-        .argParser(wholeNumber(0, 200)),
+      new Option('--depth-levels <n>', 'depth levels a side').default(depthLevels).argParser(wholeNumber(0, 200)),
     )
     .addOption(new Option('--lanes <n>', 'publishers at the same time (default: 8)').argParser(wholeNumber(1, 64)))
     .addOption(

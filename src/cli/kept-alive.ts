@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '../feeds/backoff.ts';
+import { ChildFailure } from './child-process.ts';
+import { aborted } from './ending.ts';
+import { EXIT } from './failure.ts';
+
+/** A child that has lived for so long, ms, was well: the next wait before a start is a short one again. */
+const WELL_AFTER_MS = 60_000;
+
+/** A child process that can be kept alive. */
+export interface Child {
+  readonly pid: number | undefined;
+  /** Resolves when it has begun its work; rejects if it ends before that. */
+  readonly ready: Promise<Record<string, unknown>>;
+  /** Resolves with the exit code, undefined if a signal ended it. */
+  readonly ended: Promise<number | undefined>;
+  end(): Promise<void>;
+}
+
+/** Starts a child process again whenever it dies: after a second, then after twice as long each time, up to 30 seconds. */
+export class KeptAlive<C extends Child> {
+  readonly name: string;
+  readonly #launch: () => C;
+  readonly #ending: AbortSignal;
+  readonly #backoff = new Backoff({ firstMs: 1_000, longestMs: 30_000, random: () => 1 });
+  #child: C;
+  #startedAt = performance.now();
+  #failures = 0;
+
+  /**
+   * Starts the child.
+   *
+   * @param name what it is called in messages
+   * @param ending aborted when it is not to be started again
+   */
+  constructor(name: string, launch: () => C, ending: AbortSignal) {
+    this.name = name;
+    this.#launch = launch;
+    this.#ending = ending;
+    this.#child = launch();
+  }
+
+  /** The process of now. */
+  get child(): C {
+    return this.#child;
+  }
+
+  /**
+   * Keeps it alive until the end.
+   *
+   * @throws ChildFailure when it ends because the configuration is wrong: starting it again would change nothing
+   */
+  async keep(): Promise<void> {
+    while (!this.#ending.aborted) {
+      const { code } = await Promise.race([
+        this.#child.ended.then((exitCode) => ({ code: exitCode })),
+        aborted(this.#ending).then(() => ({ code: undefined })),
+      ]);
+      if (this.#ending.aborted) return;
+      if (code === EXIT.usage) throw new ChildFailure(this.name, code);
+      await this.#startAgain(code);
+    }
+  }
+
+  /** Ends it. */
+  end(): Promise<void> {
+    return this.#child.end();
+  }
+
+  async #startAgain(code: number | undefined): Promise<void> {
+    if (performance.now() - this.#startedAt >= WELL_AFTER_MS) this.#failures = 0;
+    this.#failures++;
+    const wait = this.#backoff.waitAfter(this.#failures);
+    const how = code === undefined ? 'was ended by a signal' : `ended with exit code ${code}`;
+    say(`the ${this.name} ${how}; it is started again in ${wait / 1000} s`);
+    await sleep(wait, undefined, { signal: this.#ending }).catch(() => {});
+    if (this.#ending.aborted) return;
+    this.#startedAt = performance.now();
+    const child = this.#launch();
+    this.#child = child;
+    child.ready.then(
+      () => say(`the ${this.name} runs again (process ${child.pid})`),
+      () => {},
+    );
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`openalgo-shm: ${text}\n`);
+}
