@@ -121,6 +121,11 @@ impl Reader {
         &self.unreadable
     }
 
+    /// Both tallies: unknown, unreadable.
+    pub fn tallies(&mut self) -> [&mut Tally; 2] {
+        [&mut self.unknown, &mut self.unreadable]
+    }
+
     /// The symbol that stood in the tick read last.
     pub fn symbol(&self) -> Option<&str> {
         self.now.symbol.get()

@@ -10,20 +10,33 @@ pub struct Tally(Vec<(Box<str>, u64)>);
 impl Tally {
     /// Counts one more. The first 256 keys are kept.
     pub fn count(&mut self, key: &str) {
+        self.add(key, 1);
+    }
+
+    fn add(&mut self, key: &str, more: u64) {
         if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| **known == *key) {
-            *count += 1;
+            *count += more;
         } else if self.0.len() < MOST_KEYS {
-            self.0.push((key.into(), 1));
+            self.0.push((key.into(), more));
+        }
+    }
+
+    /// Takes over what another has counted, and empties it.
+    #[inline]
+    pub fn absorb(&mut self, other: &mut Self) {
+        if !other.0.is_empty() {
+            self.absorb_some(other);
+        }
+    }
+
+    fn absorb_some(&mut self, other: &mut Self) {
+        for (key, count) in other.0.drain(..) {
+            self.add(&key, count);
         }
     }
 
     /// The keys and how often each was seen.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(key, count)| (&**key, *count))
-    }
-
-    /// True if nothing was counted.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

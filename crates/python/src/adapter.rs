@@ -7,10 +7,10 @@ use openalgo_shm_dialect::timestamps::parse_utc_offset;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::error::{argument, convert};
+use crate::error::{OpenAlgoShmError, argument, convert};
 use crate::lane::{Lane, LaneOptions};
 use crate::options::RingOptions;
-use crate::publisher::{Address, mode_from, publish, publish_all, stats};
+use crate::publisher::{Address, Offered, mode_from, publish, publish_all, stats};
 use crate::ring;
 
 #[pyclass(frozen, subclass, module = "openalgo_shm", name = "BrokerAdapter")]
@@ -90,18 +90,27 @@ impl BrokerAdapter {
     /// Publishes ticks that have their symbols inside, in order. Returns how many: all, unless a lossless ring is full.
     fn publish_ticks(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
         let address = Address { symbol: None, exchange: None, default_exchange: &self.exchange, mode: None };
-        publish_all(&ticks, |tick| self.publish(tick, address))
+        // One that is wrong costs none of the others.
+        let mut first = None;
+        let count = publish_all(&ticks, |tick| match self.publish(tick, address) {
+            Err(error) if error.is_instance_of::<OpenAlgoShmError>(ticks.py()) => {
+                first.get_or_insert(error);
+                Ok(Offered::Left)
+            }
+            outcome => outcome.map(Offered::from),
+        })?;
+        first.map_or(Ok(count), Err)
     }
 
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = stats(&self.lane, py)?;
-        let counts = self.lane.counts();
+        let counts = self.lane.counts()?;
         stats.set_item("ticks_invalid", counts.invalid)?;
         stats.set_item("books_cut", counts.books_cut)?;
         let names = ["unknown_keys", "values_unreadable"];
-        for (name, tally) in names.into_iter().zip(self.lane.tallies()) {
+        for (name, tally) in names.into_iter().zip(self.lane.tallies()?) {
             let counts = PyDict::new(py);
-            for (key, count) in tally {
+            for (key, count) in tally.iter() {
                 counts.set_item(key, count)?;
             }
             stats.set_item(name, counts)?;
@@ -109,7 +118,7 @@ impl BrokerAdapter {
         Ok(stats)
     }
 
-    fn is_current(&self) -> bool {
+    fn is_current(&self) -> PyResult<bool> {
         self.lane.is_current()
     }
 
@@ -127,8 +136,9 @@ impl BrokerAdapter {
     }
 
     #[pyo3(signature = (*_error))]
-    fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
-        self.stop();
+    fn __exit__(slf: &Bound<'_, Self>, _error: &Bound<'_, PyTuple>) -> PyResult<()> {
+        // A subclass has a stop of its own.
+        slf.call_method0("stop").map(drop)
     }
 }
 

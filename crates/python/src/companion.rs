@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use openalgo_shm_ring::interest::{self, Change, Message, Union};
 use openalgo_shm_ring::stats::PublisherNames;
 use openalgo_shm_ring::{
-    Consumer, ConsumerOptions, Error, LockFreeRingBuffer, Producer, RingConfig, Start, WaitStrategy, event,
+    Consumer, ConsumerOptions, Error, LockFreeRingBuffer, Producer, RingConfig, Start, WaitStrategy, Waiter,
+    event,
 };
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -17,7 +18,11 @@ use crate::fork::Origin;
 
 const TURN: Duration = Duration::from_millis(100);
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+/// Messages of interest that are read at a time, and the most times in one poll.
 const BATCH: usize = 1024;
+const MOST_BATCHES: usize = 256;
+/// Events of one poll.
+const MOST_EVENTS: usize = 4096;
 
 /// A companion ring that is followed when it is created anew.
 struct Reader {
@@ -26,7 +31,6 @@ struct Reader {
     owner: String,
     ring: LockFreeRingBuffer,
     consumer: Consumer,
-    origin: Origin,
     looked: Instant,
     lost_before: u64,
 }
@@ -35,17 +39,7 @@ impl Reader {
     fn open((ring_name, config): (String, RingConfig), owner: &str) -> Result<Self, Error> {
         let (ring, consumer) = join(&ring_name, config, owner, Start::Newest)?;
         let looked = Instant::now();
-        let origin = Origin::here();
-        Ok(Self {
-            ring_name,
-            config,
-            owner: owner.to_owned(),
-            ring,
-            consumer,
-            origin,
-            looked,
-            lost_before: 0,
-        })
+        Ok(Self { ring_name, config, owner: owner.to_owned(), ring, consumer, looked, lost_before: 0 })
     }
 
     /// True once a second.
@@ -69,6 +63,11 @@ impl Reader {
         self.lost_before += self.consumer.lost();
         (self.ring, self.consumer) = (ring, consumer);
         true
+    }
+
+    /// What to wait with; `None` if there is something to read already.
+    fn waiter(&self) -> Option<Waiter> {
+        (!self.consumer.is_ready()).then(|| self.consumer.waiter())
     }
 
     fn lost(&self) -> u64 {
@@ -103,16 +102,19 @@ pub fn limit_of(timeout: Option<f64>) -> PyResult<Option<Duration>> {
 fn wait(
     py: Python<'_>,
     timeout: Option<f64>,
-    mut turn: impl FnMut(Duration) -> PyResult<bool>,
+    mut look: impl FnMut() -> PyResult<Option<Waiter>>,
 ) -> PyResult<bool> {
     let limit = limit_of(timeout)?;
     let begun = Instant::now();
     loop {
         let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
-        if turn(left)? {
+        // Others may read, or close it, while this waits.
+        let Some(waiter) = look()? else { return Ok(true) };
+        let found = py.detach(|| waiter.wait(WaitStrategy::Sleep, left));
+        py.check_signals()?;
+        if found {
             return Ok(true);
         }
-        py.check_signals()?;
         if limit.is_some_and(|limit| begun.elapsed() >= limit) {
             return Ok(false);
         }
@@ -154,6 +156,7 @@ impl InterestChange {
 /// within a second. Raises ``OpenAlgoShmError``: those of opening a ring.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct InterestReader {
+    origin: Origin,
     inner: Mutex<Option<Interest>>,
 }
 
@@ -169,12 +172,13 @@ impl InterestReader {
     fn new(py: Python<'_>, buffer_name: &str, owner_name: &str) -> PyResult<Self> {
         let reader =
             py.detach(|| Reader::open(interest::ring_of(buffer_name), owner_name)).map_err(convert)?;
-        Ok(Self { inner: Mutex::new(Some(Interest { reader, union: Union::default() })) })
+        let interest = Interest { reader, union: Union::default() };
+        Ok(Self { origin: Origin::here(), inner: Mutex::new(Some(interest)) })
     }
 
     /// What has changed since the last call. Call it at least once a second: it forgets proxies that died.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let mut inner = self.lock(py);
+        let mut inner = self.lock(py)?;
         let interest = open(&mut inner)?;
         let changes: Vec<Change> = py.detach(|| interest.poll());
         drop(inner);
@@ -184,35 +188,34 @@ impl InterestReader {
     /// Waits until something has changed, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        wait(py, timeout, |left| {
-            let mut inner = self.lock(py);
-            let consumer = &open(&mut inner)?.reader.consumer;
-            Ok(consumer.is_ready() || py.detach(|| consumer.wait(WaitStrategy::Sleep, left)))
-        })
+        wait(py, timeout, || Ok(open(&mut *self.lock(py)?)?.reader.waiter()))
     }
 
     fn wanted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let mut inner = self.lock(py);
+        let mut inner = self.lock(py)?;
         let wanted: Vec<_> = open(&mut inner)?.union.wanted().map(InterestChange::from).collect();
         drop(inner);
         PyList::new(py, wanted)
     }
 
     fn close(&self, py: Python<'_>) {
-        *self.lock(py) = None;
+        if let Ok(mut inner) = self.lock(py) {
+            *inner = None;
+        }
     }
 }
 
 impl InterestReader {
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Interest>> {
-        self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    /// # Errors
+    /// `ERR_CLOSED` in a child of the process that made this.
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<Interest>>> {
+        self.origin.check()?;
+        Ok(self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn open(inner: &mut Option<Interest>) -> PyResult<&mut Interest> {
-    let interest = inner.as_mut().ok_or_else(|| closed("interest reader"))?;
-    interest.reader.origin.check()?;
-    Ok(interest)
+    inner.as_mut().ok_or_else(|| closed("interest reader"))
 }
 
 impl Interest {
@@ -220,7 +223,8 @@ impl Interest {
         let Self { reader, union } = self;
         let mut changes = Vec::new();
         let mut each = |change| changes.push(change);
-        loop {
+        // What is beyond comes with the next call: writers that never rest must not hold it for ever.
+        for _ in 0..MOST_BATCHES {
             let read = reader.consumer.poll_words(BATCH, |record| {
                 if let Some(message) = Message::read(record) {
                     union.apply(record.lane(), &message, &mut each);
@@ -247,6 +251,7 @@ impl Interest {
 /// Reads the events of all feeds as text.
 #[pyclass(frozen, subclass, module = "openalgo_shm")]
 pub struct EventReader {
+    origin: Origin,
     inner: Mutex<Option<Events>>,
 }
 
@@ -261,12 +266,13 @@ impl EventReader {
     #[pyo3(signature = (buffer_name = "ws_proxy_buffer", owner_name = "reader"))]
     fn new(py: Python<'_>, buffer_name: &str, owner_name: &str) -> PyResult<Self> {
         let reader = py.detach(|| Reader::open(event::ring_of(buffer_name), owner_name)).map_err(convert)?;
-        Ok(Self { inner: Mutex::new(Some(Events { reader, names: PublisherNames::default() })) })
+        let events = Events { reader, names: PublisherNames::default() };
+        Ok(Self { origin: Origin::here(), inner: Mutex::new(Some(events)) })
     }
 
     /// Texts of the events since the last call, each with the name of who published it.
     fn poll_texts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let mut inner = self.lock(py);
+        let mut inner = self.lock(py)?;
         let events = Self::open(&mut inner)?;
         let texts = py.detach(|| events.poll());
         drop(inner);
@@ -276,33 +282,32 @@ impl EventReader {
     /// Waits until there is an event, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        wait(py, timeout, |left| {
-            let mut inner = self.lock(py);
-            let consumer = &Self::open(&mut inner)?.reader.consumer;
-            Ok(consumer.is_ready() || py.detach(|| consumer.wait(WaitStrategy::Sleep, left)))
-        })
+        wait(py, timeout, || Ok(Self::open(&mut *self.lock(py)?)?.reader.waiter()))
     }
 
     /// Events that were overwritten before they were read.
     #[getter]
     fn events_lost(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(Self::open(&mut self.lock(py))?.reader.lost())
+        Ok(Self::open(&mut *self.lock(py)?)?.reader.lost())
     }
 
     fn close(&self, py: Python<'_>) {
-        *self.lock(py) = None;
+        if let Ok(mut inner) = self.lock(py) {
+            *inner = None;
+        }
     }
 }
 
 impl EventReader {
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Events>> {
-        self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    /// # Errors
+    /// `ERR_CLOSED` in a child of the process that made this.
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<Events>>> {
+        self.origin.check()?;
+        Ok(self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
     }
 
     fn open(inner: &mut Option<Events>) -> PyResult<&mut Events> {
-        let events = inner.as_mut().ok_or_else(|| closed("event reader"))?;
-        events.reader.origin.check()?;
-        Ok(events)
+        inner.as_mut().ok_or_else(|| closed("event reader"))
     }
 }
 
@@ -310,7 +315,7 @@ impl Events {
     fn poll(&mut self) -> Vec<(String, String)> {
         let Self { reader, names } = self;
         let mut found = Vec::new();
-        reader.consumer.poll_words(usize::MAX, |record| found.push((event::read(record), record.lane())));
+        reader.consumer.poll_words(MOST_EVENTS, |record| found.push((event::read(record), record.lane())));
         let segment = reader.consumer.segment();
         let named = found.into_iter().map(|(text, lane)| {
             let publisher = names.of(segment, lane);
@@ -330,13 +335,13 @@ pub struct EventWriter {
     ring_name: String,
     config: RingConfig,
     owner: String,
+    origin: Origin,
     inner: Mutex<Option<Writer>>,
 }
 
 struct Writer {
     ring: LockFreeRingBuffer,
     producer: Producer,
-    origin: Origin,
 }
 
 #[pymethods]
@@ -346,14 +351,15 @@ impl EventWriter {
     fn new(py: Python<'_>, buffer_name: &str, owner_name: &str) -> PyResult<Self> {
         let (ring_name, config) = event::ring_of(buffer_name);
         let writer = py.detach(|| Writer::open(&ring_name, config, owner_name)).map_err(convert)?;
-        Ok(Self { ring_name, config, owner: owner_name.to_owned(), inner: Mutex::new(Some(writer)) })
+        let owner = owner_name.to_owned();
+        Ok(Self { ring_name, config, owner, origin: Origin::here(), inner: Mutex::new(Some(writer)) })
     }
 
     fn publish_text(&self, py: Python<'_>, text: &str) -> PyResult<()> {
         let words = event::to_words(text).map_err(convert)?;
+        self.origin.check()?;
         let mut inner = self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         let writer = inner.as_mut().ok_or_else(|| closed("event publisher"))?;
-        writer.origin.check()?;
         py.detach(|| {
             // An event is not repeated: none may go into a ring that nobody reads any more.
             if !writer.ring.is_current()
@@ -367,7 +373,9 @@ impl EventWriter {
     }
 
     fn close(&self, py: Python<'_>) {
-        *self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner) = None;
+        if self.origin.is_here() {
+            *self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -384,6 +392,6 @@ impl Writer {
     fn open(name: &str, config: RingConfig, owner: &str) -> Result<Self, Error> {
         let ring = LockFreeRingBuffer::create_or_attach(name, config)?;
         let producer = ring.producer(owner)?;
-        Ok(Self { ring, producer, origin: Origin::here() })
+        Ok(Self { ring, producer })
     }
 }

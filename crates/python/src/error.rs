@@ -29,20 +29,15 @@ pub fn argument(message: &str) -> PyErr {
 
 /// The exception with a code, for the package's own Python.
 #[pyfunction]
-pub fn error(py: Python<'_>, code: &str, message: &str) -> PyResult<Py<PyAny>> {
-    let error = OpenAlgoShmError::new_err(format!("{code}: {message}"));
-    error.value(py).setattr("code", code)?;
-    Ok(error.into_value(py).into_any())
+pub fn error<'py>(py: Python<'py>, code: &str, message: &str) -> PyResult<Bound<'py, PyAny>> {
+    // Made at once, not when somebody looks at it: that may be while the interpreter ends.
+    let error = py.get_type::<OpenAlgoShmError>().call1((format!("{code}: {message}"),))?;
+    error.setattr("code", code)?;
+    Ok(error)
 }
 
 /// The exception with this code. Its message begins with the code, as those of the other languages do not: Python
 /// shows an exception's text and not its attributes.
 pub fn exception(code: &'static str, message: &str) -> PyErr {
-    Python::attach(|py| {
-        let error = OpenAlgoShmError::new_err(format!("{code}: {message}"));
-        match error.value(py).setattr("code", code) {
-            Ok(()) => error,
-            Err(other) => other,
-        }
-    })
+    Python::attach(|py| error(py, code, message).map_or_else(|failed| failed, PyErr::from_value))
 }

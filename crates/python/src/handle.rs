@@ -71,11 +71,12 @@ impl TopicHandle {
         let mut held = self.lane.hold()?;
         let outcome = self.number(&mut held).and_then(|number| {
             held.publish_with(number, Mode::Ltp, |image: &mut TickImage| {
-                image.set(Field::Ltp, price);
+                let finite = |value: f64| if value.is_finite() { value } else { f64::NAN };
+                image.set(Field::Ltp, finite(price));
                 let others = [(Field::Volume, volume), (Field::Ltt, ltt), (Field::Timestamp, timestamp)];
                 for (field, value) in others {
                     if let Some(value) = value {
-                        image.set(field, value);
+                        image.set(field, finite(value));
                     }
                 }
             })

@@ -3,8 +3,9 @@
 //! The lock is held only where no code of Python's can run: a thread that has the interpreter may wait for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
-use openalgo_shm_dialect::{Reader, Strictness};
+use openalgo_shm_dialect::{Reader, Strictness, Tally};
 use openalgo_shm_ring::message::{Mode, TickImage, TopicNumber};
 use openalgo_shm_ring::{Error, LockFreeRingBuffer, Producer, RingConfig, clock};
 use pyo3::prelude::*;
@@ -16,6 +17,7 @@ use crate::fork::Origin;
 const FOLLOW_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// What a lane is made with.
+#[derive(Clone)]
 pub struct LaneOptions {
     pub ring: String,
     pub config: RingConfig,
@@ -29,6 +31,10 @@ pub struct LaneOptions {
 /// A publisher's lane.
 pub struct Lane {
     options: LaneOptions,
+    /// A child made by `fork` must not even look at the lock: a thread of the parent may have held it.
+    origin: Origin,
+    /// Held while the ring is opened, which may wait for another process, by threads without the interpreter.
+    starting: Mutex<()>,
     inner: Mutex<Inner>,
 }
 
@@ -41,12 +47,15 @@ struct Inner {
     /// For ticks that are written while the lock is held.
     image: TickImage,
     counts: Counts,
+    /// Keys that no field answers to, and those whose values could not be read.
+    tallies: [Tally; 2],
+    /// Opens the ring that has the name now.
+    successor: Option<JoinHandle<Result<Open, Error>>>,
 }
 
 struct Open {
     ring: LockFreeRingBuffer,
     producer: Producer,
-    origin: Origin,
     looked_ns: u64,
 }
 
@@ -59,12 +68,6 @@ pub struct Scratch {
 impl Scratch {
     fn new(options: &LaneOptions) -> Self {
         Self { reader: Reader::new(options.strictness, options.utc_offset), image: TickImage::new() }
-    }
-}
-
-impl Inner {
-    fn levels(&self) -> Option<usize> {
-        self.open.as_ref().map(|open| open.ring.layout().depth_levels)
     }
 }
 
@@ -88,50 +91,48 @@ impl Lane {
             scratches: Vec::new(),
             image: TickImage::new(),
             counts: Counts::default(),
+            tallies: Default::default(),
+            successor: None,
         };
-        Self { options, inner: Mutex::new(inner) }
+        Self { options, origin: Origin::here(), starting: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
     pub const fn options(&self) -> &LaneOptions {
         &self.options
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// # Errors
+    /// `ERR_CLOSED` in a child of the process that made this.
+    fn lock(&self) -> PyResult<MutexGuard<'_, Inner>> {
+        self.origin.check()?;
+        Ok(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Opens the ring and takes a lane; does nothing if it has one.
     pub fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.origin.check()?;
         // Opening may wait for another process that has the ring's name.
         py.detach(|| {
-            let mut inner = self.lock();
-            if inner.open.as_ref().is_none_or(|open| !open.origin.is_here()) {
-                inner.open = Some(self.open()?);
-                inner.generation += 1;
+            let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+            let locked = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            if locked().open.is_none() {
+                let open = self.options.open()?;
+                locked().put(open);
             }
             Ok(())
         })
         .map_err(convert)
     }
 
-    fn open(&self) -> Result<Open, Error> {
-        let ring = LockFreeRingBuffer::create_or_attach(&self.options.ring, self.options.config)?;
-        let producer = ring.producer(&self.options.owner)?;
-        Ok(Open { ring, producer, origin: Origin::here(), looked_ns: clock::monotonic_ns() })
-    }
-
-    /// Gives the lane back.
+    /// Gives the lane back. In a child made by `fork` there is none to give.
     pub fn stop(&self) {
-        self.lock().open = None;
+        if let Ok(mut inner) = self.lock() {
+            inner.open = None;
+        }
     }
 
-    /// True if it has a ring, be it the parent process's.
     pub fn is_open(&self) -> bool {
-        self.lock().open.is_some()
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.lock().open.as_ref().is_some_and(|open| open.origin.is_here())
+        self.lock().is_ok_and(|inner| inner.open.is_some())
     }
 
     /// What is needed to read a tick, to be given back with [`give_back`](Self::give_back), and the levels a side that
@@ -140,8 +141,8 @@ impl Lane {
     /// # Errors
     /// `ERR_CLOSED`.
     pub fn scratch(&self) -> PyResult<(Box<Scratch>, usize)> {
-        let mut inner = self.lock();
-        let Some(levels) = inner.levels() else {
+        let mut inner = self.lock()?;
+        let Some(levels) = inner.open.as_ref().map(|open| open.ring.layout().depth_levels) else {
             drop(inner);
             return Err(closed("publisher"));
         };
@@ -151,7 +152,9 @@ impl Lane {
     }
 
     pub fn give_back(&self, scratch: Box<Scratch>) {
-        self.lock().scratches.push(scratch);
+        if let Ok(mut inner) = self.lock() {
+            inner.give_back(scratch);
+        }
     }
 
     /// The lane, for publishing.
@@ -159,11 +162,9 @@ impl Lane {
     /// # Errors
     /// `ERR_CLOSED` if it is not running, or is the parent process's.
     pub fn hold(&self) -> PyResult<Held<'_>> {
-        let mut inner = self.lock();
-        let origin = inner.open.as_ref().map(|open| open.origin);
-        if !origin.is_some_and(Origin::is_here) {
+        let mut inner = self.lock()?;
+        if inner.open.is_none() {
             drop(inner);
-            origin.map_or(Ok(()), Origin::check)?;
             return Err(closed("publisher"));
         }
         if self.options.follows {
@@ -172,72 +173,87 @@ impl Lane {
         Ok(Held(inner))
     }
 
-    /// Goes over to a ring that was created anew. If it cannot be joined yet, the next look tries again.
+    /// Goes over to a ring that was created anew. A thread opens it, for that may wait, and a publish never does. If it
+    /// cannot be joined yet, the next look tries again.
     fn follow(&self, inner: &mut Inner) {
         let Some(open) = &mut inner.open else { return };
         let now = open.producer.now();
-        if now.saturating_sub(open.looked_ns) < FOLLOW_INTERVAL_NS {
+        if let Some(successor) = inner.successor.take_if(|successor| successor.is_finished()) {
+            open.looked_ns = now;
+            if let Ok(Ok(successor)) = successor.join() {
+                inner.put(successor);
+            }
+            return;
+        }
+        if now.saturating_sub(open.looked_ns) < FOLLOW_INTERVAL_NS || inner.successor.is_some() {
             return;
         }
         open.looked_ns = now;
-        if open.ring.is_current() {
-            return;
-        }
-        if let Ok(successor) = self.open() {
-            inner.open = Some(successor);
-            inner.generation += 1;
+        if !open.ring.is_current() {
+            let options = self.options.clone();
+            inner.successor = std::thread::Builder::new().spawn(move || options.open()).ok();
         }
     }
 
     /// False while it publishes to a ring whose name was removed or leads to a newer one.
-    pub fn is_current(&self) -> bool {
-        self.lock().open.as_ref().is_none_or(|open| open.ring.is_current())
+    pub fn is_current(&self) -> PyResult<bool> {
+        Ok(self.lock()?.open.as_ref().is_none_or(|open| open.ring.is_current()))
     }
 
-    pub fn counts(&self) -> Counts {
-        self.lock().counts
+    pub fn counts(&self) -> PyResult<Counts> {
+        Ok(self.lock()?.counts)
     }
 
     pub fn count_invalid(&self) {
-        self.lock().counts.invalid += 1;
+        if let Ok(mut inner) = self.lock() {
+            inner.counts.invalid += 1;
+        }
     }
 
     pub fn count_cut(&self) {
-        self.lock().counts.books_cut += 1;
+        if let Ok(mut inner) = self.lock() {
+            inner.counts.books_cut += 1;
+        }
     }
 
-    /// Index of the lane, and the average duration of a publish in ns.
-    pub fn figures(&self) -> Option<(usize, f64)> {
-        let inner = self.lock();
-        let open = inner.open.as_ref().filter(|open| open.origin.is_here())?;
-        let lane = open.producer.lane();
-        let stats = open.ring.stats();
-        let own = stats.lanes.into_iter().find(|other| other.lane == lane);
-        Some((lane, own.map_or(0.0, |own| own.avg_latency_ns)))
+    /// The ring that it publishes to, and the index of its lane there.
+    pub fn ring(&self) -> PyResult<Option<(LockFreeRingBuffer, usize)>> {
+        let inner = self.lock()?;
+        Ok(inner.open.as_ref().map(|open| (open.ring.clone(), open.producer.lane())))
     }
 
     /// Keys that no field answers to, then keys whose values could not be read.
-    pub fn tallies(&self) -> [Vec<(String, u64)>; 2] {
-        let inner = self.lock();
-        let readers = || inner.scratches.iter().map(|scratch| &scratch.reader);
-        let sum = |tallies: Vec<&openalgo_shm_dialect::Tally>| {
-            let mut sum: Vec<(String, u64)> = Vec::new();
-            for (key, count) in tallies.into_iter().flat_map(openalgo_shm_dialect::Tally::iter) {
-                match sum.iter_mut().find(|(known, _)| known == key) {
-                    Some((_, total)) => *total += count,
-                    None => sum.push((key.to_owned(), count)),
-                }
-            }
-            sum
-        };
-        [sum(readers().map(Reader::unknown).collect()), sum(readers().map(Reader::unreadable).collect())]
+    pub fn tallies(&self) -> PyResult<[Tally; 2]> {
+        Ok(self.lock()?.tallies.clone())
+    }
+}
+
+impl LaneOptions {
+    fn open(&self) -> Result<Open, Error> {
+        let ring = LockFreeRingBuffer::create_or_attach(&self.ring, self.config)?;
+        let producer = ring.producer(&self.owner)?;
+        Ok(Open { ring, producer, looked_ns: clock::monotonic_ns() })
+    }
+}
+
+impl Inner {
+    fn put(&mut self, open: Open) {
+        self.open = Some(open);
+        self.generation += 1;
+    }
+
+    fn give_back(&mut self, mut scratch: Box<Scratch>) {
+        for (own, read) in self.tallies.iter_mut().zip(scratch.reader.tallies()) {
+            own.absorb(read);
+        }
+        self.scratches.push(scratch);
     }
 }
 
 impl Held<'_> {
     /// Gives back what [`Lane::scratch`] gave.
     pub fn give_back(&mut self, scratch: Box<Scratch>) {
-        self.0.scratches.push(scratch);
+        self.0.give_back(scratch);
     }
 
     /// Grows with every ring that was opened.

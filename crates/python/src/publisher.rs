@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use openalgo_shm_dialect::timestamps::INDIA_UTC_OFFSET;
 use openalgo_shm_dialect::{Strictness, Topic};
+use openalgo_shm_ring::layout::MAX_DEPTH_LEVELS;
 use openalgo_shm_ring::message::Mode;
-use openalgo_shm_ring::{Error, ErrorCode, LockFreeRingBuffer};
+use openalgo_shm_ring::{Error, ErrorCode};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::{argument, convert, exception};
 use crate::handle::TopicHandle;
 use crate::lane::{Lane, LaneOptions, Scratch};
 use crate::options::RingOptions;
-use crate::raw::Value;
+use crate::raw::{Value, interruption};
 use crate::ring;
 
 /// Publishes ticks. Any number of threads may use it.
@@ -89,7 +90,7 @@ impl Publisher {
     /// Publishes ticks that have their symbols inside. Returns how many: all, unless a lossless ring is full. If one
     /// is invalid, those before it are published and it raises.
     fn publish_batch(&self, ticks: Bound<'_, PyAny>) -> PyResult<usize> {
-        publish_all(&ticks, |tick| publish(&self.lane, tick, self.address()))
+        publish_all(&ticks, |tick| publish(&self.lane, tick, self.address()).map(Offered::from))
     }
 
     /// The fast way to publish one topic often.
@@ -104,15 +105,11 @@ impl Publisher {
 
     /// The shape of its ring; ``None`` unless it runs.
     fn ring_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        if !self.lane.is_running() {
-            return Ok(None);
-        }
-        let ring = LockFreeRingBuffer::open(&self.lane.options().ring).map_err(convert)?;
-        ring::info(&ring, py).map(Some)
+        self.lane.ring()?.map(|(ring, _)| ring::info(&ring, py)).transpose()
     }
 
     /// False while it publishes to a ring whose name was removed or leads to a newer one.
-    fn is_current(&self) -> bool {
+    fn is_current(&self) -> PyResult<bool> {
         self.lane.is_current()
     }
 
@@ -132,8 +129,9 @@ impl Publisher {
     }
 
     #[pyo3(signature = (*_error))]
-    fn __exit__(&self, _error: &Bound<'_, pyo3::types::PyTuple>) {
-        self.stop();
+    fn __exit__(slf: &Bound<'_, Self>, _error: &Bound<'_, PyTuple>) -> PyResult<()> {
+        // A subclass may have a stop of its own.
+        slf.call_method0("stop").map(drop)
     }
 }
 
@@ -162,14 +160,14 @@ pub fn publish(lane: &Lane, tick: Bound<'_, PyAny>, address: Address<'_>) -> PyR
         // The scratch may be half written, and is not used again.
         Err(_) => return Err(exception("ERR_NATIVE", "the core panicked while it read the tick")),
     };
-    let mode = match outcome {
-        Ok(mode) => mode,
+    let outcome = interruption().map_or(outcome, Err);
+    let (mode, mut held) = match outcome.and_then(|mode| Ok((mode, lane.hold()?))) {
+        Ok(both) => both,
         Err(error) => {
             lane.give_back(scratch);
             return Err(error);
         }
     };
-    let mut held = lane.hold()?;
     let Scratch { reader, image } = &mut *scratch;
     let exchange = address.exchange.or_else(|| reader.exchange()).unwrap_or(address.default_exchange);
     let symbol = address.symbol.or_else(|| reader.symbol()).ok_or_else(no_symbol);
@@ -205,17 +203,33 @@ fn read(
     Ok(address.mode.unwrap_or_else(|| reader.mode(image)))
 }
 
-/// Publishes the ticks of an iterable that have their symbols inside, until a lossless ring is full.
+/// What became of one tick of several.
+pub enum Offered {
+    Published,
+    /// It was wrong, and the others go on.
+    Left,
+    /// The ring is lossless and full: nothing behind it is tried.
+    Refused,
+}
+
+impl From<bool> for Offered {
+    fn from(published: bool) -> Self {
+        if published { Self::Published } else { Self::Refused }
+    }
+}
+
+/// Offers the ticks of an iterable, until one is refused; returns how many were published.
 pub fn publish_all(
     ticks: &Bound<'_, PyAny>,
-    mut publish: impl FnMut(Bound<'_, PyAny>) -> PyResult<bool>,
+    mut offer: impl FnMut(Bound<'_, PyAny>) -> PyResult<Offered>,
 ) -> PyResult<usize> {
     let mut count = 0;
     for tick in ticks.try_iter()? {
-        if !publish(tick?)? {
-            break;
+        match offer(tick?)? {
+            Offered::Published => count += 1,
+            Offered::Left => {}
+            Offered::Refused => break,
         }
-        count += 1;
     }
     Ok(count)
 }
@@ -224,7 +238,7 @@ fn too_deep(deepest: usize, levels: usize) -> PyErr {
     convert(Error::new(
         ErrorCode::BookTooDeep,
         format!(
-            "a book of {deepest} levels a side does not fit a ring made for {levels}: create the ring with depth_levels={deepest} or publish fewer levels"
+            "a book of {deepest} levels a side does not fit a ring made for {levels}: create the ring with more depth_levels (at most {MAX_DEPTH_LEVELS}) or publish fewer levels"
         ),
     ))
 }
@@ -236,16 +250,19 @@ fn no_symbol() -> Error {
 
 /// The figures of a publisher.
 pub fn stats<'py>(lane: &Lane, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-    let counts = lane.counts();
-    let figures = lane.figures();
+    let counts = lane.counts()?;
+    let own = lane.ring()?.map(|(ring, index)| {
+        let own = ring.stats().lanes.into_iter().find(|other| other.lane == index);
+        (index, own.map_or(0.0, |own| own.avg_latency_ns))
+    });
     let stats = PyDict::new(py);
     stats.set_item("name", &lane.options().owner)?;
     stats.set_item("ring", &lane.options().ring)?;
-    stats.set_item("running", figures.is_some())?;
-    stats.set_item("lane", figures.map(|(lane, _)| lane))?;
+    stats.set_item("running", own.is_some())?;
+    stats.set_item("lane", own.map(|(index, _)| index))?;
     stats.set_item("messages_published", counts.published)?;
     stats.set_item("messages_rejected", counts.rejected)?;
-    stats.set_item("avg_latency_ns", figures.map_or(0.0, |(_, latency)| latency))?;
+    stats.set_item("avg_latency_ns", own.map_or(0.0, |(_, latency)| latency))?;
     Ok(stats)
 }
 

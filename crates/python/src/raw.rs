@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use openalgo_shm_dialect::names::{Rule, rule_of};
 use openalgo_shm_dialect::{Raw, RawKey, Scalar};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
@@ -33,19 +34,22 @@ impl<'py> Raw for Value<'py> {
 
     fn for_each_entry(&self, mut each: impl FnMut(&Key<'py>, &Self)) -> bool {
         if let Ok(dictionary) = self.0.cast::<PyDict>() {
-            // PyO3's iterator panics when the dictionary changes meanwhile, which code of a value's own may do: what
-            // was there is read as far as that goes.
+            // PyO3's iterator panics when the dictionary changes meanwhile, which code of a value's own may do. What was
+            // read of such a one is no tick.
             let length = dictionary.len();
             for (key, value) in dictionary.iter().take(length) {
                 each(&Key(key), &Value(value));
                 if dictionary.len() != length {
-                    break;
+                    return false;
                 }
             }
             return true;
         }
+        if self.0.cast::<PyList>().is_ok() || self.0.cast::<PyTuple>().is_ok() {
+            return false;
+        }
         let Ok(mapping) = self.0.cast::<PyMapping>() else { return false };
-        let Ok(items) = mapping.items() else { return false };
+        let Some(items) = own(self.0.py(), mapping.items()) else { return false };
         for item in items.iter() {
             if let Ok((key, value)) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {
                 each(&Key(key), &Value(value));
@@ -74,19 +78,19 @@ impl<'py> Raw for Value<'py> {
 
     fn moment(&self) -> Option<String> {
         // A `datetime` or a pandas `Timestamp`; without a zone it means the market's.
-        self.0.call_method0("isoformat").ok()?.extract().ok()
+        own(self.0.py(), self.0.call_method0("isoformat"))?.extract().ok()
     }
 
     fn describe(&self) -> String {
         let kind = self.0.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
-        match self.0.repr() {
-            Ok(text) => {
+        match own(self.0.py(), self.0.repr()) {
+            Some(text) => {
                 let text = text.to_string();
                 let shown: String = text.chars().take(60).collect();
                 let rest = if shown.len() < text.len() { "…" } else { "" };
                 format!("{kind} {shown}{rest}")
             }
-            Err(_) => format!("a value of type {kind}"),
+            None => format!("a value of type {kind}"),
         }
     }
 }
@@ -113,17 +117,51 @@ impl RawKey for Key<'_> {
     /// its address.
     #[inline]
     fn rule(&self) -> Option<Rule> {
-        RULES.with_borrow_mut(|rules| {
-            let slot = &mut rules[self.0.as_ptr() as usize >> 4 & (REMEMBERED - 1)];
-            match slot {
-                Some((known, rule)) if known.is(&self.0) => Some(*rule),
-                _ => {
-                    let rule = rule_of(self.text()?)?;
-                    *slot = Some((self.0.cast::<PyString>().ok()?.clone().unbind(), rule));
-                    Some(rule)
-                }
+        let known = RULES.with_borrow(|rules| match &rules[self.slot()] {
+            Some((known, rule)) if known.is(&self.0) => Some(*rule),
+            _ => None,
+        });
+        known.or_else(|| self.look_up())
+    }
+}
+
+impl Key<'_> {
+    fn slot(&self) -> usize {
+        self.0.as_ptr() as usize >> 4 & (REMEMBERED - 1)
+    }
+
+    #[cold]
+    fn look_up(&self) -> Option<Rule> {
+        let rule = rule_of(self.text()?)?;
+        // A subclass of `str` may run code when it goes.
+        if let Ok(key) = self.0.cast_exact::<PyString>() {
+            let remembered = (key.clone().unbind(), rule);
+            let before = RULES.with_borrow_mut(|rules| rules[self.slot()].replace(remembered));
+            drop(before);
+        }
+        Some(rule)
+    }
+}
+
+thread_local! {
+    static INTERRUPTION: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// An error of a value's own code that is no `Exception`, such as `KeyboardInterrupt`: it is not the value's affair.
+pub fn interruption() -> Option<PyErr> {
+    INTERRUPTION.take()
+}
+
+/// The result of a value's own code.
+fn own<T>(py: Python<'_>, outcome: PyResult<T>) -> Option<T> {
+    match outcome {
+        Ok(value) => Some(value),
+        Err(error) => {
+            if !error.is_instance_of::<PyException>(py) {
+                INTERRUPTION.set(Some(error));
             }
-        })
+            None
+        }
     }
 }
 
@@ -147,7 +185,7 @@ fn other<'a>(value: &Bound<'_, PyAny>) -> Scalar<'a> {
         return value.is_truthy().map_or(Scalar::Other, Scalar::Bool);
     }
     match value.hasattr("__float__") {
-        Ok(true) => value.extract().map_or(Scalar::Other, Scalar::Number),
+        Ok(true) => own(value.py(), value.extract()).map_or(Scalar::Other, Scalar::Number),
         _ => Scalar::Other,
     }
 }

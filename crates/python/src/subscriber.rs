@@ -33,6 +33,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 #[pyclass(frozen, subclass, module = "openalgo_shm", name = "Subscriber")]
 pub struct Subscriber {
     options: Options,
+    /// A child made by `fork` must not even look at the lock: a thread of the parent may have held it.
+    origin: Origin,
     stopping: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -57,7 +59,6 @@ struct Inner {
 struct Joined {
     ring: LockFreeRingBuffer,
     consumer: Consumer,
-    origin: Origin,
     looked: Instant,
     names: Names,
     batcher: Batcher,
@@ -117,6 +118,7 @@ impl Subscriber {
                 register,
                 wait: wait_strategy(wait)?,
             },
+            origin: Origin::here(),
             stopping: AtomicBool::new(false),
             inner: Mutex::default(),
         })
@@ -127,13 +129,13 @@ impl Subscriber {
     /// Raises ``OpenAlgoShmError``: ``ERR_NO_FREE_CONSUMER``, ``ERR_SHM_NOT_FOUND`` (with ``create=False``),
     /// ``ERR_SHM_MISMATCH`` (it carries something else than ticks) and those of opening a ring.
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let subscriber = slf.get();
-        let py = slf.py();
+        let (subscriber, py) = (slf.get(), slf.py());
         subscriber.stopping.store(false, Ordering::Relaxed);
-        let mut inner = subscriber.lock(py);
-        if inner.joined.as_ref().is_none_or(|joined| !joined.origin.is_here()) {
-            let joined = py.detach(|| subscriber.options.join(subscriber.options.from)).map_err(convert)?;
-            inner.joined = Some(joined);
+        if subscriber.lock(py)?.joined.is_none() {
+            let options = &subscriber.options;
+            let joined = py.detach(|| options.join(options.from)).map_err(convert)?;
+            // Another thread may have been faster.
+            subscriber.lock(py)?.joined.get_or_insert(joined);
         }
         Ok(slf.clone())
     }
@@ -141,15 +143,16 @@ impl Subscriber {
     /// Up to ``max`` ticks, without waiting. Raises ``ERR_CLOSED``.
     #[pyo3(signature = (max = 256))]
     fn poll<'py>(&self, py: Python<'py>, max: usize) -> PyResult<Bound<'py, PyList>> {
-        let mut inner = self.lock(py);
+        // Before the lock: making a list may run the garbage collector, and with it code of Python's.
+        let list = PyList::empty(py);
+        let mut inner = self.lock(py)?;
         inner.follow(&self.options);
         let joined = inner.joined()?;
-        let list = PyList::empty(py);
         while list.len() < max {
             if !joined.is_left() && joined.fill(max - list.len()) == 0 {
                 break;
             }
-            let tick = joined.take(py)?;
+            let tick = joined.take(py);
             list.append(tick)?;
         }
         Ok(list)
@@ -162,21 +165,24 @@ impl Subscriber {
         let begun = Instant::now();
         loop {
             let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
-            let mut inner = self.lock(py);
+            let mut inner = self.lock(py)?;
             inner.follow(&self.options);
             let joined = inner.joined()?;
-            if joined.is_left() {
+            if joined.is_left() || joined.consumer.is_ready() {
                 return Ok(true);
             }
-            let (consumer, strategy) = (&joined.consumer, self.options.wait);
-            let found = consumer.is_ready() || py.detach(|| consumer.wait(strategy, left));
+            let (waiter, strategy) = (joined.consumer.waiter(), self.options.wait);
+            // Others may read, or stop, meanwhile.
             drop(inner);
+            let found = py.detach(|| waiter.wait(strategy, left));
+            py.check_signals()?;
+            if self.stopping.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
             if found {
                 return Ok(true);
             }
-            py.check_signals()?;
-            let is_over = limit.is_some_and(|limit| begun.elapsed() >= limit);
-            if is_over || self.stopping.load(Ordering::Relaxed) {
+            if limit.is_some_and(|limit| begun.elapsed() >= limit) {
                 return Ok(false);
             }
         }
@@ -185,14 +191,16 @@ impl Subscriber {
     /// Up to ``max`` ticks as columns, without waiting. Raises ``ERR_CLOSED``.
     #[pyo3(signature = (max = 65_536))]
     fn poll_arrow(&self, py: Python<'_>, max: usize) -> PyResult<ArrowBatch> {
-        let mut inner = self.lock(py);
+        let mut inner = self.lock(py)?;
         inner.follow(&self.options);
         let joined = inner.joined()?;
-        py.detach(|| joined.batch(max)).map_err(convert)
+        let batch = py.detach(|| joined.batch(max));
+        drop(inner);
+        batch.map_err(convert)
     }
 
     fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
-        if slf.get().lock(slf.py()).joined.is_none() {
+        if slf.get().lock(slf.py())?.joined.is_none() {
             Self::start(slf)?;
         }
         Ok(slf.clone().unbind())
@@ -200,38 +208,51 @@ impl Subscriber {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Tick>> {
         loop {
-            {
-                let mut inner = self.lock(py);
-                let Some(joined) = &mut inner.joined else { return Ok(None) };
-                joined.origin.check()?;
-                if joined.is_left() || joined.fill(ITERATION_BATCH) > 0 {
-                    return joined.take(py).map(Some);
+            if let Some(joined) = &mut self.lock(py)?.joined {
+                if joined.has_next() {
+                    return Ok(Some(joined.take(py)));
                 }
-            }
-            if self.stopping.load(Ordering::Relaxed) {
+            } else {
                 return Ok(None);
             }
-            self.wait(py, None)?;
+            match self.wait(py, None) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(_) if self.is_stopped(py) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
     }
 
+    /// The next tick, or ``None`` if there is none now.
+    fn next_or_none(&self, py: Python<'_>) -> PyResult<Option<Tick>> {
+        let mut inner = self.lock(py)?;
+        inner.follow(&self.options);
+        let joined = inner.joined()?;
+        Ok(if joined.has_next() { Some(joined.take(py)) } else { None })
+    }
+
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let mut inner = self.lock(py);
+        let mut inner = self.lock(py)?;
         let earlier = inner.earlier;
         let joined = inner.joined()?;
         let counts = joined.consumer.counts();
+        let lag = joined.consumer.lag() + (joined.read - joined.next) as u64;
+        let registered = joined.consumer.is_registered();
+        drop(inner);
         let stats = PyDict::new(py);
         stats.set_item("messages_received", earlier.received + counts.received)?;
         stats.set_item("messages_lost", earlier.lost + counts.lost)?;
         stats.set_item("messages_corrupt", earlier.corrupt + counts.corrupt)?;
-        stats.set_item("lag", joined.consumer.lag() + (joined.read - joined.next) as u64)?;
-        stats.set_item("registered", joined.consumer.is_registered())?;
+        stats.set_item("lag", lag)?;
+        stats.set_item("registered", registered)?;
         Ok(stats)
     }
 
     /// The whole ring: all publishers and subscribers.
     fn ring_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        ring::stats(&self.lock(py).joined()?.ring, py)
+        let ring = self.lock(py)?.joined()?.ring.clone();
+        ring::stats(&ring, py)
     }
 
     #[getter]
@@ -242,21 +263,24 @@ impl Subscriber {
     /// True before `start` and after `stop`.
     #[getter]
     fn is_stopped(&self, py: Python<'_>) -> bool {
-        self.lock(py).joined.is_none()
+        self.lock(py).map_or(true, |inner| inner.joined.is_none())
     }
 
-    fn is_current(&self, py: Python<'_>) -> bool {
-        self.lock(py).joined.as_ref().is_none_or(|joined| joined.ring.is_current())
+    fn is_current(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.lock(py)?.joined.as_ref().is_none_or(|joined| joined.ring.is_current()))
     }
 
     /// Leaves the ring. An iteration or a wait in another thread ends within 0.1 s.
     fn stop(&self, py: Python<'_>) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.lock(py).joined = None;
+        // In a child made by `fork` there is nothing to leave.
+        if let Ok(mut inner) = self.lock(py) {
+            inner.joined = None;
+        }
     }
 
-    fn close(&self, py: Python<'_>) {
-        self.stop(py);
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.call_method0("stop").map(drop)
     }
 
     fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
@@ -264,25 +288,33 @@ impl Subscriber {
     }
 
     #[pyo3(signature = (*_error))]
-    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyTuple>) {
-        self.stop(py);
+    fn __exit__(slf: &Bound<'_, Self>, _error: &Bound<'_, PyTuple>) -> PyResult<()> {
+        // A subclass has a stop of its own.
+        Self::close(slf)
     }
 }
 
 impl Subscriber {
-    /// Another thread may hold it for a whole wait, and needs the interpreter before it lets go.
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Inner> {
-        self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    /// Another thread that has it may need the interpreter before it lets go.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` in a child of the process that made this.
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Inner>> {
+        self.origin.check()?;
+        Ok(self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Options {
     fn join(&self, from: Start) -> Result<Joined, Error> {
-        let ring = if self.create {
-            LockFreeRingBuffer::create_or_attach(&self.ring, self.config)?
-        } else {
-            LockFreeRingBuffer::open(&self.ring)?
-        };
+        if self.create {
+            LockFreeRingBuffer::create_or_attach(&self.ring, self.config)?;
+        }
+        self.join_existing(from)
+    }
+
+    fn join_existing(&self, from: Start) -> Result<Joined, Error> {
+        let ring = LockFreeRingBuffer::open(&self.ring)?;
         if ring.layout().kind != Kind::Ticks {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
@@ -306,7 +338,6 @@ impl Options {
             read: 0,
             next: 0,
             names: Names::default(),
-            origin: Origin::here(),
             looked: Instant::now(),
             consumer,
             ring,
@@ -318,23 +349,22 @@ impl Inner {
     /// # Errors
     /// `ERR_CLOSED`.
     fn joined(&mut self) -> PyResult<&mut Joined> {
-        let joined = self.joined.as_mut().ok_or_else(|| closed("subscriber"))?;
-        joined.origin.check()?;
-        Ok(joined)
+        self.joined.as_mut().ok_or_else(|| closed("subscriber"))
     }
 
     /// Goes over to a ring that was created anew, once all of the older one is read.
     fn follow(&mut self, options: &Options) {
         let Some(joined) = &mut self.joined else { return };
-        if !joined.origin.is_here() || joined.looked.elapsed() < FOLLOW_INTERVAL {
+        if joined.looked.elapsed() < FOLLOW_INTERVAL {
             return;
         }
         joined.looked = Instant::now();
         if joined.ring.is_current() || joined.is_left() || joined.consumer.is_ready() {
             return;
         }
-        // Nobody has read anything of the newer one yet.
-        if let Ok(successor) = options.join(Start::Oldest) {
+        // Not made by this: what its publisher removed is not to come back in another shape. Nobody has read anything
+        // of the newer one yet.
+        if let Ok(successor) = options.join_existing(Start::Oldest) {
             let counts = joined.consumer.counts();
             self.earlier.received += counts.received;
             self.earlier.lost += counts.lost;
@@ -356,7 +386,11 @@ impl Joined {
         self.read
     }
 
-    fn take(&mut self, py: Python<'_>) -> PyResult<Tick> {
+    fn has_next(&mut self) -> bool {
+        self.is_left() || self.fill(ITERATION_BATCH) > 0
+    }
+
+    fn take(&mut self, py: Python<'_>) -> Tick {
         let head = self.heads[self.next];
         self.next += 1;
         let view = self.consumer.view(&head, &self.rest);
@@ -364,13 +398,13 @@ impl Joined {
         let (_, rest) = view.parts();
         let publisher = self.names.publisher(py, &self.consumer, lane);
         let (exchange, symbol) = self.names.topic(py, &self.consumer, lane, topic as usize);
-        Ok(Tick::new(head, rest, symbol, exchange, publisher))
+        Tick::new(head, rest, symbol, exchange, publisher)
     }
 
     fn batch(&mut self, max: usize) -> Result<ArrowBatch, Error> {
-        let (heads, rest) = (&self.heads[self.next..self.read], &self.rest);
-        let batch = self.batcher.collect(&mut self.consumer, heads, rest, max);
-        self.next = self.read;
+        let end = self.read.min(self.next.saturating_add(max));
+        let batch = self.batcher.collect(&mut self.consumer, &self.heads[self.next..end], &self.rest, max);
+        self.next = end;
         batch
     }
 }

@@ -41,8 +41,9 @@ class SharedMemoryBrokerAdapter(BrokerAdapter):
 
         Raises ``OpenAlgoShmError``: those of opening a ring.
         """
-        if self._listener is not None:
-            self._listener.stop()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
         self._listener = _Listener(self.buffer_name, self.broker_name, subscribe, unsubscribe)
 
     def wanted(self) -> list[InterestChange]:
@@ -51,9 +52,9 @@ class SharedMemoryBrokerAdapter(BrokerAdapter):
 
     def stop(self) -> None:
         """Gives the lane back and hears no more of what is wanted. The ring and what is in it stay. Idempotent."""
-        if self._listener is not None:
-            self._listener.stop()
-            self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
         super().stop()
 
     def cleanup(self) -> bool:
@@ -83,10 +84,17 @@ class _Listener:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            for change in self.reader.poll():
-                try:
-                    self._callbacks[change.kind](change)
-                except Exception:
-                    _log.exception("the callback for %r failed", change)
-            self.reader.wait(_TURN_SECONDS)
+            try:
+                self._turn()
+            except Exception:
+                _log.exception("what clients want cannot be read; trying again")
+                self._stopping.wait(_TURN_SECONDS)
         self.reader.close()
+
+    def _turn(self) -> None:
+        for change in self.reader.poll():
+            try:
+                self._callbacks[change.kind](change)
+            except Exception:
+                _log.exception("the callback for %r failed", change)
+        self.reader.wait(_TURN_SECONDS)

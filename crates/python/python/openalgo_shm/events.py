@@ -21,11 +21,13 @@ class EventPublisher(_native.EventWriter):
         Raises ``OpenAlgoShmError``: ``ERR_MESSAGE_TOO_LONG`` for more than 2016 bytes of JSON, ``ERR_INVALID_ARGUMENT``
         for what is no JSON or has no ``type``, ``ERR_CLOSED``.
         """
-        if not isinstance(event.get("type"), str):
-            raise _native.error("ERR_INVALID_ARGUMENT", "an event must have a type that is text")
+        if not isinstance(event, Mapping) or not isinstance(event.get("type"), str):
+            raise _native.error("ERR_INVALID_ARGUMENT", "an event must be a mapping with a type that is text")
         try:
-            text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError) as error:
+            text = json.dumps(dict(event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            # Text with half a surrogate pair is no JSON.
+            text.encode()
+        except (TypeError, ValueError, RecursionError) as error:
             raise _native.error("ERR_INVALID_ARGUMENT", f"the event cannot be written as JSON: {error}") from error
         self.publish_text(text)
 

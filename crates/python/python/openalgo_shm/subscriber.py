@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from openalgo_shm._native import Subscriber, Tick
+from openalgo_shm._native import OpenAlgoShmError, Subscriber, Tick
 
 #: Longest wait of the thread that waits for asyncio, in seconds; after it the loop may have been cancelled.
 _TURN_SECONDS = 0.5
@@ -32,7 +32,6 @@ class SharedMemorySubscriber(Subscriber):
     Raises ``OpenAlgoShmError`` with ``ERR_INVALID_OPTION`` or ``ERR_SHM_NAME``.
     """
 
-    _ticks: list[Tick] | None = None
     _executor: ThreadPoolExecutor | None = None
 
     def __aiter__(self) -> SharedMemorySubscriber:
@@ -41,13 +40,15 @@ class SharedMemorySubscriber(Subscriber):
 
     async def __anext__(self) -> Tick:
         while True:
-            if not self._ticks:
-                # Reversed, so that taking one from the end costs nothing.
-                self._ticks = self.poll()[::-1]
-            if self._ticks:
-                return self._ticks.pop()
-            if not await self.wait_async(_TURN_SECONDS) and self.is_stopped:
-                raise StopAsyncIteration
+            try:
+                tick = self.next_or_none()
+                if tick is not None:
+                    return tick
+                await self.wait_async(_TURN_SECONDS)
+            except OpenAlgoShmError as error:
+                if error.code == "ERR_CLOSED" and self.is_stopped:
+                    raise StopAsyncIteration from None
+                raise
 
     async def wait_async(self, timeout: float | None = None) -> bool:
         """Waits until there is a tick, as ``wait`` does, without blocking the event loop.
@@ -57,12 +58,18 @@ class SharedMemorySubscriber(Subscriber):
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="ring-wait")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self.wait, timeout)
+        end = None if timeout is None else loop.time() + timeout
+        while True:
+            # In turns: a thread that waits cannot be cancelled.
+            left = _TURN_SECONDS if end is None else min(_TURN_SECONDS, end - loop.time())
+            if await loop.run_in_executor(self._executor, self.wait, left):
+                return True
+            if self.is_stopped or (end is not None and loop.time() >= end):
+                return False
 
     def stop(self) -> None:
         """Leaves the ring. An iteration or a wait in another thread ends within 0.1 s. Idempotent; ``start`` joins again."""
         super().stop()
         executor, self._executor = self._executor, None
-        self._ticks = None
         if executor is not None:
             executor.shutdown(wait=False)

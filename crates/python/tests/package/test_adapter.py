@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -137,9 +139,71 @@ def test_a_dictionary_that_changes_while_it_is_read(adapter, subscriber, change)
             return 3.0
 
     tick |= {"volume": Changing(), "open": 5, "close": 6}
-    adapter.publish_tick_data("A", tick)
-    [read] = subscriber.poll()
-    assert (read.ltp, read.volume) == (1, 3)
+    if change == "replace":
+        adapter.publish_tick_data("A", tick)
+        [read] = subscriber.poll()
+        assert (read.ltp, read.volume) == (1, 3)
+    else:
+        with pytest.raises(OpenAlgoShmError):
+            adapter.publish_tick_data("A", tick)
+        assert adapter.get_stats()["ticks_invalid"] == 1
+
+
+def test_one_bad_tick_of_several_costs_none_of_the_others(adapter, subscriber):
+    with pytest.raises(OpenAlgoShmError, match="the tick has no symbol inside"):
+        adapter.publish_ticks([{"symbol": "A", "ltp": 1}, {"ltp": 2}, {"symbol": "C", "ltp": 3}])
+    assert [tick.symbol for tick in subscriber.poll()] == ["A", "C"]
+    assert adapter.get_stats()["ticks_invalid"] == 1
+
+
+def test_an_interrupt_in_a_values_own_code_is_not_swallowed(adapter, subscriber):
+    class Interrupting:
+        def __float__(self) -> float:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        adapter.publish_tick_data("A", {"ltp": 1, "volume": Interrupting()})
+    assert subscriber.poll() == []
+    adapter.publish_tick_data("A", {"ltp": 1})
+    assert len(subscriber.poll()) == 1
+
+
+def test_a_key_whose_end_runs_code(adapter, subscriber):
+    class Key(str):
+        def __del__(self) -> None:
+            adapter.publish_tick_data("B", {"ltp": 2})
+
+    for _ in range(300):
+        adapter.publish_tick_data("A", {Key("ltp"): 1})
+    ticks = subscriber.poll(1000)
+    assert {(tick.symbol, tick.ltp) for tick in ticks} == {("A", 1), ("B", 2)}
+    assert len(ticks) == 600
+
+
+def test_text_that_is_not_ascii_costs_only_itself(adapter, subscriber):
+    adapter.publish_tick_data("A", {"ltp": 1, "ltt": "/Date(é)/", "foo": 1})
+    assert subscriber.poll()[0].ltp == 1
+    stats = adapter.get_stats()
+    assert (stats["values_unreadable"], stats["unknown_keys"]) == ({"ltt": 1}, {"foo": 1})
+
+
+def test_a_publish_does_not_wait_for_the_name_of_a_ring(adapter, ring):
+    """Another process that is creating the ring anew has the lock of its name."""
+    fcntl = pytest.importorskip("fcntl")
+    adapter.publish_tick_data("A", {"ltp": 1})
+    with LockFreeRingBuffer.open(ring) as old:
+        old.unlink()
+    with open(f"/dev/shm/{ring}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        longest = 0.0
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            adapter.publish_tick_data("A", {"ltp": 2})
+            longest = max(longest, time.monotonic() - begun)
+    # It waited for three seconds, each time.
+    assert longest < 2
+    os.unlink(f"/dev/shm/{ring}.lock")
 
 
 def test_threads_publish_side_by_side(adapter, subscriber):
@@ -183,3 +247,11 @@ def test_options_that_cannot_be(options, code):
 def test_a_mode_that_is_none(adapter):
     with pytest.raises(OpenAlgoShmError, match="mode must be 1, 2 or 3, got 4"):
         adapter.publish_tick_data("A", {"ltp": 1}, mode=4)
+
+
+def test_leaving_with_ends_the_listening(ring):
+    with SharedMemoryBrokerAdapter("zerodha", buffer_name=ring) as adapter:
+        adapter.listen(print, print)
+        assert any(thread.name == "ring-interest" for thread in threading.enumerate())
+    assert not any(thread.name == "ring-interest" for thread in threading.enumerate())
+    assert adapter.wanted() == []

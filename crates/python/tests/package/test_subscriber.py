@@ -145,6 +145,87 @@ def test_asyncio_ends_with_stop_and_can_be_cancelled(ring):
     asyncio.run(run())
 
 
+def test_stop_inside_a_loop_ends_it_and_no_tick_stays_behind(ring):
+    async def run() -> list[float]:
+        read = []
+        with SharedMemorySubscriber(ring) as subscriber, SharedMemoryPublisher(ring) as publisher:
+            publisher.publish_batch({"symbol": "A", "ltp": number} for number in range(10))
+            async for tick in subscriber:
+                read.append(tick.ltp)
+                if len(read) == 3:
+                    break
+            assert subscriber.get_stats()["lag"] == 7
+            read += [tick.ltp for tick in subscriber.poll(2)] + [next(subscriber).ltp]
+            async for tick in subscriber:
+                read.append(tick.ltp)
+                if len(read) == 10:
+                    subscriber.stop()
+        return read
+
+    assert asyncio.run(run()) == list(range(10))
+
+
+def test_a_cancelled_wait_keeps_neither_the_next_nor_the_process(ring):
+    code = (
+        "import asyncio, sys; from openalgo_shm import SharedMemorySubscriber\n"
+        "async def run():\n"
+        "    subscriber = SharedMemorySubscriber(sys.argv[1]).start()\n"
+        "    waiting = asyncio.create_task(subscriber.wait_async())\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    waiting.cancel()\n"
+        "    print(await asyncio.wait_for(subscriber.wait_async(0.1), 20))\n"
+        "asyncio.run(run())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, ring], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_others_read_while_a_thread_waits(publisher, subscriber):
+    waiting = threading.Thread(target=lambda: [subscriber.wait(0.1) for _ in range(20)])
+    waiting.start()
+    polls = 0
+    while waiting.is_alive():
+        assert subscriber.poll() == []
+        polls += 1
+    # With the lock held by the wait, each poll took as long as one.
+    assert polls > 200
+
+
+def test_a_batch_is_no_larger_than_asked_for(publisher, subscriber):
+    publisher.publish_batch({"symbol": "A", "ltp": number} for number in range(10))
+    assert next(subscriber).ltp == 0
+    assert pyarrow.table(subscriber.poll_arrow(2))["ltp"].to_pylist() == [1, 2]
+    assert [tick.ltp for tick in subscriber.poll(2)] == [3, 4]
+    assert pyarrow.table(subscriber.poll_arrow())["ltp"].to_pylist() == [5, 6, 7, 8, 9]
+
+
+def test_a_ring_that_was_removed_stays_removed(ring):
+    publisher = SharedMemoryPublisher(ring, depth_levels=20).start()
+    with SharedMemorySubscriber(ring) as subscriber:
+        publisher.cleanup()
+        assert subscriber.wait(1.3) is False
+        assert subscriber.poll() == []
+        with pytest.raises(OpenAlgoShmError):
+            LockFreeRingBuffer.open(ring)
+        publisher.start().publish_market_data("A", {"ltp": 1})
+        assert subscriber.wait(30) is True
+        publisher.cleanup()
+
+
+def test_errors_while_the_interpreter_ends(ring):
+    code = (
+        "import sys; from openalgo_shm import OpenAlgoShmError, SharedMemoryPublisher\n"
+        "class Late:\n"
+        "    def __init__(self): self.publisher, self.error = SharedMemoryPublisher(sys.argv[1]), OpenAlgoShmError\n"
+        "    def __del__(self):\n"
+        "        try: self.publisher.publish_market_data('A', {'ltp': 1})\n"
+        "        except self.error as error: print(error.code)\n"
+        "late = Late()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, ring], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("ERR_CLOSED\n", "")
+
+
 def test_columns(publisher, subscriber):
     book = {"buy": [{"price": 1, "quantity": 2, "orders": 3}], "sell": []}
     publisher.publish_market_data("A", {"ltp": 1, "timestamp": 1_748_426_445_123})
@@ -204,6 +285,32 @@ def test_a_subscriber_that_is_not_running(ring):
         with pytest.raises(OpenAlgoShmError) as caught:
             action()
         assert caught.value.code == "ERR_CLOSED"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_is_refused_though_a_thread_of_its_parent_waits(subscriber, ring):
+    adapter = SharedMemoryBrokerAdapter("broker", buffer_name=ring)
+    adapter.listen(print, print)
+    waiting = threading.Thread(target=subscriber.wait, args=(2,))
+    waiting.start()
+    time.sleep(0.2)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(20)
+            for action in (subscriber.poll, subscriber.get_stats, adapter.wanted, subscriber.start):
+                try:
+                    action()
+                except OpenAlgoShmError as error:
+                    code = 0 if error.code == "ERR_CLOSED" else 2
+            subscriber.stop()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    waiting.join()
+    adapter.stop()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
