@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -192,6 +193,15 @@ describe.skipIf(python === undefined)('openalgo', () => {
     expect(stderr).toMatch(/ERR_IMPORT_FAILED/);
     expect(stderr).not.toMatch(/started again/);
     expect(ringExists(ring)).toBe(false);
+  });
+
+  test.runIf(existsSync('/dev/shm'))('ends with the message of what cannot begin, without trying again', async () => {
+    const foreign = join('/dev/shm', ring);
+    writeFileSync(foreign, randomBytes(100_000), { mode: 0o600 });
+    const { code, stdout, stderr } = await run(flags(), { env: openalgo.environment });
+    expect([code, stdout, existsSync(foreign)]).toEqual([1, '', true]);
+    expect(stderr).toMatch(/^openalgo-shm: ERR_SHM_LAYOUT: [^\n]+\n$/);
+    rmSync(foreign);
   });
 
   test('says so where OpenAlgo would start a server of its own', async () => {
