@@ -16,4 +16,4 @@ mod value;
 
 pub use reader::{Reader, Strictness, Topic};
 pub use tally::Tally;
-pub use value::{Key, Raw, Scalar, parse_decimal};
+pub use value::{Raw, RawKey, Scalar, parse_decimal};

@@ -6,7 +6,7 @@ use openalgo_shm_ring::{Error, ErrorCode, Result};
 use crate::names::{Kind, LevelPart, MODES, OHLC_FIELDS, Rule, Side, Spelling};
 use crate::tally::Tally;
 use crate::timestamps::{INDIA_UTC_OFFSET, epoch_to_ms, is_time_of_day, parse_timestamp};
-use crate::value::{Key, Raw, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
+use crate::value::{Raw, RawKey, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
 
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
@@ -192,10 +192,8 @@ impl Reader {
     }
 
     #[inline]
-    fn entry<R: Raw>(&mut self, key: Key<'_>, value: &R, image: &mut TickImage) {
-        let rule = key.rule();
-        let Some(key) = key.text() else { return self.unknown.count("(not text)") };
-        match rule {
+    fn entry<R: Raw>(&mut self, key: &R::Key, value: &R, image: &mut TickImage) {
+        match key.rule() {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
                 match value.scalar() {
@@ -205,7 +203,7 @@ impl Reader {
                     scalar if is_blank(scalar) => {}
                     scalar => match number_of(scalar) {
                         Some(number) => self.put(image, field, spelling, number, number),
-                        None => self.fault(key, "a number or text with a number", value),
+                        None => self.fault(text_of(key), "a number or text with a number", value),
                     },
                 }
             }
@@ -215,12 +213,12 @@ impl Reader {
             Some(Rule::Mode | Rule::Type) if self.now.known.mode => {}
             None | Some(Rule::Level(_)) => {
                 if !is_blank(value.scalar()) {
-                    self.unknown.count(key);
+                    self.unknown.count(text_of(key));
                 }
             }
             Some(rule) => {
                 if !is_blank(value.scalar()) {
-                    self.other(rule, key, value, image);
+                    self.other(rule, text_of(key), value, image);
                 }
             }
         }
@@ -329,9 +327,7 @@ impl Reader {
                 _ => return,
             };
             if let Err(side_fault) = read_side(side, levels) {
-                fault.get_or_insert_with(|| {
-                    side_fault.inside(&format!("{key}.{}", name.text().unwrap_or_default()))
-                });
+                fault.get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", text_of(name))));
             }
         });
         let is_read = is_book && fault.is_none();
@@ -549,6 +545,11 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault>
             Err(Fault::new(".quantity".to_owned(), "a number, as there is a price", raw))
         }
     }
+}
+
+/// The text of a key, for people.
+fn text_of(key: &(impl RawKey + ?Sized)) -> &str {
+    key.text().unwrap_or("(not text)")
 }
 
 fn invalid(key: &str, expected: &str, found: &str) -> Error {

@@ -17,44 +17,34 @@ pub enum Scalar<'a> {
     Other,
 }
 
-/// A key of a dictionary.
-#[derive(Debug, Clone, Copy)]
-pub enum Key<'a> {
-    /// A key whose rule is known: looked up before, and remembered with the key's own object.
-    Known(Rule, &'a str),
-    /// Text.
-    Text(&'a str),
-    /// Anything else.
-    Other,
+/// A key of a tick's dictionary.
+pub trait RawKey {
+    /// Its text, if it is text.
+    fn text(&self) -> Option<&str>;
+
+    /// Its rule; `None` of a key that no field answers to. A language whose keys are objects may remember it with them.
+    #[inline]
+    fn rule(&self) -> Option<Rule> {
+        rule_of(self.text()?)
+    }
 }
 
-impl<'a> Key<'a> {
-    /// The rule of the key; `None` of one that no field answers to.
-    #[inline]
-    pub fn rule(self) -> Option<Rule> {
-        match self {
-            Self::Known(rule, _) => Some(rule),
-            Self::Text(text) => rule_of(text),
-            Self::Other => None,
-        }
-    }
-
-    /// The text of the key, if it is text.
-    pub const fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Known(_, text) | Self::Text(text) => Some(text),
-            Self::Other => None,
-        }
+impl RawKey for str {
+    fn text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
 /// A value of a tick's dictionary.
 pub trait Raw: Sized {
+    /// What a dictionary's keys are.
+    type Key: RawKey + ?Sized;
+
     /// What it is, if it is no dictionary and no list.
     fn scalar(&self) -> Scalar<'_>;
 
     /// Gives each key and value of a dictionary. False if it is no dictionary.
-    fn for_each_entry(&self, each: impl FnMut(Key<'_>, &Self)) -> bool;
+    fn for_each_entry(&self, each: impl FnMut(&Self::Key, &Self)) -> bool;
 
     /// Gives each item of a list with its index, until `false` is returned. False if it is no list.
     fn for_each_item(&self, each: impl FnMut(usize, &Self) -> bool) -> bool;

@@ -1,6 +1,6 @@
 //! The cases that the tests of Rust, TypeScript and Python share.
 
-use openalgo_shm_dialect::{Key, Raw, Reader, Scalar, Strictness, Topic};
+use openalgo_shm_dialect::{Raw, Reader, Scalar, Strictness, Topic};
 use openalgo_shm_ring::message::{Field, SYNONYMS, TickImage};
 use serde_json::Value;
 
@@ -8,6 +8,8 @@ use serde_json::Value;
 struct Json<'a>(&'a Value);
 
 impl Raw for Json<'_> {
+    type Key = str;
+
     fn scalar(&self) -> Scalar<'_> {
         match self.0 {
             Value::Null => Scalar::Null,
@@ -18,9 +20,9 @@ impl Raw for Json<'_> {
         }
     }
 
-    fn for_each_entry(&self, mut each: impl FnMut(Key<'_>, &Self)) -> bool {
+    fn for_each_entry(&self, mut each: impl FnMut(&str, &Self)) -> bool {
         let Value::Object(entries) = self.0 else { return false };
-        entries.iter().for_each(|(key, value)| each(Key::Text(key), &Json(value)));
+        entries.iter().for_each(|(key, value)| each(key, &Json(value)));
         true
     }
 

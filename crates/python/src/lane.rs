@@ -175,7 +175,7 @@ impl Lane {
     /// Goes over to a ring that was created anew. If it cannot be joined yet, the next look tries again.
     fn follow(&self, inner: &mut Inner) {
         let Some(open) = &mut inner.open else { return };
-        let now = clock::monotonic_ns();
+        let now = open.producer.now();
         if now.saturating_sub(open.looked_ns) < FOLLOW_INTERVAL_NS {
             return;
         }
@@ -235,6 +235,11 @@ impl Lane {
 }
 
 impl Held<'_> {
+    /// Gives back what [`Lane::scratch`] gave.
+    pub fn give_back(&mut self, scratch: Box<Scratch>) {
+        self.0.scratches.push(scratch);
+    }
+
     /// Grows with every ring that was opened.
     pub fn generation(&self) -> u64 {
         self.0.generation

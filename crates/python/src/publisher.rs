@@ -1,5 +1,6 @@
 //! The publisher of a caller that makes its ticks itself.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use openalgo_shm_dialect::timestamps::INDIA_UTC_OFFSET;
@@ -9,7 +10,7 @@ use openalgo_shm_ring::{Error, ErrorCode, LockFreeRingBuffer};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::{argument, convert};
+use crate::error::{argument, convert, exception};
 use crate::handle::TopicHandle;
 use crate::lane::{Lane, LaneOptions, Scratch};
 use crate::options::RingOptions;
@@ -155,18 +156,39 @@ pub struct Address<'a> {
 /// Reads a tick and publishes it. False if a lossless ring is full.
 pub fn publish(lane: &Lane, tick: Bound<'_, PyAny>, address: Address<'_>) -> PyResult<bool> {
     let (mut scratch, levels) = lane.scratch()?;
-    let outcome = read_and_publish(lane, &Value(tick), address, levels, &mut scratch);
-    lane.give_back(scratch);
-    outcome
+    let read = || read(lane, &Value(tick), address, levels, &mut scratch);
+    let outcome = match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(outcome) => outcome,
+        // The scratch may be half written, and is not used again.
+        Err(_) => return Err(exception("ERR_NATIVE", "the core panicked while it read the tick")),
+    };
+    let mode = match outcome {
+        Ok(mode) => mode,
+        Err(error) => {
+            lane.give_back(scratch);
+            return Err(error);
+        }
+    };
+    let mut held = lane.hold()?;
+    let Scratch { reader, image } = &mut *scratch;
+    let exchange = address.exchange.or_else(|| reader.exchange()).unwrap_or(address.default_exchange);
+    let symbol = address.symbol.or_else(|| reader.symbol()).ok_or_else(no_symbol);
+    let outcome = symbol
+        .and_then(|symbol| held.topic(exchange, symbol))
+        .and_then(|topic| held.publish(topic, image, mode));
+    held.give_back(scratch);
+    drop(held);
+    outcome.map_err(convert)
 }
 
-fn read_and_publish(
+/// Reads a tick into the scratch; returns its mode.
+fn read(
     lane: &Lane,
     tick: &Value<'_>,
     address: Address<'_>,
     levels: usize,
     scratch: &mut Scratch,
-) -> PyResult<bool> {
+) -> PyResult<Mode> {
     let known = Topic {
         symbol: address.symbol.is_some(),
         exchange: address.exchange.is_some(),
@@ -180,13 +202,7 @@ fn read_and_publish(
         }
         lane.count_cut();
     }
-    let mode = address.mode.unwrap_or_else(|| reader.mode(image));
-    let exchange = address.exchange.or_else(|| reader.exchange()).unwrap_or(address.default_exchange);
-    let Some(symbol) = address.symbol.or_else(|| reader.symbol()) else { return Err(no_symbol()) };
-    let mut held = lane.hold()?;
-    let outcome = held.topic(exchange, symbol).and_then(|topic| held.publish(topic, image, mode));
-    drop(held);
-    outcome.map_err(convert)
+    Ok(address.mode.unwrap_or_else(|| reader.mode(image)))
 }
 
 /// Publishes the ticks of an iterable that have their symbols inside, until a lossless ring is full.
@@ -214,8 +230,8 @@ fn too_deep(deepest: usize, levels: usize) -> PyErr {
 }
 
 #[cold]
-fn no_symbol() -> PyErr {
-    convert(Error::new(ErrorCode::InvalidSymbol, "the tick has no symbol inside".to_owned()))
+fn no_symbol() -> Error {
+    Error::new(ErrorCode::InvalidSymbol, "the tick has no symbol inside".to_owned())
 }
 
 /// The figures of a publisher.

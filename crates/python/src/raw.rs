@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 
 use openalgo_shm_dialect::names::{Rule, rule_of};
-use openalgo_shm_dialect::{Key, Raw, Scalar};
+use openalgo_shm_dialect::{Raw, RawKey, Scalar};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
 /// A value of a tick's dictionary.
 pub struct Value<'py>(pub Bound<'py, PyAny>);
 
-impl Raw for Value<'_> {
+impl<'py> Raw for Value<'py> {
+    type Key = Key<'py>;
+
     #[inline]
     fn scalar(&self) -> Scalar<'_> {
         let value = &self.0;
@@ -29,10 +31,16 @@ impl Raw for Value<'_> {
         other(value)
     }
 
-    fn for_each_entry(&self, mut each: impl FnMut(Key<'_>, &Self)) -> bool {
+    fn for_each_entry(&self, mut each: impl FnMut(&Key<'py>, &Self)) -> bool {
         if let Ok(dictionary) = self.0.cast::<PyDict>() {
-            for (key, value) in dictionary.iter() {
-                give(&key, Value(value), &mut each);
+            // PyO3's iterator panics when the dictionary changes meanwhile, which code of a value's own may do: what
+            // was there is read as far as that goes.
+            let length = dictionary.len();
+            for (key, value) in dictionary.iter().take(length) {
+                each(&Key(key), &Value(value));
+                if dictionary.len() != length {
+                    break;
+                }
             }
             return true;
         }
@@ -40,7 +48,7 @@ impl Raw for Value<'_> {
         let Ok(items) = mapping.items() else { return false };
         for item in items.iter() {
             if let Ok((key, value)) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {
-                give(&key, Value(value), &mut each);
+                each(&Key(key), &Value(value));
             }
         }
         true
@@ -93,27 +101,30 @@ thread_local! {
         const { RefCell::new([const { None }; REMEMBERED]) };
 }
 
-#[inline]
-fn give<'py>(key: &Bound<'py, PyAny>, value: Value<'py>, each: &mut impl FnMut(Key<'_>, &Value<'py>)) {
-    let Ok(key) = key.cast::<PyString>() else { return each(Key::Other, &value) };
-    let Ok(text) = key.to_str() else { return each(Key::Other, &value) };
-    each(known(key, text).map_or(Key::Text(text), |rule| Key::Known(rule, text)), &value);
-}
+/// A key of a dictionary.
+pub struct Key<'py>(Bound<'py, PyAny>);
 
-/// The rule of a key, found by the address of its object. The object is kept, so no other can have its address.
-#[inline]
-fn known(key: &Bound<'_, PyString>, text: &str) -> Option<Rule> {
-    RULES.with_borrow_mut(|rules| {
-        let slot = &mut rules[key.as_ptr() as usize >> 4 & (REMEMBERED - 1)];
-        match slot {
-            Some((known, rule)) if known.is(key) => Some(*rule),
-            _ => {
-                let rule = rule_of(text)?;
-                *slot = Some((key.clone().unbind(), rule));
-                Some(rule)
+impl RawKey for Key<'_> {
+    fn text(&self) -> Option<&str> {
+        self.0.cast::<PyString>().ok()?.to_str().ok()
+    }
+
+    /// Found by the address of the key's object, without a look at its text. The object is kept, so no other can have
+    /// its address.
+    #[inline]
+    fn rule(&self) -> Option<Rule> {
+        RULES.with_borrow_mut(|rules| {
+            let slot = &mut rules[self.0.as_ptr() as usize >> 4 & (REMEMBERED - 1)];
+            match slot {
+                Some((known, rule)) if known.is(&self.0) => Some(*rule),
+                _ => {
+                    let rule = rule_of(self.text()?)?;
+                    *slot = Some((self.0.cast::<PyString>().ok()?.clone().unbind(), rule));
+                    Some(rule)
+                }
             }
-        }
-    })
+        })
+    }
 }
 
 #[cold]

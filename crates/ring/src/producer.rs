@@ -229,6 +229,12 @@ impl Producer {
         }
     }
 
+    /// The time that a publish now would be stamped with, ns. Costs about 7 ns where the clock source is tsc.
+    #[inline]
+    pub fn now(&mut self) -> u64 {
+        self.stamps.now()
+    }
+
     /// Publishes messages with one clock read and at most one wake-up; returns how many a lossless ring took.
     ///
     /// # Errors

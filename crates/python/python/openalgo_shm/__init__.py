@@ -25,6 +25,7 @@ from openalgo_shm._native import (
 )
 from openalgo_shm.adapter import SharedMemoryBrokerAdapter
 from openalgo_shm.events import EventPublisher, EventReader
+from openalgo_shm.install import install, uninstall
 from openalgo_shm.subscriber import SharedMemorySubscriber
 
 __all__ = [
@@ -42,5 +43,7 @@ __all__ = [
     "SharedMemorySubscriber",
     "Tick",
     "TopicHandle",
+    "install",
     "monotonic_ns",
+    "uninstall",
 ]

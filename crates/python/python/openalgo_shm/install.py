@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from openalgo_shm import OpenAlgoShmError, SharedMemoryBrokerAdapter
+from openalgo_shm._native import OpenAlgoShmError
+from openalgo_shm.adapter import SharedMemoryBrokerAdapter
 from openalgo_shm.host.failure import one_line
 from openalgo_shm.host.log import OncePerKind
 from openalgo_shm.host.topic import TickTopic, parse_tick_topic

@@ -21,7 +21,8 @@ import sys, time
 from dotenv import load_dotenv
 load_dotenv(".env", override=True)
 import websocket_proxy
-from openalgo_shm.install import faults, install, uninstall
+from openalgo_shm import install, uninstall
+from openalgo_shm.install import faults
 from websocket_proxy.base_adapter import BaseBrokerWebSocketAdapter
 from websocket_proxy.connection_manager import SharedZmqPublisher
 

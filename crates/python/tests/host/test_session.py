@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from harness.broker import MockBroker, Request
-from harness.clients import Client, Events
+from harness.clients import Client, Events, OfficialClient
 from harness.processes import Flask, World
 from harness.waiting import eventually
 
@@ -143,6 +146,27 @@ def test_a_broker_that_hangs_up_is_told_and_the_session_survives(
     events.until_up(True, after=seen)
 
 
+def test_an_adapter_that_reconnects_by_itself_keeps_its_subscriptions(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("SBIN")
+    events.until_results(1, "success")
+    repeats = len(events.of("feed_source"))
+    eventually("a repetition", lambda: len(events.of("feed_source")) > repeats)
+    broker.let_say(connected=False)
+    events.until_reason("the broker's connection is lost")
+    # Nothing is refused meanwhile.
+    client.subscribe("TCS")
+    seen = len(events.all)
+    broker.let_say(connected=True)
+    events.until_up(True, after=seen)
+    told = [each["symbol"] for each in events.until_results(3, "success")]
+    assert told[1:] == ["SBIN", "TCS"]
+    assert [each["symbol"] for each in broker.of("subscribe")] == ["SBIN", "TCS"]
+
+
 def test_another_broker_gets_a_lane_of_its_own_name(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:
@@ -218,15 +242,22 @@ def test_the_health_page_gets_its_file(world: World, flask: Flask, client: Clien
     assert (stats["total_connections"], stats["brokers"]) == (1, ["mock"])
 
 
-def test_kills_in_turn_with_50_clients(
-    world: World, flask: Flask, broker: MockBroker, proxy_port: int, events: Events
+@pytest.fixture
+def official(proxy_port: int) -> Iterator[OfficialClient]:
+    client = OfficialClient(proxy_port, "S0")
+    yield client
+    client.close()
+
+
+def test_kills_in_turn_with_50_clients_and_the_official_one(
+    world: World, flask: Flask, broker: MockBroker, proxy_port: int, events: Events, official: OfficialClient
 ) -> None:
     flask.login()
     host = world.host()
     symbols = [f"S{number}" for number in range(50)]
     clients = connect_all(proxy_port, symbols)
     broker.subscribed(50)
-    all_get_ticks(broker, clients, symbols)
+    all_get_ticks(broker, clients, symbols, official)
 
     host.kill()
     seen = len(events.all)
@@ -234,17 +265,17 @@ def test_kills_in_turn_with_50_clients(
     world.host()
     events.until_up(True, after=seen)
     broker.subscribed(50)
-    all_get_ticks(broker, clients, symbols)
+    all_get_ticks(broker, clients, symbols, official)
 
     flask.kill()
-    all_get_ticks(broker, clients, symbols)
+    all_get_ticks(broker, clients, symbols, official)
     flask = world.flask()
     seen = len(events.all)
     broker.forget()
     flask.login(token="t2")
     events.until_up(True, after=seen)
     broker.subscribed(50)
-    all_get_ticks(broker, clients, symbols)
+    all_get_ticks(broker, clients, symbols, official)
 
     proxy = next(each for each in world.running if each.name.startswith("proxy"))
     proxy.kill()
@@ -255,7 +286,7 @@ def test_kills_in_turn_with_50_clients(
     broker.forget()
     clients = connect_all(proxy_port, symbols)
     broker.subscribed(50)
-    all_get_ticks(broker, clients, symbols)
+    all_get_ticks(broker, clients, symbols, official)
     for client in clients:
         client.close()
 
@@ -267,12 +298,15 @@ def connect_all(port: int, symbols: list[str]) -> list[Client]:
     return clients
 
 
-def all_get_ticks(broker: MockBroker, clients: list[Client], symbols: list[str]) -> None:
+def all_get_ticks(broker: MockBroker, clients: list[Client], symbols: list[str], official: OfficialClient) -> None:
+    officially = official.count
     before = [len(client.ticks()) for client in clients]
 
     def arrived() -> bool:
         for symbol in symbols:
             broker.tick(f"NSE_{symbol}_LTP", {"ltp": 1.0})
+        if official.is_there and official.count == officially:
+            return False
         return all(len(client.ticks()) > count for client, count in zip(clients, before, strict=True))
 
     eventually("a tick at every client", arrived)

@@ -124,6 +124,24 @@ def test_values_whose_own_code_fails_or_publishes(adapter, subscriber):
     assert adapter.get_stats()["values_unreadable"] == {"volume": 1}
 
 
+@pytest.mark.parametrize("change", ["add", "remove", "replace"])
+def test_a_dictionary_that_changes_while_it_is_read(adapter, subscriber, change):
+    tick = {"ltp": 1}
+
+    class Changing:
+        def __float__(self) -> float:
+            if change != "add":
+                tick.pop("open", None)
+            if change != "remove":
+                tick.update({f"new {number}": number for number in range(1 if change == "replace" else 99)})
+            return 3.0
+
+    tick |= {"volume": Changing(), "open": 5, "close": 6}
+    adapter.publish_tick_data("A", tick)
+    [read] = subscriber.poll()
+    assert (read.ltp, read.volume) == (1, 3)
+
+
 def test_threads_publish_side_by_side(adapter, subscriber):
     def publish(thread: int) -> None:
         for number in range(2000):

@@ -194,6 +194,14 @@ class Subscriptions:
         self.tell()
         return Worked(any=any_done, more=not may)
 
+    def tell_all(self) -> None:
+        """Tells all results again: proxies have forgotten them while the source was away."""
+        for key, held in self._held.items():
+            self._note(key, "success", depth=held.actual)
+        for key, refused in self._refused.items():
+            self._note(key, "error", message=refused.reason)
+        self.tell()
+
     def remind(self) -> None:
         """Tells again what was refused and is still wanted.
 

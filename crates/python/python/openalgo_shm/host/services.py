@@ -32,7 +32,8 @@ class MarketDataFeed:
         self._process = process
         self._rest = rest
         self._waiting: OrderedDict[TickTopic, Any] = OrderedDict()
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = False
         self.processed = 0
         self.conflated = 0
@@ -44,8 +45,8 @@ class MarketDataFeed:
         if not isinstance(data, dict):
             return
         # The adapter may go on with its own dict.
-        tick = dict(data)
-        with self._changed:
+        tick = data.copy()
+        with self._lock:
             if about in self._waiting:
                 self.conflated += 1
             elif len(self._waiting) >= _MAX_WAITING:

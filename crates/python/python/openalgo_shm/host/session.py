@@ -12,6 +12,7 @@ from openalgo_shm import OpenAlgoShmError
 from .demand import Subscriptions, Wishes, failure_of
 from .events import Events
 from .failure import one_line
+from .health import Change, Health
 from .log import logger
 from .openalgo import Login, OpenAlgo
 from .publisher import Ticks
@@ -30,12 +31,8 @@ _WISH_BACK_OFF_S = 5.0
 # How often the login is looked up: messages about it may be lost, and none comes while the host starts.
 _LOGIN_EVERY_S = 2.0
 _HEALTH_EVERY_S = 1.0
-# An adapter that connects in the background has this long before it counts as away, s.
-_FIRST_CONNECTION_S = 30.0
 # Subscribing thousands pauses after this time to look at login and connection, s.
 _WORK_S = 1.0
-# An adapter reconnects by itself; after this long without success it is replaced, s.
-_RECONNECT_S = 60.0
 
 
 class AttemptFailedError(Exception):
@@ -63,9 +60,9 @@ class Session:
         self._last_attempt = 0.0
         self._next_login_check = 0.0
         self._next_health_check = 0.0
-        self._seen_connected = False
-        self._away_since: float | None = None
-        self._ticks_seen = 0
+        self._health: Health | None = None
+        # The number of the attempt of now; one that was given up as too slow finds another.
+        self._attempt_number = 0
 
     @property
     def broker(self) -> str | None:
@@ -139,21 +136,9 @@ class Session:
             self._next_attempt = time.monotonic() + _LOGIN_EVERY_S
             return
         self._publish_as(login.broker)
-        try:
-            self._adapter = bounded("connecting to the broker", _CONNECT_S, lambda: self._connected_adapter(login))
-        except AttemptFailedError:
-            self._discard(login.user)
-            raise
-        except (TookTooLongError, Exception) as error:
-            self._discard(login.user)
-            raise AttemptFailedError(f"{login.broker}: {one_line(error)}") from error
-        except BaseException as error:
-            self._discard(login.user)
-            raise AttemptFailedError(f"{login.broker}: {type(error).__name__}: {one_line(error)}") from error
+        self._adapter = self._connect(login)
+        self._health = Health(self._adapter, self._ticks.count)
         now = time.monotonic()
-        self._seen_connected = False
-        self._away_since = None
-        self._ticks_seen = self._ticks.count()
         self._next_health_check = now + _HEALTH_EVERY_S
         self._next_login_check = now + _LOGIN_EVERY_S
         logger.info("connected to broker %s for user %s", login.broker, login.user)
@@ -174,30 +159,41 @@ class Session:
             raise AttemptFailedError(f"the ring cannot be written ({error.code}): {one_line(error)}") from error
         self._source.moved(broker)
 
-    def _connected_adapter(self, login: Login) -> Any:
-        """A new adapter, with credentials that come fresh from the database.
+    def _connect(self, login: Login) -> Any:
+        """An adapter that is connected.
 
-        :raises AttemptFailedError: if the adapter says that it failed, or whatever it raises.
+        :raises AttemptFailedError: with the reason; nothing of the attempt is left.
+        """
+        self._attempt_number += 1
+        number = self._attempt_number
+        try:
+            return bounded("connecting to the broker", _CONNECT_S, lambda: self._build(login, number))
+        except BaseException as error:  # an adapter that calls sys.exit must not end the host
+            self._attempt_number += 1
+            self._discard(login.user)
+            known = isinstance(error, (AttemptFailedError, TookTooLongError))
+            reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
+            raise AttemptFailedError(f"{login.broker}: {reason}") from error
+
+    def _build(self, login: Login, number: int) -> Any:
+        """Builds an adapter with credentials that come fresh from the database.
+
+        :raises AttemptFailedError: if the adapter says that it failed; else whatever it raises.
         """
         self._openalgo.clear_caches("AUTH")
         self._openalgo.clear_caches("FEED")
+        adapter = self._openalgo.create_adapter(login.broker)
         try:
-            return self._built(login)
+            _require("initialize", adapter.initialize(login.broker, login.user))
+            _require("connect", adapter.connect())
+            if number != self._attempt_number:
+                raise AttemptFailedError("connected too late")
+            return adapter
+        except BaseException:
+            _disconnect(adapter)
+            raise
         finally:
             self._openalgo.release_sessions()
-
-    def _built(self, login: Login) -> Any:
-        adapter = self._openalgo.create_adapter(login.broker)
-        for step, call in (
-            ("initialize", lambda: adapter.initialize(login.broker, login.user)),
-            ("connect", adapter.connect),
-        ):
-            reason = failure_of(call())
-            if reason is not None:
-                logger.warning("the adapter of %s failed to %s: %s", login.broker, step, reason)
-                _disconnect(adapter)
-                raise AttemptFailedError(f"{login.broker}: {reason}")
-        return adapter
 
     def _look_after(self, ending: Ending) -> None:
         now = time.monotonic()
@@ -209,6 +205,8 @@ class Session:
             self._next_health_check = now + _HEALTH_EVERY_S
             if not self._is_healthy():
                 return
+        if self._health is not None and self._health.is_lost:
+            return  # an adapter without its broker would refuse everything
         deadline = now + _WORK_S
 
         def go_on() -> bool:
@@ -237,31 +235,19 @@ class Session:
         return True
 
     def _is_healthy(self) -> bool:
-        """Tells when the adapter has lost its broker, or never found it; False once it is to be replaced.
-
-        Ticks prove a connection whatever the adapter says: not all say it well.
-        """
-        ticks = self._ticks.count()
-        ticking, self._ticks_seen = ticks != self._ticks_seen, ticks
-        connected = _connected(self._adapter)
-        now = time.monotonic()
-        if connected or ticking:
-            if self._away_since is not None:
-                self._away_since = None
-                self._source.up()
-            self._seen_connected = True
-        elif connected is False and self._away_since is None:
-            if self._seen_connected:
-                self._away_since = now
-                self._source.down("the broker's connection is lost, the adapter reconnects")
-            elif now - self._last_attempt > _FIRST_CONNECTION_S:
-                self._away_since = now
-                self._source.down("the adapter has not reached the broker yet")
-        elif connected is False and self._seen_connected and now - (self._away_since or now) > _RECONNECT_S:
+        """Tells when the adapter has lost its broker, or never found it; False once it is to be replaced."""
+        change = self._health.look() if self._health is not None else Change.NONE
+        if change is Change.LOST:
+            self._source.down("the broker's connection is lost, the adapter reconnects")
+        elif change is Change.NOT_REACHED:
+            self._source.down("the adapter has not reached the broker yet")
+        elif change is Change.BACK:
+            self._source.up()
+            self._subscriptions.tell_all()
+        elif change is Change.HOPELESS:
             self._rebuild.set()
             self._wake.set()
-            return False
-        return True
+        return change is not Change.HOPELESS
 
     def _drop(self, reason: str) -> None:
         """Ends the session, if there is one."""
@@ -280,19 +266,17 @@ class Session:
             bounded("closing OpenAlgo's connection pool", _DISCONNECT_S, lambda: self._openalgo.cleanup_pools(user))
 
 
+def _require(step: str, result: Any) -> None:
+    """:raises AttemptFailedError: if an adapter's call failed."""
+    reason = failure_of(result)
+    if reason is not None:
+        logger.warning("the adapter failed to %s: %s", step, reason)
+        raise AttemptFailedError(reason)
+
+
 def _disconnect(adapter: Any) -> None:
     try:
         adapter.disconnect()
     except BaseException as error:
         logger.warning("the adapter did not disconnect: %s", one_line(error))
 
-
-def _connected(adapter: Any) -> bool | None:
-    """Whether the adapter has its broker; of a pool, whether any of its adapters has. None if it does not say."""
-    try:
-        members = getattr(getattr(adapter, "_pool", None), "adapters", None) or [adapter]
-        said = [getattr(each, "connected", None) for each in list(members)]
-    except Exception:
-        return None
-    answers = [each for each in said if isinstance(each, bool)]
-    return any(answers) if answers else None

@@ -37,6 +37,10 @@ class MockBroker:
         """Lets the adapter publish ``count`` ticks from each of ``threads`` threads."""
         self._send({"op": "burst", "threads": threads, "count": count})
 
+    def let_say(self, connected: bool) -> None:
+        """Lets the adapters say whether they are connected."""
+        self._send({"op": "connected", "value": connected})
+
     def cut(self) -> None:
         """Closes all connections."""
         with self._lock:

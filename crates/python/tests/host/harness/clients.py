@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,34 @@ class Client:
         except WebSocketException:
             pass
         self.closed = True
+
+
+class OfficialClient:
+    """OpenAlgo's own Python client, if it is installed; see ``official.py``."""
+
+    def __init__(self, port: int, symbol: str) -> None:
+        self.count = 0
+        self._process: subprocess.Popen[str] | None = None
+        if importlib.util.find_spec("openalgo") is None:
+            return
+        script = Path(__file__).with_name("official.py")
+        command = [sys.executable, str(script), f"ws://127.0.0.1:{port}", "any", symbol]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def is_there(self) -> bool:
+        return self._process is not None
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        for line in self._process.stdout:
+            self.count += line == "tick\n"
 
 
 class Events:

@@ -84,6 +84,8 @@ class MockWebSocketAdapter(BaseBrokerWebSocketAdapter):
                     # As some brokers do.
                     if self.socket:
                         self.publish_market_data(message["topic"], message["data"])
+                elif op == "connected":
+                    self.connected = message["value"]
                 elif op == "burst":
                     for number in range(message["threads"]):
                         threading.Thread(target=self._burst, args=(number, message["count"]), daemon=True).start()
