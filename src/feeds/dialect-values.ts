@@ -123,48 +123,65 @@ export function isRecord(value: unknown): value is RawRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Levels of a side that are looked at; no ring has room for more. */
+const MOST_LEVELS = 255;
+
+/** What the parts of a price level are called. */
+const LEVEL_PARTS: ReadonlyMap<string, 'price' | 'quantity' | 'orders'> = new Map([
+  ['price', 'price'],
+  ...QUANTITY_NAMES.map((name) => [name, 'quantity'] as const),
+  ...ORDERS_NAMES.map((name) => [name, 'orders'] as const),
+]);
+
 /** One side of a book, from levels as objects or as `[price, quantity, orders]`. Levels that say nothing are left out. */
 export function sideOf(place: string, value: unknown): DepthLevel[] | Fault {
   if (isBlank(value)) return [];
   if (!Array.isArray(value)) return new Fault(place, value, 'an array of price levels');
   const levels: DepthLevel[] = [];
   for (const [index, raw] of value.entries()) {
-    const level = isBlank(raw) ? undefined : rawLevelOf(place, index, raw);
+    if (levels.length === MOST_LEVELS) break;
+    const level = isBlank(raw) ? undefined : levelOf(`${place}[${index}]`, raw);
     if (level instanceof Fault) return level;
     if (level !== undefined) levels.push(level);
   }
   return levels;
 }
 
-function rawLevelOf(place: string, index: number, raw: unknown): DepthLevel | Fault | undefined {
-  if (Array.isArray(raw)) return levelOf(place, index, raw[0], raw[1], raw[2]);
-  if (!isRecord(raw)) return new Fault(`${place}[${index}]`, raw, 'an object {price, quantity, orders}');
-  return levelOf(place, index, raw['price'], firstOf(raw, QUANTITY_NAMES), firstOf(raw, ORDERS_NAMES));
-}
-
-function levelOf(
-  place: string,
-  index: number,
-  rawPrice: unknown,
-  rawQuantity: unknown,
-  rawOrders: unknown,
-): DepthLevel | Fault | undefined {
-  if (isBlank(rawPrice) && isBlank(rawQuantity)) return undefined;
-  const price = numberOf(rawPrice);
-  if (price === undefined) return new Fault(`${place}[${index}].price`, rawPrice, EXPECTED.number);
-  const quantity = numberOf(rawQuantity);
-  if (quantity === undefined) return new Fault(`${place}[${index}].quantity`, rawQuantity, EXPECTED.number);
-  if (isBlank(rawOrders)) return { price, quantity };
-  const orders = numberOf(rawOrders);
-  if (orders === undefined) return new Fault(`${place}[${index}].orders`, rawOrders, EXPECTED.number);
-  return { price, quantity, orders };
-}
-
-function firstOf(record: RawRecord, names: readonly string[]): unknown {
-  for (const name of names) {
-    const value = record[name];
-    if (!isBlank(value)) return value;
+/** A level, or undefined for one that says nothing. Of several names of a part the first that says something counts. */
+function levelOf(place: string, raw: unknown): DepthLevel | Fault | undefined {
+  const level: Partial<DepthLevel> = {};
+  if (Array.isArray(raw)) {
+    for (const [index, part] of (['price', 'quantity', 'orders'] as const).entries()) {
+      const fault = setPart(level, part, place, raw[index]);
+      if (fault !== undefined) return fault;
+    }
+  } else if (isRecord(raw)) {
+    for (const key in raw) {
+      const part = LEVEL_PARTS.get(key);
+      const fault = part === undefined ? undefined : setPart(level, part, place, raw[key]);
+      if (fault !== undefined) return fault;
+    }
+  } else {
+    return new Fault(place, raw, 'an object {price, quantity, orders}');
   }
+  const { price, quantity } = level;
+  if (price === undefined && quantity === undefined) return undefined;
+  if (price === undefined) return new Fault(`${place}.price`, price, EXPECTED.number);
+  return quantity === undefined
+    ? new Fault(`${place}.quantity`, quantity, EXPECTED.number)
+    : { ...level, price, quantity };
+}
+
+function setPart(
+  level: Partial<DepthLevel>,
+  part: 'price' | 'quantity' | 'orders',
+  place: string,
+  value: unknown,
+): Fault | undefined {
+  if (level[part] !== undefined || isBlank(value)) return undefined;
+  const number = numberOf(value);
+  if (number === undefined) return new Fault(`${place}.${part}`, value, EXPECTED.number);
+  level[part] = number;
   return undefined;
 }
 

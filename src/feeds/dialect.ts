@@ -164,7 +164,7 @@ export class TickNormaliser {
 
   #applyTime(rule: FieldRule, key: string, value: unknown, reading: Reading): void {
     const time = this.#timeOf(value);
-    if (time !== undefined) put(rule, time, typeof value === 'number' ? value : Number.NaN, reading);
+    if (time !== undefined) put(rule, time, numberOf(value) ?? Number.POSITIVE_INFINITY, reading);
     else if (rule.field !== 'timestamp' && isTimeOfDay(value)) count(this.#unknownKeys, key);
     else this.#fault(key, new Fault(key, value, EXPECTED.time), reading);
   }
@@ -187,16 +187,17 @@ export class TickNormaliser {
     else reading.tick.type = mode;
   }
 
-  /** A book with a level that cannot be read is left out whole: one with holes would mislead. */
+  /**
+   * A book with a level that cannot be read is left out whole: one with holes would mislead. One without levels takes
+   * nothing from sides that stand alone.
+   */
   #applyBook(key: string, value: unknown, reading: Reading): void {
-    delete reading.tick.depth;
-    reading.hasBook = false;
     const book = bookOf(key, value);
     if (book instanceof Fault) {
       this.#fault(key, book, reading);
-    } else if (book !== undefined) {
+    } else if (book !== undefined && (hasLevels(book) || reading.tick.depth === undefined)) {
       reading.tick.depth = book;
-      reading.hasBook = true;
+      reading.hasBook = hasLevels(book);
     }
   }
 
@@ -254,8 +255,7 @@ function tellSynonyms(tick: NormalisedTick, seen: readonly [number, FieldName, n
 function hasContent(tick: NormalisedTick): boolean {
   for (const name in tick) {
     if (name === 'depth') {
-      const { buy, sell } = tick.depth as MarketDepth;
-      if (buy.length > 0 || sell.length > 0) return true;
+      if (hasLevels(tick.depth as MarketDepth)) return true;
     } else if (name !== 'symbol' && name !== 'exchange' && name !== 'type') {
       return true;
     }
@@ -270,23 +270,23 @@ function applyType(value: unknown, tick: NormalisedTick): void {
   if (mode !== undefined) tick.type = mode;
 }
 
-/** Undefined for an empty array, which is what some send for a book that is empty. */
+/** Undefined for an empty array, which is what some send for a book that is empty. Of several names of a side the first with levels counts. */
 function bookOf(key: string, value: unknown): MarketDepth | Fault | undefined {
   if (Array.isArray(value) && value.length === 0) return undefined;
   if (!isRecord(value)) return new Fault(key, value, EXPECTED.object);
-  const buy = firstSide(key, value, 'buy', 'bids');
-  const sell = firstSide(key, value, 'sell', 'asks');
-  if (buy instanceof Fault) return buy;
-  return sell instanceof Fault ? sell : { buy, sell };
+  const book: { buy: DepthLevel[]; sell: DepthLevel[] } = { buy: [], sell: [] };
+  for (const name in value) {
+    const rule = KEY_RULES.get(name);
+    if (rule?.kind !== 'side' || book[rule.side].length > 0) continue;
+    const levels = sideOf(`${key}.${name}`, value[name]);
+    if (levels instanceof Fault) return levels;
+    book[rule.side] = levels;
+  }
+  return book;
 }
 
-function firstSide(
-  key: string,
-  book: { readonly [name: string]: unknown },
-  name: string,
-  other: string,
-): DepthLevel[] | Fault {
-  return isBlank(book[name]) ? sideOf(`${key}.${other}`, book[other]) : sideOf(`${key}.${name}`, book[name]);
+function hasLevels({ buy, sell }: MarketDepth): boolean {
+  return buy.length > 0 || sell.length > 0;
 }
 
 function count(counts: Map<string, number>, key: string): void {

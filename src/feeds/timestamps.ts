@@ -79,7 +79,9 @@ export function parseTimestamp(text: string, defaultOffsetMinutes: number): numb
     return momentToMs(named, named[3], named[1], defaultOffsetMinutes);
   }
   const dotnet = DOTNET_DATE.exec(text);
-  return dotnet === null ? undefined : Number(dotnet[1]);
+  if (dotnet === null) return undefined;
+  const ms = Number(dotnet[1]);
+  return Number.isFinite(ms) ? ms : Number.NaN;
 }
 
 function momentToMs(
@@ -97,9 +99,10 @@ function momentToMs(
   const year = Number(yearText);
   if (hour > 23 || minute > 59 || second > 59 || month < 1 || month > 12) return undefined;
 
-  const midnight = Date.UTC(year, month - 1, day);
-  // Date.UTC carries over: 31 February becomes March.
-  if (day < 1 || midnight >= Date.UTC(year, month, 1)) return undefined;
+  // Years below 100 are not those of the 20th century, as they are for `Date.UTC`.
+  const midnight = new Date(0).setUTCFullYear(year, month - 1, day);
+  // It carries over: 31 February becomes March.
+  if (day < 1 || midnight >= new Date(0).setUTCFullYear(year, month, 1)) return undefined;
 
   const offset = zone === undefined ? defaultOffsetMinutes : offsetMinutes(zone);
   if (offset === undefined) return undefined;

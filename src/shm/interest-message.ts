@@ -1,4 +1,4 @@
-import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
+import { MAX_DEPTH_LEVELS, MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES } from '../message.ts';
 import type { MessageBuffer } from './companion-ring.ts';
 import { TOPIC_WORDS, TopicBytes, TopicNames } from './topic-words.ts';
 
@@ -74,6 +74,6 @@ export class WishReader {
     if (u32[at * 2 + HALF.topic] === 0) return undefined;
     const { exchange, symbol } = this.#topics.at(i32, at * 2 + HALF.topic);
     const modes = u32[at * 2 + HALF.modes]! & 0b1110;
-    return { exchange, symbol, modes, depth: u32[at * 2 + HALF.depth]! };
+    return { exchange, symbol, modes, depth: Math.min(u32[at * 2 + HALF.depth]!, MAX_DEPTH_LEVELS) };
   }
 }

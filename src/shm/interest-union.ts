@@ -16,6 +16,8 @@ export interface InterestListener {
   unsubscribe(change: InterestChange): void;
 }
 
+/** Topics that are kept of one proxy: a faulty one must not fill the memory. */
+const MOST_TOPICS = 262_144;
 /** Rounds in which a wish may be missing: messages can be lost. */
 const MISSING_ROUNDS = 3;
 const MODES: readonly Mode[] = [1, 2, 3];
@@ -65,6 +67,8 @@ export class InterestUnion {
     const proxy = this.#proxy(lane, round.session);
     const key = `${wish.exchange}\0${wish.symbol}`;
     let topic = this.#topics.get(key);
+    if (wish.modes !== 0 && proxy.topics.size >= MOST_TOPICS && (topic === undefined || !proxy.topics.has(topic)))
+      return;
     if (topic === undefined) {
       if (wish.modes === 0) return;
       const { exchange, symbol } = wish;
@@ -85,7 +89,8 @@ export class InterestUnion {
   endRound(lane: number, round: Round): void {
     const proxy = this.#proxy(lane, round.session);
     for (const topic of proxy.topics) {
-      const missing = round.round - (topic.wishes.get(lane)?.round ?? 0);
+      // Rounds wrap around. One that seems to lie ahead is no round of this proxy.
+      const missing = (round.round - (topic.wishes.get(lane)?.round ?? 0)) >>> 0;
       if (missing >= MISSING_ROUNDS) this.#withdraw(topic, lane, proxy);
     }
   }

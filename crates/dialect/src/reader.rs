@@ -60,10 +60,12 @@ struct Now {
     mode: Option<Mode>,
     buys: Vec<DepthLevel>,
     sells: Vec<DepthLevel>,
-    /// The sides came from a whole book, which wins over sides that stand alone.
+    /// The sides came from a whole book with levels, which wins over sides that stand alone.
     has_book: bool,
-    /// A side stood alone.
-    has_side: bool,
+    /// There is a book, or a side, be it empty.
+    has_depth: bool,
+    /// Where a whole book is read until it is known to be one.
+    spare: [Vec<DepthLevel>; 2],
     /// Synonyms that were seen, and their values.
     synonyms: Vec<(u8, Field, f64)>,
     refused: Option<Error>,
@@ -139,7 +141,7 @@ impl Reader {
     pub fn mode(&self, image: &TickImage) -> Mode {
         match self.now.mode {
             Some(mode) => mode,
-            None if image.levels() != (0, 0) || self.now.has_book || self.now.has_side => Mode::Depth,
+            None if image.levels() != (0, 0) || self.now.has_depth => Mode::Depth,
             None if image.presence() & !LTP_FIELDS != 0 => Mode::Quote,
             None => Mode::Ltp,
         }
@@ -315,8 +317,10 @@ impl Reader {
         }
     }
 
+    /// A book with a level that cannot be read is left out whole: one with holes would mislead. One without levels
+    /// takes nothing from sides that stand alone.
     fn book<R: Raw>(&mut self, key: &str, value: &R) {
-        let (mut buys, mut sells) = (std::mem::take(&mut self.now.buys), std::mem::take(&mut self.now.sells));
+        let [mut buys, mut sells] = std::mem::take(&mut self.now.spare);
         buys.clear();
         sells.clear();
         let mut fault = None;
@@ -330,13 +334,13 @@ impl Reader {
                 fault.get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", text_of(name))));
             }
         });
-        let is_read = is_book && fault.is_none();
-        if !is_read {
-            // A book with holes would mislead: none of it is used.
-            buys.clear();
-            sells.clear();
+        let has_levels = !buys.is_empty() || !sells.is_empty();
+        if is_book && fault.is_none() && (has_levels || !self.now.has_depth) {
+            std::mem::swap(&mut self.now.buys, &mut buys);
+            std::mem::swap(&mut self.now.sells, &mut sells);
+            (self.now.has_book, self.now.has_depth) = (has_levels, true);
         }
-        (self.now.buys, self.now.sells, self.now.has_book) = (buys, sells, is_read);
+        self.now.spare = [buys, sells];
         let mut items = 0;
         let is_list = value.for_each_item(|_, _| {
             items += 1;
@@ -357,7 +361,7 @@ impl Reader {
             return;
         }
         match read_side(value, levels) {
-            Ok(()) => self.now.has_side = true,
+            Ok(()) => self.now.has_depth = true,
             Err(fault) => {
                 levels.clear();
                 self.fault_at(key, &fault.inside(key));
@@ -436,7 +440,7 @@ impl Now {
         self.mode = None;
         self.buys.clear();
         self.sells.clear();
-        (self.has_book, self.has_side) = (false, false);
+        (self.has_book, self.has_depth) = (false, false);
         self.synonyms.clear();
         self.refused = None;
         self.first_fault.is_set = false;

@@ -30,7 +30,8 @@ pub fn epoch_to_ms(value: f64) -> f64 {
 
 /// Half up, as JavaScript rounds.
 fn round(value: f64) -> f64 {
-    (value + 0.5).floor()
+    let whole = value.floor();
+    if value - whole >= 0.5 { whole + 1.0 } else { whole }
 }
 
 /// Minutes east of UTC from `Z`, `+05:30` or `+0530`.
@@ -82,23 +83,23 @@ pub fn parse_timestamp(text: &str, default_offset: i32) -> Option<f64> {
 fn dotnet_date(text: &str) -> Option<f64> {
     let inside = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
     // The offset behind the number is for display only.
-    let end = inside[1.min(inside.len())..].find(['+', '-']).map_or(inside.len(), |at| at + 1);
-    let (number, offset) = inside.split_at(end);
+    let sign = inside.char_indices().skip(1).find(|(_, character)| matches!(character, '+' | '-'));
+    let (number, offset) = inside.split_at(sign.map_or(inside.len(), |(at, _)| at));
     let unsigned = number.strip_prefix('-').unwrap_or(number);
-    let is_offset = offset.is_empty() || offset.len() == 5 && digits(&offset[1..]).is_some();
-    (is_offset && !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| number.parse().ok())?
+    let is_offset = offset.is_empty() || offset.len() == 5 && offset.get(1..).and_then(digits).is_some();
+    let is_number = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
+    let ms: f64 = (is_offset && is_number).then(|| number.parse().ok())??;
+    Some(if ms.is_finite() { ms } else { f64::NAN })
 }
 
 /// True for a time without a date, as `15:29:55` or `03:29:55 PM`: no moment that a field could hold.
 pub fn is_time_of_day(text: &str) -> bool {
     let text = text.trim();
-    let text = text
-        .get(..text.len().saturating_sub(2))
-        .filter(|_| {
-            text.len() > 2 && matches!(text[text.len() - 2..].to_ascii_lowercase().as_str(), "am" | "pm")
-        })
-        .map_or(text, str::trim_end);
+    let is_half = |end: &str| matches!(end.to_ascii_lowercase().as_str(), "am" | "pm");
+    let text = match text.len().checked_sub(2).and_then(|at| text.split_at_checked(at)) {
+        Some((time, end)) if is_half(end) => time.trim_end(),
+        _ => text,
+    };
     let mut parts = text.split(':');
     let is_part = |part: Option<&str>, least: usize| {
         part.is_some_and(|part| (least..=2).contains(&part.len()) && digits(part).is_some())
@@ -222,9 +223,32 @@ mod tests {
             "",
             "/Date()/",
             "2025-05-28x",
+            "/Date(é)/",
+            "/Date(1+é11)/",
+            "é2025-05-28",
+            "2025-05-2é",
+            "28-Mé-2025",
             "०२-०५-२०२५",
         ] {
             assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_text_panics() {
+        let parts = [
+            "2025", "-", "05", "/", "28", "T", "15", ":", "30", ".", "1", "+", "é", "₹", "/Date(", ")/", " ",
+            "May", "PM",
+        ];
+        let mut state = 1_u64;
+        for _ in 0..200_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                // Knuth's constants for a linear congruential generator.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(parts[(state >> 33) as usize % parts.len()]);
+            }
+            let _ = (parse_timestamp(&text, 0), is_time_of_day(&text), parse_utc_offset(&text).is_ok());
         }
     }
 

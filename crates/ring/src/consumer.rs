@@ -10,6 +10,7 @@ pub(crate) mod resync;
 
 use std::time::Duration;
 
+pub use self::ready::Waiter;
 use self::ready::is_lane_ready;
 pub(crate) use self::ready::{Suspicion, is_ready};
 use self::resync::{Astray, Resync, resync};
@@ -547,6 +548,15 @@ impl Consumer {
     pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
         let stuck = || self.suspicion.raise_if_stuck(&self.segment, self.line_positions());
         wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready(), stuck)
+    }
+
+    /// Waits for this consumer without borrowing it.
+    pub fn waiter(&self) -> Waiter {
+        Waiter {
+            segment: self.segment.clone(),
+            positions: self.line_positions().collect(),
+            suspicion: self.suspicion.clone(),
+        }
     }
 
     /// Where a doorbell says that this consumer must look whether it is stuck.

@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::config::RingConfig;
 use crate::message::{Mode, Record, TOPIC_WORDS, TopicName};
-use crate::segment::layout::Kind;
+use crate::segment::layout::{Kind, MAX_DEPTH_LEVELS};
 
 /// Words of a message: two lines.
 pub const WORDS: usize = 2 + TOPIC_WORDS;
@@ -28,6 +28,9 @@ pub fn ring_of(ticks: &str) -> (String, RingConfig) {
     (format!("{ticks}.interest"), config)
 }
 
+/// Topics that are kept of one proxy. All that OpenAlgo's contract lists hold are about 200,000; a faulty proxy must
+/// not fill the memory.
+pub const MOST_TOPICS: usize = 262_144;
 /// Repetitions in which a topic may be missing: messages can be lost.
 const MISSING_ROUNDS: u32 = 3;
 const MODES: [Mode; 3] = [Mode::Ltp, Mode::Quote, Mode::Depth];
@@ -73,7 +76,7 @@ impl Message {
         Some(Self {
             topic,
             modes: words[0] as u8 & 0b1110,
-            depth: (words[0] >> 32) as u32,
+            depth: ((words[0] >> 32) as u32).min(MAX_DEPTH_LEVELS as u32),
             round: words[1] as u32,
             session: (words[1] >> 32) as u32,
         })
@@ -128,6 +131,7 @@ struct Proxy {
 pub struct Union {
     topics: HashMap<TopicName, Topic>,
     proxies: HashMap<usize, Proxy>,
+    refused: u64,
 }
 
 impl Union {
@@ -152,6 +156,10 @@ impl Union {
             }
             return;
         }
+        if proxy.topics.len() >= MOST_TOPICS && !proxy.topics.contains(&name) {
+            self.refused += 1;
+            return;
+        }
         proxy.topics.insert(name);
         let wanted = Wanted { modes: message.modes, depth: message.depth };
         let topic = self
@@ -164,10 +172,11 @@ impl Union {
 
     /// What a proxy has not repeated for three rounds is no longer wanted.
     fn end_round(&mut self, lane: usize, round: u32, each: &mut impl FnMut(Change)) {
-        let Self { topics, proxies } = self;
+        let Self { topics, proxies, .. } = self;
         let proxy = proxies.get_mut(&lane).expect("it was just looked up");
         let said = |name: &TopicName| topics.get(name)?.wishes.get(&lane).map(|(_, round)| *round);
-        let is_missing = |name: &TopicName| round.saturating_sub(said(name).unwrap_or(0)) >= MISSING_ROUNDS;
+        // Rounds wrap around. One that seems to lie ahead is no round of this proxy.
+        let is_missing = |name: &TopicName| round.wrapping_sub(said(name).unwrap_or(0)) >= MISSING_ROUNDS;
         let missing: Vec<_> = proxy.topics.extract_if(is_missing).collect();
         for name in missing {
             self.withdraw(lane, name, each);
@@ -180,6 +189,11 @@ impl Union {
         for name in proxy.topics {
             self.withdraw(lane, name, each);
         }
+    }
+
+    /// Wishes that were left out because their proxy had [`MOST_TOPICS`] already.
+    pub const fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Lanes of the proxies that want something, or did.
@@ -278,6 +292,26 @@ mod tests {
         changes(&mut union, 0, wish("A", 0b0010, 0, 7, 1));
         assert!(changes(&mut union, 0, end(9, 1)).is_empty());
         assert_eq!(changes(&mut union, 0, end(10, 1)), ["-A 1 0"]);
+    }
+
+    #[test]
+    fn a_round_that_lies_ahead_does_not_keep_a_topic() {
+        let mut union = Union::default();
+        changes(&mut union, 0, wish("A", 0b0010, 0, u32::MAX, 1));
+        assert!(changes(&mut union, 0, end(0, 1)).is_empty());
+        assert_eq!(changes(&mut union, 0, end(2, 1)), ["-A 1 0"]);
+        changes(&mut union, 0, wish("A", 0b0010, 0, 1 << 31, 1));
+        assert_eq!(changes(&mut union, 0, end(3, 1)), ["-A 1 0"]);
+    }
+
+    #[test]
+    fn endless_names_do_not_fill_the_memory() {
+        let mut union = Union::default();
+        let mut told = 0;
+        for number in 0..MOST_TOPICS + 10 {
+            union.apply(0, &wish(&number.to_string(), 0b0010, 0, 0, 1), &mut |_| told += 1);
+        }
+        assert_eq!((told, union.refused()), (MOST_TOPICS, 10));
     }
 
     #[test]

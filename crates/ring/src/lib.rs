@@ -25,7 +25,7 @@ pub use config::{
     DEFAULT_BUFFER_SIZE, DEFAULT_CONSUMERS, DEFAULT_DEPTH_LEVELS, DEFAULT_LANES, DEFAULT_NAME,
     DEFAULT_TOPICS, RingConfig,
 };
-pub use consumer::{Consumer, ConsumerOptions, MessageCounts, Start};
+pub use consumer::{Consumer, ConsumerOptions, MessageCounts, Start, Waiter};
 pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::LockFreeRingBuffer;

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::resync;
 use crate::segment::Segment;
 use crate::segment::layout::Layout;
 use crate::segment::lines::{self, Line, begins};
 use crate::sync::{AtomicU64, Ordering};
+use crate::wait::{self, WaitStrategy};
 
 /// True if a poll from this position of a lane finds a message, or something to count as lost or corrupt.
 #[inline]
@@ -53,5 +55,24 @@ impl Suspicion {
     #[inline]
     pub(super) fn take(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Waits on behalf of a consumer, which may be locked, moved or gone meanwhile: it knows where the consumer was.
+#[derive(Clone)]
+pub struct Waiter {
+    pub(super) segment: Segment,
+    /// Where the next message of each lane begins, in lines.
+    pub(super) positions: Vec<u64>,
+    pub(super) suspicion: Suspicion,
+}
+
+impl Waiter {
+    /// Waits until there is a message beyond the consumer's position, at most `timeout`. True if there is one.
+    pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
+        let position = |lane| self.positions.get(lane).copied().unwrap_or(0);
+        let ready = || is_ready(&self.segment, position);
+        let stuck = || self.suspicion.raise_if_stuck(&self.segment, self.positions.iter().copied());
+        wait::wait_until(self.segment.futex(), strategy, timeout, ready, stuck)
     }
 }
