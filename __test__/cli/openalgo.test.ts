@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -51,6 +52,7 @@ function lives(pid: number): boolean {
 interface Message {
   type?: string;
   status?: string;
+  message?: string;
   symbol?: string;
   broker?: string;
   user_id?: string;
@@ -68,7 +70,7 @@ class Client {
     socket.on('message', (data) => this.messages.push(JSON.parse(String(data)) as Message));
   }
 
-  /** Connects as soon as somebody listens, and waits for the answer to its key. */
+  /** Connects as soon as somebody listens, and waits for the answer to its key; tries again while it cannot be checked. */
   static async authenticated(apiKey = KEY): Promise<Client> {
     for (;;) {
       const socket = new WebSocket(`ws://127.0.0.1:${openalgo.webSocketPort}`);
@@ -77,10 +79,12 @@ class Client {
         const client = new Client(socket);
         client.send({ action: 'authenticate', api_key: apiKey });
         await until('an answer to the key', () => client.messages.length > 0);
-        return client;
+        if (!client.messages[0]!.message?.includes('could not be checked')) return client;
+        client.close();
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        // Nobody listens yet.
       }
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
@@ -177,9 +181,11 @@ describe.skipIf(python === undefined)('openalgo', () => {
     await until('host and proxy to end', () => !lives(host) && !lives(proxy));
   });
 
-  test('asks for no keys with --no-keys', async () => {
+  test('asks for no keys with --no-keys, and serves with several workers', async () => {
     await logIn();
-    await pidsOf(start('--no-keys'));
+    await pidsOf(start('--no-keys', '--workers=2'));
+    const stats = (await (await fetch(`http://127.0.0.1:${openalgo.webSocketPort}/stats`)).json()) as object;
+    expect(stats).toMatchObject({ workers: [{}, {}] });
     const client = await Client.authenticated('anything');
     expect(client.messages[0]).toMatchObject({ type: 'auth', status: 'success' });
     client.close();
@@ -192,6 +198,15 @@ describe.skipIf(python === undefined)('openalgo', () => {
     expect(stderr).toMatch(/ERR_IMPORT_FAILED/);
     expect(stderr).not.toMatch(/started again/);
     expect(ringExists(ring)).toBe(false);
+  });
+
+  test.runIf(existsSync('/dev/shm'))('ends with the message of what cannot begin, without trying again', async () => {
+    const foreign = join('/dev/shm', ring);
+    writeFileSync(foreign, randomBytes(100_000), { mode: 0o600 });
+    const { code, stdout, stderr } = await run(flags(), { env: openalgo.environment });
+    expect([code, stdout, existsSync(foreign)]).toEqual([1, '', true]);
+    expect(stderr).toMatch(/^openalgo-shm: ERR_SHM_LAYOUT: [^\n]+\n$/);
+    rmSync(foreign);
   });
 
   test('says so where OpenAlgo would start a server of its own', async () => {

@@ -89,8 +89,14 @@ async function replaceServer(path: string, flags: OpenAlgoFlags): Promise<void> 
   } finally {
     // The host first: what it has published still reaches the clients.
     for (const part of parts.toReversed()) await part.end();
-    if (LockFreeRingBuffer.removeIfUnused(flags.ring)) removeCompanions(flags.ring);
+    removeRing(flags.ring);
   }
+}
+
+/** Strategies that read the ring keep it. */
+function removeRing(ring: string): void {
+  const isThere = LockFreeRingBuffer.list().some(({ name }) => name === ring);
+  if (isThere && LockFreeRingBuffer.removeIfUnused(ring)) removeCompanions(ring);
 }
 
 interface Running {

@@ -25,7 +25,7 @@ try:
     found["there"] = find_spec("openalgo_shm") is not None
     if found["there"]:
         from importlib.metadata import version
-        import openalgo_shm
+        import openalgo_shm, openalgo_shm.host
         found["package"] = version("openalgo-shm")
         found["format"] = openalgo_shm.FORMAT_VERSION
 except Exception as error:
