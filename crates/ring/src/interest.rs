@@ -305,6 +305,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of thousands of names")]
     fn endless_names_do_not_fill_the_memory() {
         let mut union = Union::default();
         let mut told = 0;
