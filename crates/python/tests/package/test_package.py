@@ -50,10 +50,12 @@ def test_types_are_right():
 
 def test_the_snippets_run(ring):
     readme = Path(__file__).parents[2].joinpath("README.md").read_text()
-    snippets = re.findall(r"```python\n(.*?)```", readme, re.S) + [docstring_snippet()]
-    for snippet in snippets:
-        own = snippet.replace("Subscriber()", f'Subscriber("{ring}")').replace("Publisher()", f'Publisher("{ring}")')
-        done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True)
+    snippets = re.findall(r"```python\n(.*?)```", readme, re.S)
+    assert len(snippets) == 5
+    for snippet in [*snippets, docstring_snippet()]:
+        own = re.sub(r"(\w+(?:Subscriber|Publisher|Adapter))\((.*?)\)", rf'\1(\2, buffer_name="{ring}")', snippet)
+        own = own.replace("(, ", "(")
+        done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
 
