@@ -37,8 +37,8 @@ export function authenticated(broker: string, userId: string): Answer {
 }
 
 /** The answer to a key that was not accepted. OpenAlgo leaves out the type, and its clients then wait in vain. */
-export function authenticationFailed(message: string): Answer {
-  return { type: 'auth', status: 'error', code: 'AUTHENTICATION_ERROR', message };
+export function authenticationFailed(message: string, code: ProtocolErrorCode): Answer {
+  return { type: 'auth', status: 'error', code, message };
 }
 
 /** Any other refusal; the connection stays open. */
