@@ -31,7 +31,10 @@ const line = message(
   {
     mode: { type: 'string', enum: ['LTP', 'Quote', 'Depth'] },
     depth: count,
-    message: text,
+    message: {
+      ...text,
+      description: 'why not; with success: the broker is away, and why: ticks come once it is back',
+    },
   },
 );
 const lines: Schema = { type: 'array', items: line };

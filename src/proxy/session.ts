@@ -266,7 +266,7 @@ export class Session implements RecipientOwner, Asker {
     const unsettled = settleKnown(lines, wanted, depth, this.#services.verdicts);
     const open = settings.subscribeTimeout > 0 ? unsettled : new Set<number>();
     const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
-      return answers.subscribed(lines, broker, request.requestId);
+      return answers.subscribed(lines, broker, request.requestId, brokers.trouble());
     };
     if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
     else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
