@@ -39,7 +39,7 @@ test('a key that is refused between its acceptance and its watch ends the sessio
   let isValid = true;
   cache = new KeyCache(
     async () => (isValid ? { userId: 'alice' } : undefined),
-    60_000,
+    3_600_000,
     () => undefined,
   );
   await cache.verify('k', SOMEBODY);

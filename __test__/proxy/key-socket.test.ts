@@ -327,13 +327,16 @@ describe('a question', () => {
     keys.close();
   });
 
-  test('of a client that has gone is never sent', async () => {
+  test.each(['close', 'terminate'] as const)('of a client that has gone by %s is never sent', async (how) => {
     const proxy = await start();
     const gone = await proxy.client();
     gone.send({ action: 'authenticate', api_key: 'gone' });
     await until('it is being checked', () => proxy.proxy.getStats().messages.received === 1);
-    gone.webSocket.terminate();
+    const from = performance.now();
+    gone.webSocket[how]();
     await until('it has gone', () => proxy.proxy.getStats().clients.connected === 0);
+    // Not only once the question has waited too long.
+    expect(performance.now() - from).toBeLessThan(1_500);
     host = await KeyHost.listen(path);
     expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
     expect(asked()).toEqual(['good']);
@@ -381,7 +384,7 @@ describe('a key that was accepted a moment ago', () => {
 
   test('and was revoked while the host was away is found out once it is used', async () => {
     host = await KeyHost.listen(path, all);
-    const proxy = await start();
+    const proxy = await start({ cacheMs: 3_600_000 });
     await (await open(proxy, 'good')).close();
     await open(proxy, 'live');
     await host.end();
