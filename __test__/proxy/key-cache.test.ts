@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import { KeyCache } from '../../src/proxy/key-cache.ts';
+import { KeyCheckLimits, TooManyKeyChecks } from '../../src/proxy/key-check-limits.ts';
 
 let cache: KeyCache;
 afterEach(() => cache.close());
@@ -10,6 +11,7 @@ setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 const MEGABYTE = 2 ** 20;
+const SOMEBODY = { address: '10.0.0.1', isGone: false };
 
 function heapUsed(): number {
   collectGarbage();
@@ -27,8 +29,42 @@ test('keys that were refused are remembered, but take no memory, however long th
     () => undefined,
   );
   const before = heapUsed();
-  for (let number = 0; number < 100; number++) await cache.verify(`${number}${'k'.repeat(MEGABYTE)}`);
+  for (let number = 0; number < 100; number++) await cache.verify(`${number}${'k'.repeat(MEGABYTE)}`, SOMEBODY);
   expect(heapUsed() - before).toBeLessThan(20 * MEGABYTE);
-  await cache.verify(`0${'k'.repeat(MEGABYTE)}`);
+  await cache.verify(`0${'k'.repeat(MEGABYTE)}`, SOMEBODY);
   expect(asked).toBe(100);
+});
+
+test('a key that is refused between its acceptance and its watch ends the session', async () => {
+  let isValid = true;
+  cache = new KeyCache(
+    async () => (isValid ? { userId: 'alice' } : undefined),
+    3_600_000,
+    () => undefined,
+  );
+  await cache.verify('k', SOMEBODY);
+  isValid = false;
+  cache.recheck();
+  expect(await cache.verify('k', SOMEBODY)).toBeUndefined();
+  await new Promise<void>((resolve) => void cache.watch('k', resolve));
+});
+
+test('guesses beyond the limit put nothing away that is known', async () => {
+  const asked: string[] = [];
+  cache = new KeyCache(
+    (key) => {
+      asked.push(key);
+      return key === 'good' ? Promise.resolve({ userId: 'alice' }) : new Promise(() => undefined);
+    },
+    60_000,
+    () => undefined,
+    { limits: new KeyCheckLimits() },
+  );
+  await cache.verify('good', SOMEBODY);
+  for (let number = 0; number < 4; number++) void cache.verify(`guess${number}`, SOMEBODY);
+  for (let number = 4; number < 11_000; number++) {
+    await expect(cache.verify(`guess${number}`, SOMEBODY)).rejects.toBeInstanceOf(TooManyKeyChecks);
+  }
+  expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
+  expect(asked).toHaveLength(5);
 });

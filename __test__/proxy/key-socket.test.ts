@@ -10,7 +10,7 @@ import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { EventPublisher } from '../../src/shm/events.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
 
-type Question = { id: number; api_key: string };
+type Question = { id: number; api_key: string; recheck?: boolean };
 
 /** The socket's side of an adapter host. */
 class KeyHost {
@@ -20,11 +20,15 @@ class KeyHost {
   readonly #server: Server;
   #answer: (question: Question) => unknown;
 
+  /** When connections came, by the clock of `performance.now`. */
+  readonly connectedAt: number[] = [];
+
   /** @param answer what it says to a question, beside its id; a text goes out as it is, undefined is no answer */
   private constructor(answer: (question: Question) => unknown) {
     this.#answer = answer;
     this.#server = createServer((socket) => {
       this.connections += 1;
+      this.connectedAt.push(performance.now());
       this.sockets.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => this.sockets.delete(socket));
@@ -53,9 +57,13 @@ class KeyHost {
       socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
   }
 
+  cutOff(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
   async end(): Promise<void> {
     this.#server.close();
-    for (const socket of this.sockets) socket.destroy();
+    this.cutOff();
     await once(this.#server, 'close');
   }
 
@@ -68,6 +76,8 @@ class KeyHost {
     );
   }
 }
+
+const fresh = { recheck: false, isWanted: () => true };
 
 const known = ({ api_key: key }: Question): object => ({ user_id: key === 'good' ? 'alice' : null, broker: 'zerodha' });
 
@@ -223,7 +233,7 @@ describe('keys over the host’s socket', () => {
   test('get answers to old questions, to none and to many at once right', async () => {
     host = await KeyHost.listen(path, () => undefined);
     const keys = new KeySocket(path, 20_000);
-    const verdicts = Promise.all(['a', 'b', 'c'].map((key) => keys.check(key)));
+    const verdicts = Promise.all(['a', 'b', 'c'].map((key) => keys.check(key, fresh)));
     await until('all are asked', () => (host as KeyHost).asked.length === 3);
     const [a, b, c] = host.asked.map(({ id }) => id);
     const lines = [
@@ -242,8 +252,8 @@ describe('keys over the host’s socket', () => {
   test('are bounded: neither long ones nor very many reach the host', async () => {
     host = await KeyHost.listen(path, () => undefined);
     const keys = new KeySocket(path, 20_000);
-    expect(await keys.check('k'.repeat(1_025))).toBeUndefined();
-    const questions = Array.from({ length: 16_385 }, (_, i) => keys.check(`key${i}`));
+    expect(await keys.check('k'.repeat(1_025), fresh)).toBeUndefined();
+    const questions = Array.from({ length: 16_385 }, (_, i) => keys.check(`key${i}`, fresh));
     await expect(questions.at(-1)).rejects.toMatchObject({ code: 'ERR_UPSTREAM' });
     keys.close();
     const ended = await Promise.allSettled(questions);
@@ -251,11 +261,245 @@ describe('keys over the host’s socket', () => {
   });
 });
 
+describe('a question', () => {
+  const asked = () => host?.asked.map(({ api_key: key }) => key);
+
+  test('that the host would not read is answered without it', async () => {
+    host = await KeyHost.listen(path);
+    const proxy = await start();
+    expect(await authenticate(await proxy.client(), '\u0001'.repeat(1_024))).toMatchObject({
+      message: 'Invalid API key',
+    });
+    expect(host.connections).toBe(0);
+    const shorter = '\u0001'.repeat(600);
+    expect(await authenticate(await proxy.client(), shorter)).toMatchObject({ message: 'Invalid API key' });
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
+    expect(asked()).toEqual([shorter, 'good']);
+  });
+
+  test('is sent twice at most, and leaves the next one alone', async () => {
+    host = await KeyHost.listen(path, ({ api_key: key }) => {
+      if (key === 'good') return { user_id: 'alice' };
+      host?.cutOff();
+      return undefined;
+    });
+    const proxy = await start();
+    expect(await authenticate(await proxy.client(), 'poison')).toMatchObject(unchecked);
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
+    expect(asked()).toEqual(['poison', 'poison', 'good']);
+  });
+
+  test('has one deadline, whatever becomes of the connection', async () => {
+    host = await KeyHost.listen(path, () => undefined);
+    const keys = new KeySocket(path, 1_000);
+    const from = performance.now();
+    const answer = keys.check('slow', fresh).catch((error: unknown) => error);
+    await until('it is asked', () => host?.asked.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    host.cutOff();
+    await until('it is asked again', () => host?.asked.length === 2);
+    expect(await answer).toMatchObject({
+      code: 'ERR_UPSTREAM',
+      message: expect.stringContaining('in time') as unknown,
+    });
+    expect(performance.now() - from).toBeLessThan(1_500);
+    keys.close();
+  });
+
+  test('that is answered well ends the wait between attempts to connect; a connection alone does not', async () => {
+    host = await KeyHost.listen(path, () => {
+      host?.cutOff();
+      return undefined;
+    });
+    const keys = new KeySocket(path, 20_000);
+    keys.onReconnected(() => void keys.check('live', fresh).catch(() => undefined));
+    await keys.check('poison', fresh).catch(() => undefined);
+    await until('it has tried often', () => (host?.connections ?? 0) >= 6);
+    const [before = 0, last = 0] = host.connectedAt.slice(4);
+    expect(last - before).toBeGreaterThan(400);
+    host.answerWith(known);
+    expect(await keys.check('good', fresh)).toMatchObject({ userId: 'alice' });
+    const { connections } = host;
+    const lostAt = performance.now();
+    host.cutOff();
+    await until('it is back', () => (host?.connections ?? 0) > connections);
+    expect(performance.now() - lostAt).toBeLessThan(1_000);
+    keys.close();
+  });
+
+  test.each(['close', 'terminate'] as const)('of a client that has gone by %s is never sent', async (how) => {
+    const proxy = await start();
+    const gone = await proxy.client();
+    gone.send({ action: 'authenticate', api_key: 'gone' });
+    await until('it is being checked', () => proxy.proxy.getStats().messages.received === 1);
+    const from = performance.now();
+    gone.webSocket[how]();
+    await until('it has gone', () => proxy.proxy.getStats().clients.connected === 0);
+    // Not only once the question has waited too long.
+    expect(performance.now() - from).toBeLessThan(1_500);
+    host = await KeyHost.listen(path);
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
+    expect(asked()).toEqual(['good']);
+  });
+
+  test('of a live session says so, and goes before those of new clients', async () => {
+    host = await KeyHost.listen(path, ({ api_key: key }) => ({ user_id: key }));
+    const proxy = await start();
+    const [session, client] = await Promise.all([proxy.client(), proxy.client()]);
+    await authenticate(session, 'live');
+    expect(host.asked[0]).toEqual({ id: 1, api_key: 'live' });
+    await host.end();
+    client.send({ action: 'authenticate', api_key: 'new' });
+    await until('it waits', () => proxy.proxy.getStats().messages.received === 2);
+    host = await KeyHost.listen(path, ({ api_key: key }) => ({ user_id: key }));
+    expect(await client.next()).toMatchObject({ user_id: 'new' });
+    expect(host.asked).toMatchObject([{ api_key: 'live', recheck: true }, { api_key: 'new' }]);
+    expect(host.asked[1]).not.toHaveProperty('recheck');
+  });
+});
+
+describe('a key that was accepted a moment ago', () => {
+  const open = async (proxy: RunningProxy, key: string): Promise<Client> => {
+    const client = await proxy.client();
+    expect(await authenticate(client, key)).toMatchObject({ status: 'success' });
+    return client;
+  };
+  const all = ({ api_key: key }: Question): object => ({ user_id: key });
+
+  test.each(['a live session', 'no session'])(
+    'works while the host is away and starts again, with %s',
+    async (which) => {
+      host = await KeyHost.listen(path, all);
+      const proxy = await start();
+      const first = await open(proxy, 'good');
+      await open(proxy, 'live');
+      if (which === 'no session') await first.close();
+      await host.end();
+      await open(proxy, 'good');
+      host = await KeyHost.listen(path, () => undefined);
+      await until('the host is back', () => host?.asked.some(({ api_key: key }) => key === 'live') === true);
+      await open(proxy, 'good');
+    },
+  );
+
+  test('and was revoked while the host was away is found out once it is used', async () => {
+    host = await KeyHost.listen(path, all);
+    const proxy = await start({ cacheMs: 3_600_000 });
+    await (await open(proxy, 'good')).close();
+    await open(proxy, 'live');
+    await host.end();
+    host = await KeyHost.listen(path, ({ api_key: key }) => ({ user_id: key === 'live' ? key : null }));
+    await until('the host is back', () => host?.asked.length === 1);
+    const client = await open(proxy, 'good');
+    expect(await client.closed).toEqual(revoked);
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ message: 'Invalid API key' });
+  });
+
+  test('is asked for anew once the host says that keys have changed', async () => {
+    host = await KeyHost.listen(path, all);
+    const proxy = await start();
+    await (await open(proxy, 'good')).close();
+    const live = await open(proxy, 'live');
+    host.answerWith(() => ({ user_id: null }));
+    host.push({ changed: true });
+    expect(await live.closed).toEqual(revoked);
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ message: 'Invalid API key' });
+  });
+
+  test('does not keep one that was refused from being accepted after the host was away', async () => {
+    host = await KeyHost.listen(path);
+    const proxy = await start();
+    expect(await authenticate(await proxy.client(), 'made meanwhile')).toMatchObject({ message: 'Invalid API key' });
+    await open(proxy, 'good');
+    await host.end();
+    host = await KeyHost.listen(path, all);
+    await until('the host is back', () => host?.asked.length === 1);
+    await open(proxy, 'made meanwhile');
+  });
+});
+
+describe('many guesses', () => {
+  const limited = {
+    type: 'auth',
+    status: 'error',
+    code: 'RATE_LIMIT_EXCEEDED',
+    message: 'Too many API keys are being checked; try again',
+  };
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+  const refusedChecks = (): number | undefined => running?.proxy.getStats().refused.too_many_key_checks;
+
+  async function guess(count: number, address?: string): Promise<Client[]> {
+    const before = host?.asked.length ?? 0;
+    const clients = await Promise.all(
+      Array.from({ length: count }, () =>
+        (running as RunningProxy).client('/', address === undefined ? {} : from(address)),
+      ),
+    );
+    clients.forEach((client, i) => client.send({ action: 'authenticate', api_key: `${address ?? ''}guess${i}` }));
+    await until('they are asked', () => (host?.asked.length ?? 0) === before + count);
+    return clients;
+  }
+
+  test('of one address are bounded, and another address does not notice', async () => {
+    host = await KeyHost.listen(path, (question) => (question.api_key === 'good' ? known(question) : undefined));
+    const proxy = await start({}, { server: { trustProxy: true } });
+    const clients = await guess(4, '10.0.0.1');
+    const [fifth, other] = [await proxy.client('/', from('10.0.0.1')), await proxy.client('/', from('10.0.0.2'))];
+    expect(await authenticate(fifth, 'fifth')).toEqual(limited);
+    const answer = await proxy.get('/stats', { 'x-api-key': 'sixth', 'x-forwarded-for': '10.0.0.1' });
+    expect(answer).toMatchObject({ status: 429, body: { status: 'error', code: 'RATE_LIMIT_EXCEEDED' } });
+    expect(await authenticate(other, 'good')).toMatchObject({ status: 'success' });
+    expect(refusedChecks()).toBe(2);
+    // A key that is known already costs the host nothing.
+    expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'good')).toMatchObject({ status: 'success' });
+    host.push({ id: host.asked[0]?.id, user_id: null });
+    await Promise.race(clients.map((client) => client.next()));
+    host.answerWith(known);
+    expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'last')).toMatchObject({
+      message: 'Invalid API key',
+    });
+  });
+
+  test('of one key are one check', async () => {
+    host = await KeyHost.listen(path, () => undefined);
+    const proxy = await start({}, { server: { trustProxy: true } });
+    const clients = await Promise.all(Array.from({ length: 6 }, () => proxy.client('/', from('10.0.0.1'))));
+    for (const client of clients) client.send({ action: 'authenticate', api_key: 'good' });
+    await until('all are there', () => proxy.proxy.getStats().messages.received === 6);
+    host.push({ id: host.asked[0]?.id, user_id: 'alice' });
+    for (const client of clients) expect(await client.next()).toMatchObject({ status: 'success' });
+    expect(host.asked).toHaveLength(1);
+  });
+
+  test('of all addresses together are bounded, and live sessions do not notice', async () => {
+    host = await KeyHost.listen(path);
+    const proxy = await start();
+    const session = await proxy.client();
+    await authenticate(session, 'good');
+    host.answerWith(() => undefined);
+    await guess(64);
+    expect(await authenticate(await proxy.client(), 'one more')).toEqual(limited);
+    expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
+    host.answerWith(({ recheck }) => (recheck ? { user_id: null } : undefined));
+    host.push({ changed: true });
+    expect(await session.closed).toEqual(revoked);
+    expect(refusedChecks()).toBe(1);
+  });
+
+  test('of a client that goes at once still count until the host has answered', async () => {
+    host = await KeyHost.listen(path, () => undefined);
+    const proxy = await start({}, { server: { trustProxy: true } });
+    for (const client of await guess(4, '10.0.0.1')) client.webSocket.terminate();
+    await until('they have gone', () => proxy.proxy.getStats().clients.connected === 0);
+    expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'fifth')).toEqual(limited);
+  });
+});
+
 describe.skipIf(process.platform === 'win32')('a socket', () => {
   async function refusal(): Promise<unknown> {
     const keys = new KeySocket(path, 20_000);
     try {
-      return await keys.check('good').catch((error: unknown) => error);
+      return await keys.check('good', fresh).catch((error: unknown) => error);
     } finally {
       keys.close();
     }

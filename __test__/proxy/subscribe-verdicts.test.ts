@@ -208,6 +208,67 @@ describe('a subscribe', () => {
   });
 });
 
+describe('a subscribe while the broker is away', () => {
+  const message = 'subscribed; the broker is away: logged out';
+  const away = { feed: 'zerodha', up: false, reason: 'logged out' };
+
+  test('succeeds, and says so of each symbol that it took', async () => {
+    await start();
+    const feed = await host();
+    running.publisher();
+    await feed.source(away);
+    const client = await running.client();
+    const answer = await client.ask(subscribe(['TCS', 'x'.repeat(60), '*']));
+    expect(answer).toMatchObject({ status: 'partial', message: 'Subscription processing complete' });
+    const [taken1, failed, wildcard] = linesOf(answer) as unknown[];
+    expect(taken1).toEqual({ ...taken('TCS'), message });
+    expect(failed).toMatchObject({ status: 'error', message: expect.stringContaining('60 bytes') as unknown });
+    expect(wildcard).toEqual({ ...taken('*'), message });
+    expect(await client.ask(subscribe('INFY'))).toMatchObject({ status: 'success' });
+    await feed.source({ feed: 'zerodha', up: true });
+    feed.tell([{ exchange: 'NSE', symbol: 'TCS', mode: 1, status: 'success' }]);
+    expect(linesOf(await client.ask(subscribe('TCS')))).toEqual([taken('TCS')]);
+  });
+
+  test('says so too where it goes while the answer waits', async () => {
+    await start();
+    const feed = await host();
+    const client = await running.client();
+    client.send(subscribe('TCS'));
+    await until('it is asked for', () => feed.heard.length === 1);
+    await feed.source(away);
+    expect(linesOf(await client.next())).toEqual([{ ...taken('TCS'), message }]);
+  });
+
+  test('says no more of a reason than fits a line', async () => {
+    await start();
+    const feed = await host();
+    await feed.source({ ...away, reason: 'r'.repeat(1_000) });
+    const client = await running.client();
+    const [line] = linesOf(await client.ask(subscribe('TCS'))) as { message: string }[];
+    expect(line?.message).toBe(`subscribed; the broker is away: ${'r'.repeat(200)}`);
+  });
+
+  test('says nothing where another feed may send its ticks', async () => {
+    await start();
+    const [first] = [await host(), await host(() => ({ status: 'success' }), 'dhan')];
+    await first.source(away);
+    const client = await running.client();
+    expect(linesOf(await client.ask(subscribe('TCS')))).toEqual([taken('TCS')]);
+  });
+
+  test('says nothing where a feed that does not tell of its source publishes', async () => {
+    await start();
+    const feed = await host();
+    await feed.source(away);
+    running.publisher({ publisherName: 'simulated' });
+    const client = await running.client();
+    const info = () => client.ask({ action: 'get_broker_info' });
+    await until('it publishes', async () => (await info())['adapter_status'] === 'connected');
+    expect(linesOf(await client.ask(subscribe('TCS')))).toEqual([taken('TCS')]);
+  });
+});
+
 describe('a refusal', () => {
   test('that comes after the answer is a notice, and ends the subscription', async () => {
     await start({ subscribeTimeout: 20 });

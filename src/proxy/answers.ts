@@ -4,6 +4,9 @@ import type { ProtocolErrorCode } from './protocol.ts';
 /** An answer or a notice on its way to a client: a JSON object. */
 export type Answer = Readonly<Record<string, unknown>>;
 
+/** Characters of a broker's reason that each line of an answer has. */
+const MOST_OF_REASON = 200;
+
 /** One line of a subscribe's answer. */
 export interface SubscriptionLine {
   symbol: string;
@@ -37,8 +40,8 @@ export function authenticated(broker: string, userId: string): Answer {
 }
 
 /** The answer to a key that was not accepted. OpenAlgo leaves out the type, and its clients then wait in vain. */
-export function authenticationFailed(message: string): Answer {
-  return { type: 'auth', status: 'error', code: 'AUTHENTICATION_ERROR', message };
+export function authenticationFailed(message: string, code: ProtocolErrorCode): Answer {
+  return { type: 'auth', status: 'error', code, message };
 }
 
 /** Any other refusal; the connection stays open. */
@@ -73,13 +76,22 @@ export function leftLine(instrument: { symbol: string; exchange: string }, broke
   return { symbol, exchange, status: 'success', broker };
 }
 
-/** The answer to a subscribe: `partial` as soon as one instrument failed. */
-export function subscribed(subscriptions: readonly SubscriptionLine[], broker: string, requestId: unknown): Answer {
-  const complete = subscriptions.every((line) => line.status === 'success');
+/**
+ * The answer to a subscribe: `partial` as soon as one instrument failed.
+ *
+ * @param trouble why the broker is away; undefined if it is there.
+ */
+export function subscribed(
+  lines: readonly SubscriptionLine[],
+  broker: string,
+  requestId: unknown,
+  trouble: string | undefined,
+): Answer {
+  const complete = lines.every((line) => line.status === 'success');
   return withRequestId(requestId, {
     type: 'subscribe',
     status: complete ? 'success' : 'partial',
-    subscriptions,
+    subscriptions: trouble === undefined ? lines : lines.map((line) => whileAway(line, trouble)),
     message: 'Subscription processing complete',
     broker,
   });
@@ -153,6 +165,12 @@ export function subscriptionRefused(
 /** Tells a client that has caught up how many ticks newer ones have replaced. */
 export function skipped(count: number): Answer {
   return { type: 'skipped', count };
+}
+
+// The subscription holds, and ticks come once the broker is back.
+function whileAway(line: SubscriptionLine, trouble: string): SubscriptionLine {
+  if (line.status !== 'success') return line;
+  return { ...line, message: `subscribed; the broker is away: ${trouble.slice(0, MOST_OF_REASON)}` };
 }
 
 function leaveStatus(successful: number, failures: number): 'success' | 'partial' | 'error' {

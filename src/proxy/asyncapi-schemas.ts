@@ -28,7 +28,14 @@ const requestId: Schema = { description: 'given back in the answer' };
 const line = message(
   'What became of one instrument',
   { symbol: {}, exchange: {}, status: { type: 'string', enum: ['success', 'error'] }, broker: text },
-  { mode: { type: 'string', enum: ['LTP', 'Quote', 'Depth'] }, depth: count, message: text },
+  {
+    mode: { type: 'string', enum: ['LTP', 'Quote', 'Depth'] },
+    depth: count,
+    message: {
+      ...text,
+      description: 'why not; with success: the broker is away, and why: ticks come once it is back',
+    },
+  },
 );
 const lines: Schema = { type: 'array', items: line };
 const succeeded = { status: { type: 'string', enum: ['success'] } };
@@ -116,7 +123,16 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
   auth: message(
     'Answer to `authenticate`.',
     { type: { const: 'auth' }, status: { type: 'string', enum: ['success', 'error'] }, message: text },
-    { code: text, broker: text, user_id: text, supported_features: { type: 'object' } },
+    {
+      code: {
+        type: 'string',
+        enum: ['AUTHENTICATION_ERROR', 'RATE_LIMIT_EXCEEDED'],
+        description: 'RATE_LIMIT_EXCEEDED: too many keys are being checked, try again',
+      },
+      broker: text,
+      user_id: text,
+      supported_features: { type: 'object' },
+    },
   ),
   subscribe: message(
     'Answer to `subscribe`: `partial` as soon as one instrument failed. Where the feed tells what the broker says, the answer waits for it, at most for the proxy’s `subscribeTimeout`, and so do the answers to later messages.',

@@ -1,6 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { userOfKey } from '../user-of-key.ts';
 import { KeyCache } from './key-cache.ts';
+import { KeyCheckLimits } from './key-check-limits.ts';
 import { KeySocket } from './key-socket.ts';
 import { keySocketPath } from './key-socket-path.ts';
 import { type KeyEntry, fileKeys, staticKeys } from './static-keys.ts';
@@ -17,7 +18,23 @@ export interface Identity {
  * Says whose a key is, or undefined for a key that is not valid. An exception means that the key could not
  * be checked now: a new client is told so, and the sessions that it already opened go on.
  */
-export type KeyCheck = (key: string) => Promise<Identity | undefined>;
+export type KeyCheck = (key: string, purpose: CheckPurpose) => Promise<Identity | undefined>;
+
+/** What a key is checked for. */
+export interface CheckPurpose {
+  /** Whether the key was accepted before: such checks go before those of new keys. */
+  recheck: boolean;
+  /** Whether anybody waits for the result. */
+  isWanted(): boolean;
+}
+
+/** Who wants a key checked. */
+export interface Asker {
+  /** Where it comes from. */
+  readonly address: string;
+  /** Whether it has gone, so that its key need not be checked any more. */
+  readonly isGone: boolean;
+}
 
 /** What an `auth` function may return: an identity or a user's name, or something false for an unknown key. */
 export type KeyVerdict = Identity | string | boolean | null | undefined;
@@ -45,8 +62,8 @@ export type AuthOption =
 export interface Authenticator {
   /** True when nobody needs to authenticate. */
   readonly open: boolean;
-  /** @throws whatever kept the key from being checked. */
-  verify(key: string): Promise<Identity | undefined>;
+  /** @throws {TooManyKeyChecks} at a limit, and whatever else kept the key from being checked. */
+  verify(key: string, asker: Asker): Promise<Identity | undefined>;
   /** Watches a key of a live session; the returned function ends the watch. */
   watch(key: string, onRevoked: () => void): () => void;
   close(): void;
@@ -76,18 +93,18 @@ export function authenticator(
   if ('verify' in option) return new KeyCache(checkOf(option.verify), option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
   if ('openalgo' in option) {
     const check = openAlgoKeys(option.openalgo, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    return new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
+    return new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble, { limits: new KeyCheckLimits() });
   }
   if ('socket' in option) {
     const path = option.socket === true ? keySocketPath(ring) : option.socket;
     const keys = new KeySocket(path, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const cache = new KeyCache(
-      (key) => keys.check(key),
-      option.cacheMs ?? DEFAULT_CACHE_MS,
-      onTrouble,
-      () => keys.close(),
-    );
+    const check: KeyCheck = (key, purpose) => keys.check(key, purpose);
+    const cache = new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble, {
+      limits: new KeyCheckLimits(),
+      onClose: () => keys.close(),
+    });
     keys.onChanged(() => cache.recheck());
+    keys.onReconnected(() => cache.doubt());
     return cache;
   }
   return listed(option, onTrouble);

@@ -41,6 +41,12 @@ export class Brokers {
     return this.#feeds().some((feed) => this.#sources.troubleOf(feed) === undefined);
   }
 
+  /** Why no ticks can come now, as all feeds say of their sources; undefined if some may. */
+  trouble(): string | undefined {
+    const trouble = this.#sources.trouble();
+    return trouble === undefined || this.areConnected() ? undefined : trouble;
+  }
+
   /** Levels a side that a client can get at most. */
   depthOf(requested: number): number {
     const levels = this.#monitor.ring()?.depthLevels ?? requested;

@@ -9,6 +9,7 @@ export const REFUSALS = [
   'too_many_clients',
   'too_many_clients_of_address',
   'too_many_subscriptions',
+  'too_many_key_checks',
   'message_too_big',
   'message_rate',
   'malformed_message',

@@ -27,6 +27,12 @@ export class FeedSources {
     return this.#sources.get(lane)?.trouble !== undefined;
   }
 
+  /** Why the sources are away of all feeds that speak of theirs; undefined if one is there, or no feed does. */
+  trouble(): string | undefined {
+    const sources = [...this.#sources.values()];
+    return sources.every(({ trouble }) => trouble !== undefined) ? sources[0]?.trouble : undefined;
+  }
+
   /** Why the source of a feed is away; undefined if it is there, as far as is known. */
   troubleOf(feed: string): string | undefined {
     const sources = [...this.#sources.values()].filter((source) => source.feed === feed);

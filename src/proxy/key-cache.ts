@@ -1,4 +1,5 @@
-import type { Authenticator, Identity, KeyCheck } from './auth.ts';
+import type { Asker, Authenticator, Identity, KeyCheck } from './auth.ts';
+import type { KeyCheckLimits } from './key-check-limits.ts';
 import { digestOf } from './static-keys.ts';
 
 /** How long a refused key is remembered at most, ms. */
@@ -15,9 +16,21 @@ interface Remembered {
   key: string | undefined;
   identity: Identity | undefined;
   checkedAt: number;
+  /** Whether the key may have been revoked since: it is checked again as soon as that can be. */
+  isDoubtful: boolean;
   /** Set while a check is under way. */
   checking: Promise<Identity | undefined> | undefined;
+  /** Those that it is for, until it has ended. */
+  askers: Set<Asker>;
   watchers: Set<() => void>;
+}
+
+/** What a {@link KeyCache} may have. */
+export interface KeyCacheOptions {
+  /** Bounds of the checks of new keys. */
+  limits?: KeyCheckLimits;
+  /** Ends what the check has open. */
+  onClose?: () => void;
 }
 
 /**
@@ -29,20 +42,14 @@ export class KeyCache implements Authenticator {
   readonly #check: KeyCheck;
   readonly #cacheMs: number;
   readonly #onTrouble: (error: unknown) => void;
-  readonly #onClose: () => void;
+  readonly #options: KeyCacheOptions;
   readonly #remembered = new Map<string, Remembered>();
   readonly #round: NodeJS.Timeout | undefined;
   /** Grows whenever keys may have changed: what was asked before says nothing of now. */
   #generation = 0;
 
-  /** @param onClose ends what the check has open. */
-  constructor(
-    check: KeyCheck,
-    cacheMs: number,
-    onTrouble: (error: unknown) => void,
-    onClose: () => void = () => undefined,
-  ) {
-    this.#onClose = onClose;
+  constructor(check: KeyCheck, cacheMs: number, onTrouble: (error: unknown) => void, options: KeyCacheOptions = {}) {
+    this.#options = options;
     this.#check = check;
     this.#cacheMs = cacheMs;
     this.#onTrouble = onTrouble;
@@ -51,10 +58,21 @@ export class KeyCache implements Authenticator {
     this.#round.unref();
   }
 
-  async verify(key: string): Promise<Identity | undefined> {
-    const entry = this.#entryOf(key);
-    if (entry.checking === undefined && this.#isFresh(entry)) return entry.identity;
-    return this.#refresh(entry, key);
+  async verify(key: string, asker: Asker): Promise<Identity | undefined> {
+    const known = this.#remembered.get(idOf(key));
+    if (known !== undefined && this.#isFresh(known)) {
+      if (known.isDoubtful) {
+        known.askers.add(asker);
+        this.#checkAgain(known, key);
+      }
+      return known.identity;
+    }
+    // Before it is remembered: guesses that are not checked must not put away what is known.
+    const isBound = known === undefined || (known.key === undefined && known.checking === undefined);
+    const end = isBound ? this.#options.limits?.begin(asker.address) : undefined;
+    const entry = known ?? this.#entryOf(key);
+    entry.askers.add(asker);
+    return this.#refresh(entry, key, entry.key !== undefined, end);
   }
 
   watch(key: string, onRevoked: () => void): () => void {
@@ -63,6 +81,8 @@ export class KeyCache implements Authenticator {
     const watcher = (): void => onRevoked();
     entry.watchers.add(watcher);
     entry.key = key;
+    // It was refused after it had been accepted, and before it was watched.
+    if (entry.identity === undefined) this.#checkAgain(entry);
     return () => {
       entry.watchers.delete(watcher);
       if (entry.watchers.size === 0) entry.key = undefined;
@@ -78,17 +98,37 @@ export class KeyCache implements Authenticator {
     }
   }
 
+  /**
+   * Keys may have changed, unheard: checks those of all live sessions again now, and others that were accepted when they
+   * are used next; they hold until the answer is there. What was refused is forgotten.
+   */
+  doubt(): void {
+    for (const entry of this.#remembered.values()) {
+      if (entry.identity === undefined) entry.checkedAt = -Infinity;
+      entry.isDoubtful = true;
+      this.#checkAgain(entry);
+    }
+  }
+
   close(): void {
     clearInterval(this.#round);
     this.#remembered.clear();
-    this.#onClose();
+    this.#options.onClose?.();
   }
 
   #entryOf(key: string): Remembered {
-    const id = digestOf(key).toString('base64');
+    const id = idOf(key);
     let entry = this.#remembered.get(id);
     if (entry === undefined) {
-      entry = { key: undefined, identity: undefined, checkedAt: -Infinity, checking: undefined, watchers: new Set() };
+      entry = {
+        key: undefined,
+        identity: undefined,
+        checkedAt: -Infinity,
+        isDoubtful: false,
+        checking: undefined,
+        askers: new Set(),
+        watchers: new Set(),
+      };
       this.#remembered.set(id, entry);
       this.#forgetOldest();
     }
@@ -100,20 +140,24 @@ export class KeyCache implements Authenticator {
     return performance.now() - entry.checkedAt < lifetime;
   }
 
-  #refresh(entry: Remembered, key: string): Promise<Identity | undefined> {
-    entry.checking ??= this.#ask(entry, key).finally(() => {
+  /** @param onEnd is called when the check that this begins has ended. */
+  #refresh(entry: Remembered, key: string, recheck: boolean, onEnd?: () => void): Promise<Identity | undefined> {
+    entry.checking ??= this.#ask(entry, key, recheck).finally(() => {
       entry.checking = undefined;
+      entry.askers.clear();
+      onEnd?.();
     });
     return entry.checking;
   }
 
   // What was asked before keys changed may be wrong now, and is asked once more.
-  async #ask(entry: Remembered, key: string): Promise<Identity | undefined> {
+  async #ask(entry: Remembered, key: string, recheck: boolean): Promise<Identity | undefined> {
     const generation = this.#generation;
-    const identity = await this.#check(key);
-    if (generation !== this.#generation) return this.#ask(entry, key);
+    const identity = await this.#check(key, { recheck, isWanted: () => isWanted(entry) });
+    if (generation !== this.#generation) return this.#ask(entry, key, recheck);
     entry.identity = identity;
     entry.checkedAt = performance.now();
+    entry.isDoubtful = false;
     if (identity === undefined) for (const onRevoked of [...entry.watchers]) onRevoked();
     return identity;
   }
@@ -121,13 +165,13 @@ export class KeyCache implements Authenticator {
   // A check that fails says nothing about the key: its sessions go on, and it is asked again next time.
   #checkWatched(): void {
     for (const entry of this.#remembered.values()) {
-      if (performance.now() - entry.checkedAt >= this.#cacheMs * 0.75) this.#checkAgain(entry);
+      if (entry.isDoubtful || performance.now() - entry.checkedAt >= this.#cacheMs * 0.75) this.#checkAgain(entry);
     }
   }
 
-  #checkAgain(entry: Remembered): void {
-    if (entry.key === undefined || entry.checking !== undefined) return;
-    this.#refresh(entry, entry.key).catch(this.#onTrouble);
+  #checkAgain(entry: Remembered, key = entry.key): void {
+    if (key === undefined || entry.checking !== undefined) return;
+    this.#refresh(entry, key, true).catch(this.#onTrouble);
   }
 
   #forgetOldest(): void {
@@ -138,4 +182,12 @@ export class KeyCache implements Authenticator {
       return;
     }
   }
+}
+
+function isWanted({ key, askers }: Remembered): boolean {
+  return key !== undefined || [...askers].some(({ isGone }) => !isGone);
+}
+
+function idOf(key: string): string {
+  return digestOf(key).toString('base64');
 }

@@ -1,11 +1,15 @@
 import { type Socket, connect } from 'node:net';
 import { OpenAlgoShmError } from '../errors.ts';
-import type { Identity } from './auth.ts';
+import type { CheckPurpose, Identity } from './auth.ts';
 import { checkOwner, checkPathLength } from './key-socket-path.ts';
 import { isObject } from './protocol.ts';
 
 /** Longest key that is asked for, in bytes; OpenAlgo's have 64. */
 const MAX_KEY_BYTES = 1024;
+/** Longest question, in bytes: the host closes the connection on a longer one. Some characters take six bytes in JSON. */
+const MAX_QUESTION_BYTES = 4_096;
+/** How often a question is sent at most: it may be the reason why the host closes the connection. */
+const MAX_SENT = 2;
 /** Most keys that are being checked at the same time. */
 const MAX_QUESTIONS = 16_384;
 /** Most bytes of questions that the host has not taken. */
@@ -20,7 +24,12 @@ const AWAY_MS = 2_000;
 
 interface Question {
   key: string;
+  purpose: CheckPurpose;
+  /** When it must be answered, by the clock of `performance.now`. */
+  deadline: number;
   timer: NodeJS.Timeout;
+  /** How often it was sent. */
+  sent: number;
   resolve(identity: Identity | undefined): void;
   reject(error: unknown): void;
 }
@@ -34,6 +43,7 @@ export class KeySocket {
   readonly #timeoutMs: number;
   readonly #questions = new Map<number, Question>();
   #onChanged: () => void = () => undefined;
+  #onReconnected: () => void = () => undefined;
   #asked = 0;
   #socket: Socket | undefined;
   #isConnected = false;
@@ -56,27 +66,34 @@ export class KeySocket {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Calls back when keys may have changed: the host says so, or was away. */
+  /** Calls back when the host says that keys have changed. */
   onChanged(listener: () => void): void {
     this.#onChanged = listener;
   }
 
+  /** Calls back when the host is back: keys may have changed meanwhile, unheard. */
+  onReconnected(listener: () => void): void {
+    this.#onReconnected = listener;
+  }
+
   /**
-   * Whose a key is, or undefined for one that is not valid.
+   * Whose a key is, or undefined for one that is not valid. A question that nobody waits for any more is not sent.
    *
    * @throws {OpenAlgoShmError} `ERR_UPSTREAM` when it cannot be checked now, `ERR_SHM_PERMISSION` when the socket may be
    *   another user's.
    */
-  check(key: string): Promise<Identity | undefined> {
-    if (Buffer.byteLength(key) > MAX_KEY_BYTES) return Promise.resolve(undefined);
+  check(key: string, purpose: CheckPurpose): Promise<Identity | undefined> {
+    if (isTooLong(key)) return Promise.resolve(undefined);
     if (this.#questions.size >= MAX_QUESTIONS || (this.#socket?.writableLength ?? 0) > MAX_UNTAKEN_BYTES) {
       return Promise.reject(upstream('too many keys wait for the adapter host'));
     }
     return new Promise((resolve, reject) => {
       const id = (this.#asked += 1);
       const wait = this.#isConnected ? this.#timeoutMs : Math.min(this.#timeoutMs, AWAY_MS);
-      this.#questions.set(id, { key, timer: this.#timer(id, wait), resolve, reject });
-      if (this.#isConnected) this.#send(id, key);
+      const deadline = performance.now() + this.#timeoutMs;
+      const question = { key, purpose, deadline, timer: this.#timer(id, wait), sent: 0, resolve, reject };
+      this.#questions.set(id, question);
+      if (this.#isConnected) this.#send(id, question);
       else if (this.#socket === undefined) this.#connectSoon();
     });
   }
@@ -113,35 +130,38 @@ export class KeySocket {
     socket.on('close', () => this.#lose(trouble));
   }
 
-  // Before the questions that wait: those of all live sessions are asked anew too.
+  // The keys of live sessions go first: whoever listens asks for them now.
   #begin(): void {
+    const waiting = [...this.#questions].sort(([, a], [, b]) => Number(b.purpose.recheck) - Number(a.purpose.recheck));
     this.#isConnected = true;
-    this.#waitMs = FIRST_WAIT_MS;
     this.#trouble = undefined;
-    for (const [id, question] of this.#questions) {
-      clearTimeout(question.timer);
-      question.timer = this.#timer(id, this.#timeoutMs);
-      this.#send(id, question.key);
-    }
-    if (this.#wasConnected) this.#onChanged();
+    if (this.#wasConnected) this.#onReconnected();
     this.#wasConnected = true;
+    for (const [id, question] of waiting) this.#send(id, question);
   }
 
-  // Questions that were under way are asked again: the same key, the same answer.
+  // Questions that were under way are asked once more: the same key, the same answer.
   #lose(trouble: unknown): void {
     this.#socket = undefined;
     this.#isConnected = false;
     this.#trouble = trouble;
     this.#lostAt = performance.now();
     if (this.#closed) return;
+    for (const [id, { sent }] of this.#questions) {
+      if (sent >= MAX_SENT) this.#drop(id, upstream('the adapter host has closed the connection without an answer'));
+    }
     if (trouble instanceof OpenAlgoShmError && trouble.code === 'ERR_SHM_PERMISSION') this.#rejectAll(trouble);
     this.#retry = setTimeout(() => this.#connect(), this.#waitMs);
     this.#retry.unref();
     this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs * 2);
   }
 
-  #send(id: number, key: string): void {
-    this.#socket?.write(`${JSON.stringify({ id, api_key: key })}\n`);
+  #send(id: number, question: Question): void {
+    if (!question.purpose.isWanted()) return this.#drop(id, upstream('nobody waits for the answer any more'));
+    clearTimeout(question.timer);
+    question.timer = this.#timer(id, Math.max(0, question.deadline - performance.now()));
+    question.sent += 1;
+    this.#socket?.write(`${lineOf(id, question.key, question.purpose.recheck)}\n`);
   }
 
   #read(text: string): void {
@@ -167,8 +187,10 @@ export class KeySocket {
     this.#questions.delete(id as number);
     clearTimeout(question.timer);
     if (typeof userId === 'string' && userId !== '') {
+      this.#waitMs = FIRST_WAIT_MS;
       question.resolve(typeof broker === 'string' && broker !== '' ? { userId, broker } : { userId });
     } else if (userId === null && error === undefined) {
+      this.#waitMs = FIRST_WAIT_MS;
       question.resolve(undefined);
     } else {
       const reason = typeof error === 'string' ? error : 'it says neither whose the key is nor why not';
@@ -177,14 +199,19 @@ export class KeySocket {
   }
 
   #timer(id: number, waitMs: number): NodeJS.Timeout {
-    return setTimeout(() => this.#timeOut(id, waitMs), waitMs);
+    return setTimeout(() => this.#timeOut(id), waitMs);
   }
 
-  #timeOut(id: number, waitMs: number): void {
+  #timeOut(id: number): void {
+    const why = this.#trouble === undefined ? '' : `: ${(this.#trouble as Error).message}`;
+    this.#drop(id, upstream(`the adapter host gave no answer in time${why}`));
+  }
+
+  #drop(id: number, error: unknown): void {
     const question = this.#questions.get(id);
     this.#questions.delete(id);
-    const why = this.#trouble === undefined ? '' : `: ${(this.#trouble as Error).message}`;
-    question?.reject(upstream(`the adapter host gave no answer in ${waitMs} ms${why}`));
+    clearTimeout(question?.timer);
+    question?.reject(error);
   }
 
   #rejectAll(error: unknown): void {
@@ -194,6 +221,16 @@ export class KeySocket {
     }
     this.#questions.clear();
   }
+}
+
+function lineOf(id: number, key: string, recheck: boolean): string {
+  return JSON.stringify({ id, api_key: key, ...(recheck && { recheck }) });
+}
+
+// Measured as its longest question: a key that was accepted must not be too long when it is checked again.
+function isTooLong(key: string): boolean {
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) return true;
+  return Buffer.byteLength(lineOf(Number.MAX_SAFE_INTEGER, key, true)) > MAX_QUESTION_BYTES;
 }
 
 function parse(line: string): Readonly<Record<string, unknown>> | undefined {

@@ -5,7 +5,7 @@ import { TickEncoder } from '../shm/tick-encoder.ts';
 import { isHostAllowed, isLoopback, isOriginAllowed } from './addresses.ts';
 import type { Answer } from './answers.ts';
 import { Audiences } from './audiences.ts';
-import { type Authenticator, type Identity, authenticator } from './auth.ts';
+import { type Asker, type Authenticator, type Identity, authenticator } from './auth.ts';
 import { Brokers } from './brokers.ts';
 import { Clients } from './clients.ts';
 import { Counters } from './counters.ts';
@@ -16,6 +16,7 @@ import { FeedSources } from './feed-sources.ts';
 import { FeedStatus } from './feed-status.ts';
 import type { Health } from './health.ts';
 import { WildcardKeys } from './interests.ts';
+import { TooManyKeyChecks } from './key-check-limits.ts';
 import type { RecordedLatencies } from './latency-histogram.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
@@ -35,8 +36,8 @@ const NAME = 'proxy';
 
 /** What a request may not do, in the form of an HTTP answer. */
 export interface Rejection {
-  statusCode: 401 | 403 | 503;
-  code: 'AUTHENTICATION_ERROR' | 'ORIGIN_NOT_ALLOWED' | 'NOT_LOCAL';
+  statusCode: 401 | 403 | 429 | 503;
+  code: 'AUTHENTICATION_ERROR' | 'ORIGIN_NOT_ALLOWED' | 'NOT_LOCAL' | 'RATE_LIMIT_EXCEEDED';
   message: string;
 }
 
@@ -157,8 +158,12 @@ export class Proxy {
     const key = keyOf(request);
     let identity: Identity | undefined;
     try {
-      identity = key === undefined ? undefined : await this.#authenticator.verify(key);
+      identity = key === undefined ? undefined : await this.#authenticator.verify(key, askerOf(request));
     } catch (error) {
+      if (error instanceof TooManyKeyChecks) {
+        this.#counters.refuse('too_many_key_checks');
+        return { statusCode: 429, code: 'RATE_LIMIT_EXCEEDED', message: error.message };
+      }
       this.#log.warn({ err: error }, 'a key could not be checked');
       const message = 'The API key could not be checked; try again';
       return { statusCode: 503, code: 'AUTHENTICATION_ERROR', message };
@@ -276,4 +281,13 @@ export class Proxy {
 function keyOf({ headers }: FastifyRequest): string | undefined {
   const own = headers['x-api-key'];
   return typeof own === 'string' ? own : /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+}
+
+function askerOf({ ip, raw: { socket } }: FastifyRequest): Asker {
+  return {
+    address: ip,
+    get isGone() {
+      return socket.destroyed;
+    },
+  };
 }

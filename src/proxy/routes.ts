@@ -59,7 +59,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     url: '/stats',
     schema: {
       summary: 'Figures of the ring, its publishers and this proxy',
-      response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema },
+      response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema, 429: ErrorSchema },
     },
     preValidation: guardFigures,
     handler: () => figures.stats(),
@@ -96,7 +96,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     schema: {
       summary: 'Instruments that have ticked, by words of their names',
       querystring: TopicsQuery,
-      response: { 200: TopicsSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema },
+      response: { 200: TopicsSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema, 429: ErrorSchema },
     },
     preValidation: guardFigures,
     attachValidation: true,
@@ -116,7 +116,14 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     schema: {
       summary: 'The last tick of an instrument, as a client would get it on subscribing',
       querystring: SnapshotQuery,
-      response: { 200: SnapshotSchema, 400: ErrorSchema, 401: ErrorSchema, 403: ErrorSchema, 404: ErrorSchema },
+      response: {
+        200: SnapshotSchema,
+        400: ErrorSchema,
+        401: ErrorSchema,
+        403: ErrorSchema,
+        404: ErrorSchema,
+        429: ErrorSchema,
+      },
     },
     preValidation: guardFigures,
     attachValidation: true,

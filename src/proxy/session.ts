@@ -1,13 +1,22 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { AnswerQueue } from './answer-queue.ts';
 import * as answers from './answers.ts';
-import { type Identity, LOCAL_USER } from './auth.ts';
+import { type Asker, type Identity, LOCAL_USER } from './auth.ts';
 import { CLOSE, type Connection } from './connection.ts';
+import type { Refusal as RefusalCount } from './counters.ts';
 import { feedStatus } from './feed-status.ts';
+import { TooManyKeyChecks } from './key-check-limits.ts';
 import { MessageRate } from './message-rate.ts';
 import { modesOf } from './modes.ts';
 import { PendingSubscribe, subscriptionKey } from './pending-subscribe.ts';
-import { type Body, type Message, ProtocolError, decode, needsAuthentication } from './protocol.ts';
+import {
+  type Body,
+  type Message,
+  ProtocolError,
+  type ProtocolErrorCode,
+  decode,
+  needsAuthentication,
+} from './protocol.ts';
 import type { Recipient, RecipientOwner } from './recipient.ts';
 import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
 import type { StatsReport } from './schemas.ts';
@@ -29,7 +38,7 @@ export type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 const SECOND_CHANCE_MS = 1_000;
 
 /** One client: who it is, what it asked for, and the answers to its messages. */
-export class Session implements RecipientOwner {
+export class Session implements RecipientOwner, Asker {
   readonly connection: Connection;
   readonly recipient: Recipient;
   readonly #services: Services;
@@ -74,6 +83,10 @@ export class Session implements RecipientOwner {
   /** Its user; undefined until it has authenticated. */
   get userId(): string | undefined {
     return this.#identity?.userId;
+  }
+
+  get isGone(): boolean {
+    return this.#ended;
   }
 
   figures(): ClientFigures {
@@ -194,7 +207,6 @@ export class Session implements RecipientOwner {
     if (typeof key !== 'string') return this.#refuseKey('Invalid API key');
     if (this.#services.authenticator.open) return this.#admit(LOCAL_USER);
     this.#waiting = [];
-    this.connection.webSocket.pause();
     this.#checkKey(key)
       .catch((error: unknown) => this.#refuse(error))
       .then(() => this.#goOn())
@@ -207,8 +219,12 @@ export class Session implements RecipientOwner {
     const { authenticator } = this.#services;
     let identity: Identity | undefined;
     try {
-      identity = await authenticator.verify(key);
+      identity = await authenticator.verify(key, this);
     } catch (error) {
+      if (this.#ended) return;
+      if (error instanceof TooManyKeyChecks) {
+        return this.#refuseKey(error.message, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
+      }
       this.#log.warn({ err: error }, 'a key could not be checked');
       return this.#refuseKey('The API key could not be checked; try again');
     }
@@ -233,10 +249,12 @@ export class Session implements RecipientOwner {
     for (const text of waiting) this.#take(text, Buffer.byteLength(text));
   }
 
+  // Whoever sends nothing while its key is checked is read on, or nobody would notice that it goes.
   #take(text: string, bytes: number): void {
     if (this.#ended) return;
-    if (this.#waiting === undefined) this.#answer(text, bytes);
-    else this.#waiting.push(text);
+    if (this.#waiting === undefined) return this.#answer(text, bytes);
+    this.#waiting.push(text);
+    this.connection.webSocket.pause();
   }
 
   #subscribe(body: Body): void {
@@ -248,7 +266,7 @@ export class Session implements RecipientOwner {
     const unsettled = settleKnown(lines, wanted, depth, this.#services.verdicts);
     const open = settings.subscribeTimeout > 0 ? unsettled : new Set<number>();
     const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
-      return answers.subscribed(lines, broker, request.requestId);
+      return answers.subscribed(lines, broker, request.requestId, brokers.trouble());
     };
     if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
     else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
@@ -314,9 +332,13 @@ export class Session implements RecipientOwner {
     this.#reply(answers.failed('PROCESSING_ERROR', error instanceof Error ? error.message : String(error)));
   }
 
-  #refuseKey(message: string): void {
-    this.#services.counters.refuse('authentication');
-    this.#reply(answers.authenticationFailed(message));
+  #refuseKey(
+    message: string,
+    code: ProtocolErrorCode = 'AUTHENTICATION_ERROR',
+    refusal: RefusalCount = 'authentication',
+  ): void {
+    this.#services.counters.refuse(refusal);
+    this.#reply(answers.authenticationFailed(message, code));
     if (this.#identity !== undefined || this.#ended || this.#hasSecondChance) return;
     this.#hasSecondChance = true;
     // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
