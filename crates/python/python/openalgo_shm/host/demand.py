@@ -12,6 +12,7 @@ from openalgo_shm import InterestReader, OpenAlgoShmError
 
 from .events import MAX_TEXT, Events, result_events
 from .failure import one_line
+from .health import is_connected
 from .log import OncePerKind, logger
 from .source import Source
 from .threads import Ending
@@ -25,6 +26,8 @@ _POLL_S = 0.25
 _RESULTS_S = 0.1
 _RESULTS_AT_ONCE = 256
 _REMIND_EVERY_S = 5.0
+# An unsubscribe that fails is tried so often.
+_UNSUBSCRIBE_TRIES = 5
 
 
 class Key(NamedTuple):
@@ -95,6 +98,11 @@ class Wishes:
             self._ended.clear()
             self._changed = OrderedDict.fromkeys(self._wanted)
 
+    def again(self, key: Key) -> None:
+        """This is to be looked at once more."""
+        with self._lock:
+            self._changed[key] = None
+
     def next(self) -> tuple[Key, int | None, bool] | None:
         """The next key to look at, with the depth wanted (None: nobody wants it), and whether an earlier wish ended."""
         with self._lock:
@@ -145,6 +153,10 @@ class Wishes:
         self._wake()
 
 
+class AdapterAwayError(Exception):
+    """The adapter took no subscription because it is not connected: no refusal of the broker's."""
+
+
 class Worked(NamedTuple):
     """Whether there was any work, and whether there may be more."""
 
@@ -153,15 +165,19 @@ class Worked(NamedTuple):
 
 
 class Subscriptions:
-    """The adapter's subscriptions. Used by the session's thread alone."""
+    """The adapter's subscriptions. Used by the session's thread alone, but for :attr:`calling_since`."""
 
     def __init__(self, wishes: Wishes, events: Events, source: Source) -> None:
+        self.calling_since: float | None = None
+        """Since when a call of the adapter is under way, on the monotonic clock, s; None while there is none."""
+        self._orphans: dict[Key, int] = {}
         self._wishes = wishes
         self._events = events
         self._source = source
         self._held: dict[Key, _Held] = {}
         self._refused: dict[Key, _Refused] = {}
         self._next_reminder = 0.0
+        self._next_orphans = 0.0
         self._results: list[dict[str, Any]] = []
         self._results_since = 0.0
 
@@ -172,15 +188,14 @@ class Subscriptions:
 
     def start_over(self) -> None:
         """The adapter is a new one: it has no subscriptions and has refused nothing."""
-        self._held.clear()
-        self._refused.clear()
-        self._results.clear()
+        self.drop()
         self._wishes.all_again()
 
     def drop(self) -> None:
         """The adapter is gone with its subscriptions."""
         self._held.clear()
         self._refused.clear()
+        self._orphans.clear()
         self._results.clear()
 
     def work(self, adapter: Any, go_on: Callable[[], bool]) -> Worked:
@@ -188,19 +203,27 @@ class Subscriptions:
         any_done = False
         while (may := go_on()) and (wish := self._wishes.next()) is not None:
             any_done = True
-            self._settle(adapter, *wish)
+            try:
+                self._settle(adapter, *wish)
+            except AdapterAwayError as error:
+                logger.info("the adapter is not connected, subscribing waits: %s", error)
+                self._wishes.again(wish[0])
+                self.tell()
+                return Worked(any=any_done, more=False)
             if len(self._results) >= _RESULTS_AT_ONCE or time.monotonic() - self._results_since > _RESULTS_S:
                 self.tell()
         self.tell()
         return Worked(any=any_done, more=not may)
 
-    def tell_all(self) -> None:
-        """Tells all results again: proxies have forgotten them while the source was away."""
+    def back(self) -> None:
+        """The adapter has its broker again: tells all results, which proxies have forgotten, and asks again for what
+        was refused, for it may have been refused because the broker was away."""
         for key, held in self._held.items():
             self._note(key, "success", depth=held.actual)
-        for key, refused in self._refused.items():
-            self._note(key, "error", message=refused.reason)
         self.tell()
+        for key in self._refused:
+            self._wishes.again(key)
+        self._refused.clear()
 
     def remind(self) -> None:
         """Tells again what was refused and is still wanted.
@@ -215,6 +238,17 @@ class Subscriptions:
         for key, refused in self._refused.items():
             self._note(key, "error", message=refused.reason)
         self.tell()
+
+    def unsubscribe_orphans(self, adapter: Any) -> None:
+        """Tries again to give up what the adapter would not: it counts against the broker's limit."""
+        now = time.monotonic()
+        if now < self._next_orphans:
+            return
+        self._next_orphans = now + _REMIND_EVERY_S
+        for key, tries in list(self._orphans.items()):
+            del self._orphans[key]
+            if key not in self._held:
+                self._unsubscribe(adapter, key, tries + 1)
 
     def tell(self) -> None:
         """Tells the proxies the results that have gathered."""
@@ -234,13 +268,17 @@ class Subscriptions:
             refused = self._refused.get(key)
             if refused is None or refused.asked != wanted:
                 self._subscribe(adapter, key, wanted)
-        elif key.mode != DEPTH_MODE or wanted in held:
+        elif key.mode != DEPTH_MODE or wanted <= max(held):
+            # A shallower wish leaves a deeper book as it is.
             self._note(key, "success", depth=held.actual)
         else:
             self._change_depth(adapter, key, held, wanted)
 
     def _subscribe(self, adapter: Any, key: Key, depth: int) -> None:
-        actual, refusal = _ask(adapter, key, depth)
+        self._orphans.pop(key, None)
+        actual, refusal = self._ask(adapter, key, depth)
+        if actual is None and (is_connected(adapter) is False or _says_away(refusal)):
+            raise AdapterAwayError(refusal)
         if actual is not None:
             self._refused.pop(key, None)
             self._held[key] = _Held(depth, actual)
@@ -256,13 +294,13 @@ class Subscriptions:
             self._held[key] = _Held(depth, held.actual)
             self._note(key, "success", depth=held.actual, message=trouble)
             return
-        actual, refusal = _ask(adapter, key, depth)
+        actual, refusal = self._ask(adapter, key, depth)
         if actual is not None:
             self._held[key] = _Held(depth, actual)
             self._note(key, "success", depth=actual)
             return
         # Those who had a book keep it.
-        again, _ = _ask(adapter, key, held.asked)
+        again, _ = self._ask(adapter, key, held.asked)
         if again is not None:
             self._held[key] = _Held(depth, again)
             self._note(key, "success", depth=again, message=refusal)
@@ -270,14 +308,26 @@ class Subscriptions:
             self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
-    def _unsubscribe(self, adapter: Any, key: Key) -> str | None:
+    def _ask(self, adapter: Any, key: Key, depth: int) -> tuple[int | None, str]:
+        self.calling_since = time.monotonic()
+        try:
+            return _ask(adapter, key, depth)
+        finally:
+            self.calling_since = None
+
+    def _unsubscribe(self, adapter: Any, key: Key, tries: int = 1) -> str | None:
         """Gives a subscription up, whatever the adapter says; the reason if it says that it failed."""
         self._held.pop(key, None)
+        self.calling_since = time.monotonic()
         try:
             reason = failure_of(adapter.unsubscribe(key.symbol, key.exchange, key.mode))
         except BaseException as error:
             reason = f"{type(error).__name__}: {one_line(error)}"
+        finally:
+            self.calling_since = None
         if reason is not None:
+            if tries < _UNSUBSCRIBE_TRIES and "not subscribed" not in reason.lower().replace("_", " "):
+                self._orphans[key] = tries
             logger.warning("unsubscribing %s:%s mode %d failed: %s", key.exchange, key.symbol, key.mode, reason)
         return reason
 
@@ -306,6 +356,11 @@ def failure_of(result: Any) -> str | None:
     if result.get("status") == "error" or result.get("success") is False:
         return one_line(result.get("message") or result.get("error") or result.get("code") or "no reason given")
     return None
+
+
+def _says_away(reason: str) -> bool:
+    """Whether the reason of a refusal is the adapter's own connection."""
+    return "not connected" in reason.lower().replace("_", " ")
 
 
 def _ask(adapter: Any, key: Key, depth: int) -> tuple[int | None, str]:

@@ -11,6 +11,8 @@ from typing import Any
 _FIRST_CONNECTION_S = 30.0
 # An adapter reconnects by itself; after this long without success it is to be replaced, s.
 _RECONNECT_S = 60.0
+# One that has never reached its broker is to be replaced after this long, s.
+_NEVER_REACHED_S = 120.0
 
 
 class Change(enum.Enum):
@@ -27,7 +29,7 @@ class Health:
     """Watches one adapter.
 
     Ticks prove a connection whatever the adapter says, because not all say it well. Only one that was
-    seen connected can be lost, or hopeless.
+    seen connected can be lost.
     """
 
     def __init__(self, adapter: Any, ticks: Callable[[], int]) -> None:
@@ -48,7 +50,7 @@ class Health:
         """Looks at the adapter."""
         ticks = self._ticks()
         ticking, self._ticks_seen = ticks != self._ticks_seen, ticks
-        connected = _connected(self._adapter)
+        connected = is_connected(self._adapter)
         if connected or ticking:
             self._seen_connected = True
             was_away, self._away_since = self._away_since is not None, None
@@ -58,7 +60,8 @@ class Health:
     def _look_at_the_absent(self) -> Change:
         now = time.monotonic()
         if self._away_since is not None:
-            return Change.HOPELESS if self.is_lost and now - self._away_since > _RECONNECT_S else Change.NONE
+            limit = _RECONNECT_S if self._seen_connected else _NEVER_REACHED_S - _FIRST_CONNECTION_S
+            return Change.HOPELESS if now - self._away_since > limit else Change.NONE
         if self._seen_connected:
             self._away_since = now
             return Change.LOST
@@ -68,7 +71,7 @@ class Health:
         return Change.NONE
 
 
-def _connected(adapter: Any) -> bool | None:
+def is_connected(adapter: Any) -> bool | None:
     """Whether the adapter has its broker; of a pool, whether any of its adapters has. None if it does not say."""
     try:
         members = getattr(getattr(adapter, "_pool", None), "adapters", None) or [adapter]

@@ -13,7 +13,7 @@ from openalgo_shm import SharedMemoryBrokerAdapter
 from . import checkout, publisher
 from .bus import Bus
 from .events import Events, order_update_event
-from .failure import EXIT_USAGE, HostError, one_line
+from .failure import EXIT_FAILURE, EXIT_USAGE, HostError, one_line
 from .keys import Claim, KeyServer
 from .log import logger
 from .openalgo import Login, OpenAlgo
@@ -27,6 +27,10 @@ from .threads import Ending, Threads, left_behind
 # The name of the host in the rings of interest and events, and of its lane while no broker is known.
 OWNER = "openalgo-host"
 NO_BROKER = "openalgo"
+# Topics that a lane of the ring can name, if this host creates the ring; the most there can be.
+MOST_TOPICS = 262_144
+# A subscribe or unsubscribe that takes longer than this never returns, s.
+HUNG_AFTER_S = 20.0
 # The end takes at most this long, s, however long adapters would need.
 END_WITHIN_S = 12.0
 
@@ -88,7 +92,11 @@ class Host:
         if services is not None:
             start("services", lambda: services.run(self._ending))
         while not self._ending.wait(1.0):
-            pass
+            if self._session.hung_for() > HUNG_AFTER_S:
+                self._source.down("the adapter does not answer")
+                # Its thread cannot be ended, and the login of the morning would wait for it.
+                message = f"a call of the adapter has not returned within {HUNG_AFTER_S:g} s; the host has to be started again"
+                self._ending.request(HostError("ERR_ADAPTER_HUNG", message, EXIT_FAILURE))
         self._end()
 
     def _end(self) -> None:
@@ -121,7 +129,8 @@ class Host:
         logger.info("ended; faults and conflation: %s", {name: each for name, each in counts.items() if each})
 
     def _open_lane(self, owner: str) -> SharedMemoryBrokerAdapter:
-        options: dict[str, Any] = {"buffer_name": self._options.buffer_name}
+        # A lane's names stay for the life of the ring, and weekly options come by the thousand.
+        options: dict[str, Any] = {"buffer_name": self._options.buffer_name, "topics": MOST_TOPICS}
         if self._options.buffer_size is not None:
             options["buffer_size"] = self._options.buffer_size
         if self._options.depth_levels is not None:

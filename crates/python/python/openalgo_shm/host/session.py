@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from openalgo_shm import OpenAlgoShmError
 
 from .demand import Subscriptions, Wishes, failure_of
 from .events import Events
-from .failure import one_line
+from .failure import EXIT_FAILURE, HostError, one_line
 from .health import Change, Health
 from .log import logger
 from .openalgo import Login, OpenAlgo
@@ -79,15 +79,25 @@ class Session:
         """The user's login has changed: the session is built anew, if it is this user's or there is none."""
         login = self._login
         if login is None or login.user == user:
-            self._rebuild.set()
+            # Only a login that differs is a reason to log in at the broker again: brokers lock accounts for less.
+            self._next_login_check = 0.0
+            self._next_attempt = 0.0
             self._wake.set()
 
     def wake(self) -> None:
         """Looks at the end, or at what has changed, at once."""
         self._wake.set()
 
+    def hung_for(self) -> float:
+        """For how long a call of the adapter has not returned, s; 0 if none is under way. For any thread."""
+        since = self._subscriptions.calling_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def run(self, ending: Ending) -> None:
-        """Runs the session until the end."""
+        """Runs the session until the end.
+
+        :raises HostError: ``ERR_ADAPTER_HUNG`` if an adapter cannot be got rid of.
+        """
         while not ending.requested:
             self._wake.clear()
             if self._rebuild.is_set():
@@ -214,6 +224,7 @@ class Session:
 
         worked = self._subscriptions.work(self._adapter, go_on)
         self._subscriptions.remind()
+        self._subscriptions.unsubscribe_orphans(self._adapter)
         if worked.any:
             # Adapters look symbols up: what they have read must not be what they see tomorrow.
             self._openalgo.release_sessions()
@@ -243,7 +254,7 @@ class Session:
             self._source.down("the adapter has not reached the broker yet")
         elif change is Change.BACK:
             self._source.up()
-            self._subscriptions.tell_all()
+            self._subscriptions.back()
         elif change is Change.HOPELESS:
             self._rebuild.set()
             self._wake.set()
@@ -256,14 +267,24 @@ class Session:
         self._source.down(reason)
         adapter, self._adapter = self._adapter, None
         self._subscriptions.drop()
-        with contextlib.suppress(TookTooLongError):
-            bounded("disconnecting from the broker", _DISCONNECT_S, lambda: _disconnect(adapter))
+        _certain("disconnecting from the broker", lambda: _disconnect(adapter))
         if self._login is not None:
             self._discard(self._login.user)
 
     def _discard(self, user: str) -> None:
-        with contextlib.suppress(TookTooLongError):
-            bounded("closing OpenAlgo's connection pool", _DISCONNECT_S, lambda: self._openalgo.cleanup_pools(user))
+        _certain("closing OpenAlgo's connection pool", lambda: self._openalgo.cleanup_pools(user))
+
+
+def _certain(name: str, call: Callable[[], object]) -> None:
+    """Calls what ends an adapter. One that does not end would go on publishing beside its successor, and nothing but
+    the end of the process stops it: who started the host starts it again.
+
+    :raises HostError: ``ERR_ADAPTER_HUNG``.
+    """
+    try:
+        bounded(name, _DISCONNECT_S, call)
+    except TookTooLongError as error:
+        raise HostError("ERR_ADAPTER_HUNG", f"{error}; the host has to be started again", EXIT_FAILURE) from error
 
 
 def _require(step: str, result: Any) -> None:
