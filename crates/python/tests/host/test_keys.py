@@ -48,15 +48,39 @@ def test_a_database_that_fails_is_an_error_and_no_refusal(flask: Flask, keys: Ke
     assert "error" in keys.ask(1, "good")
 
 
-def test_bad_requests_are_answered_and_long_ones_end_the_connection(keys: KeyClient) -> None:
-    for line in ("no json", "[]", '{"id": 1}', '{"id": "x", "api_key": "k"}', '{"id": 1, "api_key": 5}'):
+def test_bad_requests_are_answered_and_cost_no_other(keys: KeyClient) -> None:
+    for line in ("no json", "[]", '{"id": 1}', '{"id": "x", "api_key": "k"}', '{"id": 1, "api_key": 5}', "x" * 20_000):
         keys.send(line + "\n")
         assert "error" in keys.read()
     assert keys.ask(7, "good")["user_id"] == "u"
-    keys.send("x" * 5000)
+    # The longest key that a proxy passes on, each of its characters six bytes in JSON.
+    assert keys.ask(8, "\x01" * 1024) == {"id": 8, "user_id": None}
+
+
+def test_a_request_without_an_end_ends_the_connection(keys: KeyClient) -> None:
+    keys.send("x" * 20_000)
     assert "error" in keys.read()
-    with pytest.raises(EOFError):
+    with pytest.raises((EOFError, ConnectionResetError)):
         keys.read()
+
+
+def test_a_socket_that_was_removed_is_made_anew(world: World, keys: KeyClient) -> None:
+    path = world.folder / f"openalgo-shm-{os.getuid()}" / f"{world.ring}.sock"
+    path.unlink()
+    again = KeyClient(path)
+    assert again.ask(1, "good")["user_id"] == "u"
+    again.close()
+
+
+def test_a_flood_of_guesses_holds_up_no_revocation(world: World, flask: Flask, keys: KeyClient) -> None:
+    path = world.folder / f"openalgo-shm-{os.getuid()}" / f"{world.ring}.sock"
+    guesses = KeyClient(path)
+    guesses.send("".join(json.dumps({"id": n, "api_key": f"guess {n}"}) + "\n" for n in range(1000)))
+    flask.do("key", user_id="u", api_key="better")
+    keys.until_changed()
+    keys.send(json.dumps({"id": 1, "api_key": "good", "recheck": True}) + "\n")
+    assert keys.read() == {"id": 1, "user_id": None}
+    guesses.close()
 
 
 def test_many_requests_at_once_are_all_answered_or_refused(keys: KeyClient) -> None:

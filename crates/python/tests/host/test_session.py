@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from harness.broker import MockBroker, Request
+from harness.broker import MockBroker, Request, accept_all
 from harness.clients import Client, Events, OfficialClient
 from harness.processes import Flask, World
 from harness.waiting import eventually
@@ -240,6 +241,70 @@ def test_the_health_page_gets_its_file(world: World, flask: Flask, client: Clien
     stats = json.loads(path.read_text())
     assert set(stats) == {"timestamp", "total_connections", "total_symbols", "clients_connected", "brokers"}
     assert (stats["total_connections"], stats["brokers"]) == (1, ["mock"])
+
+
+def test_messages_about_a_login_that_has_not_changed_log_nobody_in(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("X")
+    broker.subscribed(1)
+    for _ in range(20):
+        flask.do("publish", topic="CACHE_INVALIDATE_FEED_u", data={"user_id": "u", "cache_type": "FEED"})
+    client.subscribe("Y")
+    broker.subscribed(2)
+    assert len(broker.of("connect")) == 1
+
+
+def test_a_subscribe_while_the_adapter_connects_again_is_no_refusal(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    symbols = [f"S{number}" for number in range(50)]
+    client.subscribe(*symbols)
+    broker.subscribed(50)
+
+    def away(request: Request) -> dict[str, Any]:
+        if request["op"] != "subscribe":
+            return {"status": "success"}
+        return {"status": "error", "code": "NOT_CONNECTED", "message": "Not connected to WebSocket"}
+
+    broker.answer = away
+    seen = len(events.all)
+    broker.forget()
+    flask.login(token="t2")
+    events.until_up(True, after=seen)
+    broker.subscribed(1)
+    broker.answer = accept_all
+    eventually("all are subscribed", lambda: {each["symbol"] for each in broker.of("subscribe")} >= set(symbols))
+    eventually("a tick", lambda: broker.tick("NSE_S7_LTP", {"ltp": 1.0}) or client.ticks("S7"))
+    assert not [each for each in client.messages if each.get("type") == "subscription_refused"]
+
+
+@pytest.mark.parametrize("what", ["subscribe", "disconnect"])
+def test_an_adapter_that_hangs_ends_the_host(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events, what: str
+) -> None:
+    hanging = threading.Event()
+
+    def answer(request: Request) -> dict[str, Any]:
+        if request["op"] == "subscribe" and what == "subscribe":
+            hanging.wait(60)
+        return {"status": "success"}
+
+    broker.answer = answer
+    world.env["MOCK_DISCONNECT_S"] = "3600" if what == "disconnect" else "0"
+    flask.login()
+    host = world.host()
+    client.subscribe("X")
+    broker.subscribed(1)
+    if what == "disconnect":
+        flask.login(token="t2")
+    assert host.wait() == 1
+    hanging.set()
+    assert "ERR_ADAPTER_HUNG" in host.err
 
 
 @pytest.fixture

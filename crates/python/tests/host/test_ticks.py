@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.broker import MockBroker, Request
+from harness.broker import MockBroker, accept_all, Request
 from harness.clients import Client, Events
 from harness.processes import Flask, World
 from harness.waiting import eventually
@@ -224,3 +224,36 @@ def test_ticks_that_come_over_the_bus_reach_clients_too(
         return bool(client.ticks("SBIN"))
 
     eventually("a tick over the bus", arrived)
+
+
+def test_a_shallower_wish_leaves_a_deeper_book(
+    world: World, flask: Flask, broker: MockBroker, client: Client, proxy_port: int, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("X", mode=3, depth=5)
+    broker.subscribed(1)
+    other = Client(proxy_port)
+    other.subscribe("X", mode=3, depth=20)
+    broker.subscribed(2)
+    broker.forget()
+    other.unsubscribe("X", mode=3)
+    # Something behind it, which the host comes to after the shallower wish.
+    client.subscribe("Y")
+    broker.subscribed(1)
+    assert [(request["op"], request["symbol"]) for request in broker.requests] == [("subscribe", "Y")]
+    other.close()
+
+
+def test_an_unsubscribe_that_fails_is_tried_again(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("X")
+    broker.subscribed(1)
+    broker.answer = lambda request: {"status": "error" if request["op"] == "unsubscribe" else "success", "message": "busy"}
+    client.unsubscribe("X")
+    eventually("the failed unsubscribe", lambda: broker.of("unsubscribe"))
+    broker.answer = accept_all
+    eventually("another try", lambda: len(broker.of("unsubscribe")) >= 2)

@@ -69,7 +69,7 @@ def enter(path: Path) -> None:
     """
     os.chdir(path)
     sys.path.insert(0, str(path))
-    load_dotenv = _imported("dotenv").load_dotenv
+    load_dotenv = imported("dotenv").load_dotenv
     load_dotenv(path / ".env", override=True)
 
 
@@ -80,10 +80,14 @@ def import_websocket_proxy() -> ModuleType:
 
     :raises HostError: ``ERR_IMPORT_FAILED``.
     """
-    return _imported("websocket_proxy")
+    return imported("websocket_proxy")
 
 
-def _imported(name: str) -> ModuleType:
+def imported(name: str) -> ModuleType:
+    """A module of OpenAlgo, or of its environment.
+
+    :raises HostError: ``ERR_IMPORT_FAILED``.
+    """
     try:
         return importlib.import_module(name)
     except Exception as error:

@@ -22,13 +22,14 @@ from typing import Any
 
 from .failure import HostError, one_line
 from .log import OncePerKind, logger
-from .openalgo import KeyCheckError, OpenAlgo
+from .openalgo import KeyCheckError, KeyOwner, OpenAlgo
 from .threads import Ending
 
 # A key's hash takes a core and 64 MiB for some 50 ms.
 _WORKERS = 2
 _MAX_CONNECTIONS = 256
-_MAX_LINE_BYTES = 4096
+# A key has at most some hundred characters; each may take six bytes in JSON.
+_MAX_LINE_BYTES = 16_384
 _MAX_PENDING = 1024
 _MAX_UNSENT_BYTES = 1 << 20
 # How often keys are compared with the database: OpenAlgo sends no message when one is replaced.
@@ -129,7 +130,11 @@ class KeyServer:
         self._connections: set[_Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="openalgo-shm-key")
+        # A key that was replaced is noticed, however many guesses wait; and who is connected comes before who is not.
+        self._comparer = ThreadPoolExecutor(1, thread_name_prefix="openalgo-shm-key-compare")
+        self._recheckers = ThreadPoolExecutor(1, thread_name_prefix="openalgo-shm-key-again")
         self._pending = 0
+        self._inode = 0
         self.faults = OncePerKind()
 
     def changed(self) -> None:
@@ -149,7 +154,8 @@ class KeyServer:
             asyncio.run(self._serve(ending))
         finally:
             self._loop = None
-            self._workers.shutdown(wait=False, cancel_futures=True)
+            for workers in (self._workers, self._comparer, self._recheckers):
+                workers.shutdown(wait=False, cancel_futures=True)
 
     async def _serve(self, ending: Ending) -> None:
         self._loop = asyncio.get_running_loop()
@@ -158,11 +164,24 @@ class KeyServer:
             digest: str | None = None
             while not ending.requested:
                 digest = await self._compare(digest)
+                if self._is_removed():
+                    logger.warning("the key socket was removed, it is made anew")
+                    close()
+                    close = await self._listen(self._loop)
                 await _sleep_until(ending, _COMPARE_EVERY_S)
         finally:
             close()
             for connection in list(self._connections):
                 connection.abort()
+
+    def _is_removed(self) -> bool:
+        """True if the socket is gone, or another's: what clears up /tmp takes old files along."""
+        if sys.platform == "win32":
+            return False
+        try:
+            return self._claim.path.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         def connection() -> _Connection:
@@ -179,16 +198,22 @@ class KeyServer:
 
                 return close_pipes
             path = self._claim.path
+            _ensure_private(path.parent)
             # The claim is held: whatever is there was left by a host that is dead.
             path.unlink(missing_ok=True)
             server = await loop.create_unix_server(connection, path)
             path.chmod(0o600)
+            self._inode = path.stat().st_ino
         except OSError as error:
             raise HostError("ERR_KEY_SOCKET", f"the key socket cannot be opened: {one_line(error)}") from error
 
+        inode = self._inode
+
         def close() -> None:
             server.close()
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
 
         return close
 
@@ -196,7 +221,7 @@ class KeyServer:
         """Compares OpenAlgo's keys with those before; the digest of those now."""
         assert self._loop is not None
         try:
-            digest = await self._loop.run_in_executor(self._workers, self._openalgo.keys_digest)
+            digest = await self._loop.run_in_executor(self._comparer, self._openalgo.keys_digest)
         except Exception as error:
             kind = type(error).__name__
             self.faults.note(kind, f"OpenAlgo's keys cannot be compared: {kind}: {one_line(error)}")
@@ -238,18 +263,22 @@ class KeyServer:
             return
         assert self._loop is not None
         self._pending += 1
-        task = self._loop.create_task(self._answer(connection, number, key))
+        workers = self._recheckers if request.get("recheck") is True else self._workers
+        task = self._loop.create_task(self._answer(connection, number, key, workers))
         connection.tasks.add(task)
         task.add_done_callback(connection.tasks.discard)
 
-    async def _answer(self, connection: _Connection, number: int, key: str) -> None:
+    async def _answer(self, connection: _Connection, number: int, key: str, workers: ThreadPoolExecutor) -> None:
         assert self._loop is not None
         answer: dict[str, Any] = {"id": number}
         try:
-            owner = await self._loop.run_in_executor(self._workers, self._openalgo.check_key, key)
+            owner = await self._loop.run_in_executor(workers, self._check, connection, key)
         except KeyCheckError as error:
             self.faults.note("check", str(error))
             answer["error"] = str(error)
+        except Exception as error:
+            self.faults.note(type(error).__name__, f"a key could not be checked: {one_line(error)}")
+            answer["error"] = "the key could not be checked"
         else:
             answer["user_id"] = owner.user if owner is not None else None
             if owner is not None and owner.broker is not None:
@@ -257,6 +286,12 @@ class KeyServer:
         finally:
             self._pending -= 1
         connection.send(answer)
+
+
+    def _check(self, connection: _Connection, key: str) -> KeyOwner | None:
+        if connection.is_lost:
+            raise KeyCheckError("the proxy has gone")
+        return self._openalgo.check_key(key)
 
 
 async def _sleep_until(ending: Ending, seconds: float) -> None:
@@ -281,8 +316,15 @@ class _Connection(asyncio.Protocol):
         if not self._server.enter(self):
             transport.abort()
 
+    @property
+    def is_lost(self) -> bool:
+        """True once nobody reads answers any more. For any thread."""
+        return self._transport is None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        for task in self.tasks:
+            task.cancel()
         self._server.leave(self)
 
     def data_received(self, data: bytes) -> None:
@@ -291,15 +333,17 @@ class _Connection(asyncio.Protocol):
             line = bytes(self._received[:end])
             del self._received[: end + 1]
             if len(line) > _MAX_LINE_BYTES:
-                break
-            if line.strip():
+                # One request that is too long costs no other.
+                self._refuse_long()
+            elif line.strip():
                 self._server.request(self, line)
-        else:
-            if len(self._received) <= _MAX_LINE_BYTES:
-                return
+        if len(self._received) > _MAX_LINE_BYTES:
+            self._refuse_long()
+            if self._transport is not None:
+                self._transport.close()
+
+    def _refuse_long(self) -> None:
         self.send({"id": None, "error": f"a request has more than {_MAX_LINE_BYTES} bytes"})
-        if self._transport is not None:
-            self._transport.close()
 
     def send(self, answer: dict[str, Any]) -> None:
         """Sends a line; gives up a proxy that does not read."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .checkout import imported
 from .failure import one_line
 from .log import logger
 
@@ -51,8 +52,9 @@ class OpenAlgo:
     """OpenAlgo's modules, imported after ``websocket_proxy``."""
 
     def __init__(self) -> None:
-        self._auth: Any = importlib.import_module("database.auth_db")
-        self._factory: Any = importlib.import_module("websocket_proxy.broker_factory")
+        self._auth: Any = imported("database.auth_db")
+        self._factory: Any = imported("websocket_proxy.broker_factory")
+        self._key_generation = 0
         self._release = _release_function(self._auth)
 
     def release_sessions(self) -> None:
@@ -91,6 +93,7 @@ class OpenAlgo:
 
     def clear_caches(self, kind: str = "ALL") -> None:
         """Empties OpenAlgo's caches in this process; ``kind`` is AUTH, FEED or ALL."""
+        self._key_generation += 1
         for name in _CACHES.get(kind, _ALL_CACHES):
             cache = getattr(self._auth, name, None)
             if cache is not None:
@@ -98,6 +101,7 @@ class OpenAlgo:
 
     def clear_key_caches(self) -> None:
         """Empties only what OpenAlgo remembers of checked keys."""
+        self._key_generation += 1
         for name in _KEY_CACHES:
             cache = getattr(self._auth, name, None)
             if cache is not None:
@@ -128,6 +132,16 @@ class OpenAlgo:
 
         :raises KeyCheckError: if OpenAlgo could not check it.
         """
+        generation = self._key_generation
+        owner = self._check_key(key)
+        if generation != self._key_generation:
+            # OpenAlgo reads the rows first and remembers the key after 50 ms: it may have put one back that was
+            # replaced meanwhile.
+            self.clear_key_caches()
+            owner = self._check_key(key)
+        return owner
+
+    def _check_key(self, key: str) -> KeyOwner | None:
         with self._database() as auth:
             try:
                 user = auth.verify_api_key(key)
@@ -166,6 +180,9 @@ def _release_function(auth: Any) -> Callable[[], None]:
         release = auth.db_session.remove
 
     def call() -> None:
-        release()
+        try:
+            release()
+        except Exception as error:
+            logger.warning("OpenAlgo's database sessions were not released: %s", one_line(error))
 
     return call

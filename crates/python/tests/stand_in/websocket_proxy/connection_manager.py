@@ -156,6 +156,10 @@ class ConnectionPool:
             if modes and mode < max(modes):
                 return {"status": "success"}
             result = self.adapters[index].unsubscribe(symbol, exchange, mode)
+            if isinstance(result, dict) and result.get("status") == "error":
+                # It goes on counting it, as OpenAlgo's pool does.
+                self.subscription_map[(symbol, exchange, mode)] = index
+                return result
             if modes:
                 return self.adapters[index].subscribe(symbol, exchange, max(modes), 5)
             self.symbol_counts[index] -= 1
