@@ -61,6 +61,14 @@ def test_an_environment_without_openalgos_packages(world: World) -> None:
     assert "no_such_package_anywhere" in refusal(world.host(ready=False), 2)
 
 
+def test_a_module_that_ends_the_process_is_named(world: World) -> None:
+    module = world.checkout / "database" / "auth_db.py"
+    module.write_text("import sys\nsys.exit('no DATABASE_URL')\n" + module.read_text())
+    host = world.host(ready=False)
+    assert host.wait() == 2
+    assert "ERR_IMPORT_FAILED" in host.err and "SystemExit: no DATABASE_URL" in host.err
+
+
 def test_a_wrong_port_in_the_settings(world: World) -> None:
     path = world.checkout / ".env"
     path.write_text(re.sub(r"ZMQ_PORT='\d+'", "ZMQ_PORT='no'", path.read_text()))

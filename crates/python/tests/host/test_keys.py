@@ -49,7 +49,7 @@ def test_a_database_that_fails_is_an_error_and_no_refusal(flask: Flask, keys: Ke
 
 
 def test_bad_requests_are_answered_and_cost_no_other(keys: KeyClient) -> None:
-    for line in ("no json", "[]", '{"id": 1}', '{"id": "x", "api_key": "k"}', '{"id": 1, "api_key": 5}', "x" * 20_000):
+    for line in ("no json", "[]", '{"id": 1}', '{"id": "x", "api_key": "k"}', '{"id": 1, "api_key": 5}', "x" * 20_000, "[" * 10_000):
         keys.send(line + "\n")
         assert "error" in keys.read()
     assert keys.ask(7, "good")["user_id"] == "u"
@@ -67,8 +67,10 @@ def test_a_request_without_an_end_ends_the_connection(keys: KeyClient) -> None:
 def test_a_socket_that_was_removed_is_made_anew(world: World, keys: KeyClient) -> None:
     path = world.folder / f"openalgo-shm-{os.getuid()}" / f"{world.ring}.sock"
     path.unlink()
+    path.with_suffix(".lock").unlink()
     again = KeyClient(path)
     assert again.ask(1, "good")["user_id"] == "u"
+    assert path.with_suffix(".lock").exists()
     again.close()
 
 

@@ -257,6 +257,39 @@ def test_messages_about_a_login_that_has_not_changed_log_nobody_in(
     assert len(broker.of("connect")) == 1
 
 
+def test_messages_about_a_login_that_the_broker_refuses_do_not_hurry(
+    world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
+) -> None:
+    broker.answer = lambda request: {"status": "error", "message": "401 Unauthorized"}
+    flask.login()
+    world.host()
+    eventually("an attempt", lambda: broker.of("connect"))
+    # Attempts come after 0.5, 1, 2, 5, 10 s; each of these messages was another one.
+    for _ in range(30):
+        flask.do("publish", topic="CACHE_INVALIDATE_FEED_u", data={"user_id": "u", "cache_type": "FEED"})
+    assert len(broker.of("connect")) < 25
+    broker.answer = accept_all
+    seen = len(events.all)
+    flask.login(token="t2")
+    events.until_up(True, after=seen)
+
+
+def test_a_deeper_book_waits_for_an_adapter_that_connects_again(
+    world: World, flask: Flask, broker: MockBroker, client: Client, proxy_port: int, events: Events
+) -> None:
+    flask.login()
+    world.host()
+    client.subscribe("X", mode=3, depth=5)
+    broker.subscribed(1)
+    away = {"status": "error", "code": "NOT_CONNECTED", "message": "Not connected"}
+    broker.answer = lambda request: away if request["op"] == "subscribe" else {"status": "success"}
+    client.subscribe("X", mode=3, depth=20)
+    broker.subscribed(2)
+    broker.answer = accept_all
+    eventually("the deeper book", lambda: broker.of("subscribe")[-1]["depth"] == 20 and len(broker.of("subscribe")) > 2)
+    assert not [each for each in events.results() if each["status"] == "error"]
+
+
 def test_a_subscribe_while_the_adapter_connects_again_is_no_refusal(
     world: World, flask: Flask, broker: MockBroker, client: Client, events: Events
 ) -> None:

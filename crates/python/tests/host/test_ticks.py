@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.broker import MockBroker, accept_all, Request
+from harness.broker import MockBroker, Request, accept_all
 from harness.clients import Client, Events
 from harness.processes import Flask, World
 from harness.waiting import eventually

@@ -90,7 +90,7 @@ def imported(name: str) -> ModuleType:
     """
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _refuse(
             "ERR_IMPORT_FAILED",
             f"{name} of OpenAlgo cannot be imported: {type(error).__name__}: {one_line(error)}; "

@@ -26,6 +26,8 @@ _POLL_S = 0.25
 _RESULTS_S = 0.1
 _RESULTS_AT_ONCE = 256
 _REMIND_EVERY_S = 5.0
+# An adapter that says that it is connected, and refuses because it is not, is believed after this, s.
+_AWAY_PATIENCE_S = 30.0
 # An unsubscribe that fails is tried so often.
 _UNSUBSCRIBE_TRIES = 5
 
@@ -91,6 +93,15 @@ class Wishes:
                     self._take(changes)
         finally:
             self._reader.close()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is wanted."""
+        return bool(self._wanted)
+
+    def wants(self, exchange: str, symbol: str) -> bool:
+        """Whether a symbol is wanted in any mode. From any thread."""
+        return any(Key(exchange, symbol, mode) in self._wanted for mode in (1, 2, 3))
 
     def all_again(self) -> None:
         """Everything that is wanted is to be subscribed anew."""
@@ -171,6 +182,7 @@ class Subscriptions:
         self.calling_since: float | None = None
         """Since when a call of the adapter is under way, on the monotonic clock, s; None while there is none."""
         self._orphans: dict[Key, int] = {}
+        self._away_since: float | None = None
         self._wishes = wishes
         self._events = events
         self._source = source
@@ -277,7 +289,7 @@ class Subscriptions:
     def _subscribe(self, adapter: Any, key: Key, depth: int) -> None:
         self._orphans.pop(key, None)
         actual, refusal = self._ask(adapter, key, depth)
-        if actual is None and (is_connected(adapter) is False or _says_away(refusal)):
+        if actual is None and self._is_away(adapter, refusal):
             raise AdapterAwayError(refusal)
         if actual is not None:
             self._refused.pop(key, None)
@@ -287,8 +299,27 @@ class Subscriptions:
             self._refused[key] = _Refused(depth, refusal)
             self._note(key, "error", message=refusal)
 
+    def _is_away(self, adapter: Any, refusal: str) -> bool:
+        """Whether a refusal is only that the adapter is not connected. What it says counts for a while at most, if it
+        says beside that it is connected."""
+        connected = is_connected(adapter)
+        if connected is False:
+            return True
+        if not _says_away(refusal):
+            self._away_since = None
+            return False
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        return now - self._away_since < _AWAY_PATIENCE_S
+
     def _change_depth(self, adapter: Any, key: Key, held: _Held, depth: int) -> None:
-        """Unsubscribes first: an adapter's pool takes a second subscription for one that it has."""
+        """Unsubscribes first: an adapter's pool takes a second subscription for one that it has.
+
+        :raises AdapterAwayError: if the adapter is not connected.
+        """
+        if is_connected(adapter) is False:
+            raise AdapterAwayError("a deeper book waits")
         trouble = self._unsubscribe(adapter, key)
         if trouble is not None:
             self._held[key] = _Held(depth, held.actual)
@@ -299,6 +330,8 @@ class Subscriptions:
             self._held[key] = _Held(depth, actual)
             self._note(key, "success", depth=actual)
             return
+        if self._is_away(adapter, refusal):
+            raise AdapterAwayError(refusal)
         # Those who had a book keep it.
         again, _ = self._ask(adapter, key, held.asked)
         if again is not None:

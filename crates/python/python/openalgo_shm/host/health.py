@@ -11,8 +11,9 @@ from typing import Any
 _FIRST_CONNECTION_S = 30.0
 # An adapter reconnects by itself; after this long without success it is to be replaced, s.
 _RECONNECT_S = 60.0
-# One that has never reached its broker is to be replaced after this long, s.
+# One that has never reached its broker is to be replaced after this long, s; twice as long each time, up to half an hour.
 _NEVER_REACHED_S = 120.0
+_NEVER_REACHED_MOST_S = 1800.0
 
 
 class Change(enum.Enum):
@@ -32,8 +33,12 @@ class Health:
     seen connected can be lost.
     """
 
-    def __init__(self, adapter: Any, ticks: Callable[[], int]) -> None:
-        """:param ticks: how many ticks have been published so far"""
+    def __init__(self, adapter: Any, ticks: Callable[[], int], times_before: int = 0) -> None:
+        """
+        :param ticks: how many ticks have been published so far
+        :param times_before: how many adapters before this one have never reached the broker
+        """
+        self._patience_s = min(_NEVER_REACHED_S * 2.0 ** min(times_before, 10), _NEVER_REACHED_MOST_S)
         self._adapter = adapter
         self._ticks = ticks
         self._ticks_seen = ticks()
@@ -45,6 +50,11 @@ class Health:
     def is_lost(self) -> bool:
         """True while the adapter has lost a connection that it had."""
         return self._seen_connected and self._away_since is not None
+
+    @property
+    def was_connected(self) -> bool:
+        """True once the adapter was seen connected."""
+        return self._seen_connected
 
     def look(self) -> Change:
         """Looks at the adapter."""
@@ -60,7 +70,7 @@ class Health:
     def _look_at_the_absent(self) -> Change:
         now = time.monotonic()
         if self._away_since is not None:
-            limit = _RECONNECT_S if self._seen_connected else _NEVER_REACHED_S - _FIRST_CONNECTION_S
+            limit = _RECONNECT_S if self._seen_connected else self._patience_s - _FIRST_CONNECTION_S
             return Change.HOPELESS if now - self._away_since > limit else Change.NONE
         if self._seen_connected:
             self._away_since = now

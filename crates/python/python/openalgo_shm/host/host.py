@@ -23,6 +23,7 @@ from .session import Session
 from .source import Source
 from .stats_file import StatsFile
 from .threads import Ending, Threads, left_behind
+from .topic import parse_tick_topic
 
 # The name of the host in the rings of interest and events, and of its lane while no broker is known.
 OWNER = "openalgo-host"
@@ -60,6 +61,13 @@ class Host:
         claim = Claim(options.buffer_name)
         checkout.enter(options.checkout)
         bus_host, bus_port = _bus_address()
+        if bus_host not in ("127.0.0.1", "localhost", "::1"):
+            logger.warning(
+                "ZMQ_HOST is %s: every machine that reaches port %d can publish ticks, order updates and logouts; "
+                "set it to 127.0.0.1 in OpenAlgo's .env",
+                bus_host,
+                bus_port,
+            )
         self._bus = Bus(bus_host, bus_port, self._invalidated, self._order_changed, self._ticked_elsewhere, ending)
         checkout.import_websocket_proxy()
         self._openalgo = OpenAlgo()
@@ -165,7 +173,10 @@ class Host:
             self._events.publish(event)
 
     def _ticked_elsewhere(self, topic: str, data: Any) -> None:
-        self._ticks.publish(topic, data)
+        about = parse_tick_topic(topic)
+        # Anybody who reaches the bus can publish on it, and names stay in a lane for the life of the ring.
+        if about is not None and self._session.wishes.wants(about.exchange, about.symbol):
+            self._ticks.publish(topic, data)
 
 
 def _bus_address() -> tuple[str, int]:

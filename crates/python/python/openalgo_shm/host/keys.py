@@ -72,7 +72,28 @@ class Claim:
                     f"the path of the key socket {self.path} is longer than {_MAX_PATH_BYTES} bytes; "
                     "choose a shorter ring name or XDG_RUNTIME_DIR",
                 )
-        self._file = open(self.path.with_suffix(".lock"), "a+", encoding="ascii")  # noqa: SIM115 - held until the end
+        self._take()
+
+    def renew(self) -> None:
+        """Takes the lock's file again if it was removed: what clears up /tmp takes old files along.
+
+        :raises HostError: ``ERR_HOST_RUNNING`` if another host was faster.
+        """
+        try:
+            is_ours = os.path.samestat(os.fstat(self._file.fileno()), self._lock_path.stat())
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            before = self._file
+            self._take()
+            before.close()
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path.with_suffix(".lock")
+
+    def _take(self) -> None:
+        self._file = open(self._lock_path, "a+", encoding="ascii")  # noqa: SIM115 - held until the end
         try:
             _lock(self._file.fileno())
         except OSError:
@@ -80,7 +101,7 @@ class Claim:
             holder = self._file.read().strip()
             raise HostError(
                 "ERR_HOST_RUNNING",
-                f"another host runs for the ring {ring}" + (f": process {holder}" if holder else "") + "; "
+                f"another host runs for the ring {self.ring}" + (f": process {holder}" if holder else "") + "; "
                 "end it first, or give this one another --buffer-name",
             ) from None
         self._file.truncate(0)
@@ -179,6 +200,7 @@ class KeyServer:
         if sys.platform == "win32":
             return False
         try:
+            self._claim.renew()
             return self._claim.path.stat().st_ino != self._inode
         except OSError:
             return True
@@ -199,6 +221,7 @@ class KeyServer:
                 return close_pipes
             path = self._claim.path
             _ensure_private(path.parent)
+            self._claim.renew()
             # The claim is held: whatever is there was left by a host that is dead.
             path.unlink(missing_ok=True)
             server = await loop.create_unix_server(connection, path)
@@ -255,7 +278,7 @@ class KeyServer:
             number, key = request["id"], request["api_key"]
             if not isinstance(key, str) or not isinstance(number, int):
                 raise ValueError("id must be a whole number and api_key a text")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             connection.send({"id": None, "error": f"no request: {one_line(error)}"})
             return
         if self._pending >= _MAX_PENDING:
@@ -286,7 +309,6 @@ class KeyServer:
         finally:
             self._pending -= 1
         connection.send(answer)
-
 
     def _check(self, connection: _Connection, key: str) -> KeyOwner | None:
         if connection.is_lost:

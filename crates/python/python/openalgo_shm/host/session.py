@@ -56,6 +56,8 @@ class Session:
         self._login: Login | None = None
         self._rebuild = threading.Event()
         self._failures = 0
+        self._never_reached = 0
+        """Sessions in a row that never reached the broker."""
         self._next_attempt = 0.0
         self._last_attempt = 0.0
         self._next_login_check = 0.0
@@ -81,7 +83,8 @@ class Session:
         if login is None or login.user == user:
             # Only a login that differs is a reason to log in at the broker again: brokers lock accounts for less.
             self._next_login_check = 0.0
-            self._next_attempt = 0.0
+            if login is None:
+                self._next_attempt = 0.0
             self._wake.set()
 
     def wake(self) -> None:
@@ -122,7 +125,7 @@ class Session:
     def _attempt_if_due(self) -> None:
         now = time.monotonic()
         asked = self.wishes.newest_wish > self._last_attempt and now - self._last_attempt >= _WISH_BACK_OFF_S
-        if now < self._next_attempt and not (asked and self._login is not None):
+        if now < self._next_attempt and not (asked and self._login is not None) and not self._has_new_login(now):
             return
         self._last_attempt = now
         try:
@@ -133,6 +136,21 @@ class Session:
             self._source.down(str(error))
         else:
             self._failures = 0
+
+    def _has_new_login(self, now: float) -> bool:
+        """True if there is another login than the one that failed: no reason to wait any longer."""
+        if self._login is None or now < self._next_login_check:
+            return False
+        self._next_login_check = now + _LOGIN_EVERY_S
+        try:
+            is_new = self._openalgo.login() != self._login
+        except Exception as error:
+            logger.warning("OpenAlgo's login cannot be looked up: %s", one_line(error))
+            return False
+        if is_new:
+            self._failures = 0
+            self._never_reached = 0
+        return is_new
 
     def _attempt(self) -> None:
         """Builds the session of the user who is logged in; nobody is no failure.
@@ -147,7 +165,7 @@ class Session:
             return
         self._publish_as(login.broker)
         self._adapter = self._connect(login)
-        self._health = Health(self._adapter, self._ticks.count)
+        self._health = Health(self._adapter, self._ticks.count, self._never_reached)
         now = time.monotonic()
         self._next_health_check = now + _HEALTH_EVERY_S
         self._next_login_check = now + _LOGIN_EVERY_S
@@ -256,6 +274,13 @@ class Session:
             self._source.up()
             self._subscriptions.back()
         elif change is Change.HOPELESS:
+            if self._health is not None and self._health.was_connected:
+                self._never_reached = 0
+            elif self.wishes.any:
+                # Brokers lock accounts that log in again and again.
+                self._never_reached += 1
+            else:
+                return True
             self._rebuild.set()
             self._wake.set()
         return change is not Change.HOPELESS
