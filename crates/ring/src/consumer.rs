@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use self::ready::Waiter;
 use self::ready::is_lane_ready;
-pub(crate) use self::ready::{Suspicion, is_ready};
+pub(crate) use self::ready::{Suspicion, wait_beyond};
 use self::resync::{Astray, Resync, resync};
 use crate::error::{Error, ErrorCode, Result};
 use crate::message::head::{HEAD_FIELDS, META, Meta, PRESENCE};

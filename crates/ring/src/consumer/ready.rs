@@ -22,7 +22,7 @@ pub(super) fn is_lane_ready(record: &[AtomicU64], lines: &[Line], position: u64,
 
 /// True if a poll from these positions finds a message, or something to count as lost or corrupt.
 #[inline]
-pub(crate) fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bool {
+fn is_ready(segment: &Segment, position: impl Fn(usize) -> u64) -> bool {
     let is_ready = |lane| {
         is_lane_ready(segment.lane_record(lane), segment.lines(lane), position(lane), segment.layout())
     };
@@ -42,7 +42,7 @@ pub(crate) struct Suspicion(Arc<AtomicBool>);
 
 impl Suspicion {
     /// True if a consumer that finds nothing at these positions of its lanes is stuck in one of them.
-    pub(crate) fn raise_if_stuck(&self, segment: &Segment, positions: impl Iterator<Item = u64>) -> bool {
+    pub(super) fn raise_if_stuck(&self, segment: &Segment, positions: impl Iterator<Item = u64>) -> bool {
         let stuck = positions.enumerate().any(|(lane, position)| is_stuck(segment, lane, position));
         if stuck {
             // Relaxed, as in `take`: a flag alone.
@@ -70,9 +70,21 @@ pub struct Waiter {
 impl Waiter {
     /// Waits until there is a message beyond the consumer's position, at most `timeout`. True if there is one.
     pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
-        let position = |lane| self.positions.get(lane).copied().unwrap_or(0);
-        let ready = || is_ready(&self.segment, position);
-        let stuck = || self.suspicion.raise_if_stuck(&self.segment, self.positions.iter().copied());
-        wait::wait_until(self.segment.futex(), strategy, timeout, ready, stuck)
+        wait_beyond(&self.segment, &self.positions, &self.suspicion, strategy, timeout, || false)
     }
+}
+
+/// Waits until a consumer at these positions, in lines, has something to read, or is found stuck, or `stop` says yes;
+/// at most `timeout`. False only after `timeout`.
+pub(crate) fn wait_beyond(
+    segment: &Segment,
+    positions: &[u64],
+    suspicion: &Suspicion,
+    strategy: WaitStrategy,
+    timeout: Duration,
+    stop: impl Fn() -> bool,
+) -> bool {
+    let ready = || stop() || is_ready(segment, |lane| positions.get(lane).copied().unwrap_or(0));
+    let stuck = || suspicion.raise_if_stuck(segment, positions.iter().copied());
+    wait::wait_until(segment.futex(), strategy, timeout, ready, stuck)
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::consumer::{Consumer, Suspicion, is_ready};
+use crate::consumer::{Consumer, Suspicion, wait_beyond};
 use crate::error::{Error, ErrorCode, Result};
 use crate::segment::Segment;
-use crate::wait::{WaitStrategy, wait_until, wake};
+use crate::wait::{WaitStrategy, wake};
 
 /// Rings once for any number of messages: armed with a consumer's position, it rings as soon as there is
 /// something beyond it, and is silent until it is armed again. So at most one ring is ever on its way.
@@ -88,9 +88,7 @@ fn run(segment: &Segment, shared: &Shared, strategy: WaitStrategy, ring_bell: &d
         std::mem::swap(&mut position, &mut state.position);
         let suspicion = state.suspicion.clone();
         drop(state);
-        let ready = || closed() || is_ready(segment, |lane| position.get(lane).copied().unwrap_or(0));
-        let stuck = || suspicion.raise_if_stuck(segment, position.iter().copied());
-        wait_until(segment.futex(), strategy, Duration::MAX, ready, stuck);
+        wait_beyond(segment, &position, &suspicion, strategy, Duration::MAX, closed);
         if !closed() {
             ring_bell();
         }
