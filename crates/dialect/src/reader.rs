@@ -136,17 +136,12 @@ impl Reader {
         self.now.exchange.get()
     }
 
-    /// The mode that stood in the tick read last, under any of its names.
-    pub const fn stated_mode(&self) -> Option<Mode> {
-        self.now.mode
-    }
-
     /// The mode of the tick read last: the one that it states, else by what it carries: 3 with a book, 2 with any field
     /// beyond ltp, volume, ltt, timestamp and seq, else 1.
     pub fn mode(&self, image: &TickImage) -> Mode {
         match self.now.mode {
             Some(mode) => mode,
-            None if image.levels() != (0, 0) || self.now.has_depth => Mode::Depth,
+            None if self.now.has_depth => Mode::Depth,
             None if image.presence() & !LTP_FIELDS != 0 => Mode::Quote,
             None => Mode::Ltp,
         }
@@ -346,13 +341,7 @@ impl Reader {
             (self.now.has_book, self.now.has_depth) = (has_levels, true);
         }
         self.now.spare = [buys, sells];
-        let mut items = 0;
-        let is_list = value.for_each_item(|_, _| {
-            items += 1;
-            false
-        });
-        let is_empty_list = is_list && items == 0;
-        if !is_book && !is_empty_list {
+        if !is_book && !is_empty_list(value) {
             self.fault(key, "a dictionary with buy and sell", value);
         } else if let Some(fault) = fault {
             self.fault_at(key, &fault);
@@ -470,6 +459,16 @@ fn mode_of(scalar: Scalar<'_>) -> Option<Mode> {
         }
         _ => None,
     }
+}
+
+/// True for a list without items, which some adapters send where there is no book.
+fn is_empty_list<R: Raw>(value: &R) -> bool {
+    let mut is_empty = true;
+    let is_list = value.for_each_item(|_, _| {
+        is_empty = false;
+        false
+    });
+    is_list && is_empty
 }
 
 /// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out.
