@@ -1,7 +1,7 @@
 //! The rings beside a ring of ticks: what clients want, and events.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use openalgo_shm_ring::interest::{self, Change, Message, Union};
 use openalgo_shm_ring::stats::PublisherNames;
@@ -13,11 +13,10 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::error::{argument, closed, convert};
+use crate::error::{closed, convert};
 use crate::fork::Origin;
+use crate::wait::{FOLLOW_INTERVAL, wait};
 
-const TURN: Duration = Duration::from_millis(100);
-const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Messages of interest that are read at a time, and the most times in one poll.
 const BATCH: usize = 1024;
 const MOST_BATCHES: usize = 256;
@@ -84,41 +83,6 @@ fn join(
     let ring = LockFreeRingBuffer::create_or_attach(name, config)?;
     let consumer = ring.consumer(ConsumerOptions::new(owner).from(from))?;
     Ok((ring, consumer))
-}
-
-/// The longest wait, from a number of seconds; what is negative counts as 0.
-///
-/// # Errors
-/// `ERR_INVALID_ARGUMENT` for what is no number.
-pub fn limit_of(timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    match timeout {
-        None => Ok(None),
-        Some(seconds) if seconds.is_nan() => Err(argument("timeout must be a number of seconds, got nan")),
-        Some(seconds) => Ok(Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))),
-    }
-}
-
-/// Waits until there is a message, at most `timeout` seconds, with the interpreter released.
-fn wait(
-    py: Python<'_>,
-    timeout: Option<f64>,
-    mut look: impl FnMut() -> PyResult<Option<Waiter>>,
-) -> PyResult<bool> {
-    let limit = limit_of(timeout)?;
-    let begun = Instant::now();
-    loop {
-        let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
-        // Others may read, or close it, while this waits.
-        let Some(waiter) = look()? else { return Ok(true) };
-        let found = py.detach(|| waiter.wait(WaitStrategy::Sleep, left));
-        py.check_signals()?;
-        if found {
-            return Ok(true);
-        }
-        if limit.is_some_and(|limit| begun.elapsed() >= limit) {
-            return Ok(false);
-        }
-    }
 }
 
 /// A topic is wanted in a mode, or no longer. ``depth`` is the deepest book that anybody wants, levels a side; 0 for
@@ -188,7 +152,8 @@ impl InterestReader {
     /// Waits until something has changed, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        wait(py, timeout, || Ok(open(&mut *self.lock(py)?)?.reader.waiter()))
+        let look = || Ok(open(&mut *self.lock(py)?)?.reader.waiter());
+        wait(py, timeout, WaitStrategy::Sleep, || false, look)
     }
 
     fn wanted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -282,7 +247,8 @@ impl EventReader {
     /// Waits until there is an event, at most ``timeout`` seconds.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        wait(py, timeout, || Ok(Self::open(&mut *self.lock(py)?)?.reader.waiter()))
+        let look = || Ok(Self::open(&mut *self.lock(py)?)?.reader.waiter());
+        wait(py, timeout, WaitStrategy::Sleep, || false, look)
     }
 
     /// Events that were overwritten before they were read.

@@ -15,6 +15,7 @@ pub fn watch() {
     #[cfg(unix)]
     {
         extern "C" fn in_child() {
+            // Relaxed: a child begins with one thread, and starting another one orders what came before.
             GENERATION.fetch_add(1, Ordering::Relaxed);
         }
         static ONCE: std::sync::Once = std::sync::Once::new();
@@ -32,6 +33,7 @@ pub struct Origin(u32);
 impl Origin {
     /// This process.
     pub fn here() -> Self {
+        // Relaxed: within a process it never changes, see `watch`.
         Self(GENERATION.load(Ordering::Relaxed))
     }
 

@@ -37,6 +37,7 @@ impl TopicHandle {
     /// The topic's number in the lane's table; looked up again after the publisher was restarted.
     #[inline]
     fn number(&self, held: &mut Held<'_>) -> Result<TopicNumber, Error> {
+        // Relaxed, as is the store: read and written under the lane's lock, which orders them.
         let known = self.number.load(Ordering::Relaxed);
         if known >> 32 == held.generation() & 0xffff_ffff {
             return Ok(TopicNumber::new(known as u32));

@@ -14,6 +14,7 @@ mod raw;
 mod ring;
 mod subscriber;
 mod tick;
+mod wait;
 
 use openalgo_shm_ring as core;
 use pyo3::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use openalgo_shm_ring::layout::Kind;
 use openalgo_shm_ring::message::{Head, LINE_WORDS};
@@ -16,25 +16,22 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{ArrowBatch, Batcher};
-use crate::companion::limit_of;
 use crate::error::{closed, convert};
 use crate::fork::Origin;
 use crate::options::{RingOptions, invalid, wait_strategy};
 use crate::ring;
 use crate::tick::Tick;
+use crate::wait::{FOLLOW_INTERVAL, wait};
 
 /// Ticks that an iteration reads at a time.
 const ITERATION_BATCH: usize = 256;
-/// Longest wait in which neither a signal nor a `stop` from another thread is noticed.
-const TURN: Duration = Duration::from_millis(100);
-/// How often it looks whether its ring was created anew.
-const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 #[pyclass(frozen, subclass, module = "openalgo_shm", name = "Subscriber")]
 pub struct Subscriber {
     options: Options,
     /// A child made by `fork` must not even look at the lock: a thread of the parent may have held it.
     origin: Origin,
+    /// A flag alone, hence Relaxed everywhere: what a stop takes away is under the lock.
     stopping: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -161,31 +158,14 @@ impl Subscriber {
     /// Waits until there is a tick. False after ``timeout`` seconds, and when it is stopped meanwhile. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let limit = limit_of(timeout)?;
-        let begun = Instant::now();
-        loop {
-            let left = limit.map_or(TURN, |limit| limit.saturating_sub(begun.elapsed()).min(TURN));
+        let is_over = || self.stopping.load(Ordering::Relaxed);
+        wait(py, timeout, self.options.wait, is_over, || {
             let mut inner = self.lock(py)?;
             inner.follow(&self.options);
             let joined = inner.joined()?;
-            if joined.is_left() || joined.consumer.is_ready() {
-                return Ok(true);
-            }
-            let (waiter, strategy) = (joined.consumer.waiter(), self.options.wait);
-            // Others may read, or stop, meanwhile.
-            drop(inner);
-            let found = py.detach(|| waiter.wait(strategy, left));
-            py.check_signals()?;
-            if self.stopping.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            if found {
-                return Ok(true);
-            }
-            if limit.is_some_and(|limit| begun.elapsed() >= limit) {
-                return Ok(false);
-            }
-        }
+            let is_ready = joined.is_left() || joined.consumer.is_ready();
+            Ok((!is_ready).then(|| joined.consumer.waiter()))
+        })
     }
 
     /// Up to ``max`` ticks as columns, without waiting. Raises ``ERR_CLOSED``.
@@ -307,14 +287,15 @@ impl Subscriber {
 
 impl Options {
     fn join(&self, from: Start) -> Result<Joined, Error> {
-        if self.create {
-            LockFreeRingBuffer::create_or_attach(&self.ring, self.config)?;
-        }
-        self.join_existing(from)
+        let ring = if self.create {
+            LockFreeRingBuffer::create_or_attach(&self.ring, self.config)?
+        } else {
+            LockFreeRingBuffer::open(&self.ring)?
+        };
+        self.join_ring(ring, from)
     }
 
-    fn join_existing(&self, from: Start) -> Result<Joined, Error> {
-        let ring = LockFreeRingBuffer::open(&self.ring)?;
+    fn join_ring(&self, ring: LockFreeRingBuffer, from: Start) -> Result<Joined, Error> {
         if ring.layout().kind != Kind::Ticks {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
@@ -364,7 +345,8 @@ impl Inner {
         }
         // Not made by this: what its publisher removed is not to come back in another shape. Nobody has read anything
         // of the newer one yet.
-        if let Ok(successor) = options.join_existing(Start::Oldest) {
+        let successor = LockFreeRingBuffer::open(&options.ring);
+        if let Ok(successor) = successor.and_then(|ring| options.join_ring(ring, Start::Oldest)) {
             let counts = joined.consumer.counts();
             self.earlier.received += counts.received;
             self.earlier.lost += counts.lost;

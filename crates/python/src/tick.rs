@@ -1,5 +1,6 @@
 //! A tick as Python sees it: a copy, read on demand.
 
+use openalgo_shm_dialect::names::{Rule, Spelling, rule_of};
 use openalgo_shm_ring::message::{DepthLevel, Field, Head, MessageView, SYNONYMS};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -35,11 +36,10 @@ impl Tick {
     }
 
     fn named(&self, name: &str) -> Option<f64> {
-        let field = Field::ALL
-            .into_iter()
-            .find(|field| field.name() == name)
-            .or_else(|| SYNONYMS.into_iter().find(|(_, synonym)| *synonym == name).map(|(field, _)| field))?;
-        self.view().field(field)
+        match rule_of(name) {
+            Some(Rule::Field(field, _, Spelling::Wire | Spelling::Synonym(_))) => self.view().field(field),
+            _ => None,
+        }
     }
 }
 
