@@ -13,11 +13,9 @@ from openalgo_shm._native import OpenAlgoShmError
 from openalgo_shm.adapter import SharedMemoryBrokerAdapter
 from openalgo_shm.host.failure import one_line
 from openalgo_shm.host.log import OncePerKind
-from openalgo_shm.host.topic import TickTopic, parse_tick_topic
+from openalgo_shm.host.topic import TickTopics
 
 _log = logging.getLogger("openalgo_shm.install")
-# Topics are few; more distinct ones than this are a fault of their publisher.
-_MAX_TOPICS = 200_000
 # Trying to open a ring takes longer than publishing a tick on ZeroMQ: not with every tick.
 _OPEN_EVERY_S = 1.0
 
@@ -30,7 +28,7 @@ class _Ring:
 
     def __init__(self, buffer_name: str, owner: str, options: dict[str, Any]) -> None:
         self._lane = SharedMemoryBrokerAdapter(owner, buffer_name=buffer_name, **options)
-        self._topics: dict[str, TickTopic | None] = {}
+        self._topics = TickTopics()
         self._paused_until = 0.0
         self._pause_kind = ""
         self.faults = OncePerKind(_log)
@@ -38,8 +36,8 @@ class _Ring:
     def publish(self, topic: Any, data: Any) -> None:
         try:
             about = self._topics[topic]
-        except (KeyError, TypeError):
-            about = self._learn(topic)
+        except TypeError:
+            about = None
         if about is None:
             return
         if self._paused_until and time.monotonic() < self._paused_until:
@@ -58,14 +56,6 @@ class _Ring:
             self._lane.stop()
         except Exception as error:
             self.faults.note("stop", f"the ring was not closed: {one_line(error)}")
-
-    def _learn(self, topic: Any) -> TickTopic | None:
-        if not isinstance(topic, str):
-            return None
-        if len(self._topics) >= _MAX_TOPICS:
-            self._topics.clear()
-        about = self._topics[topic] = parse_tick_topic(topic)
-        return about
 
 
 class _Installed:

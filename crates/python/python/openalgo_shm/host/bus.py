@@ -13,7 +13,7 @@ import zmq
 from .failure import HostError, one_line
 from .log import OncePerKind
 from .threads import Ending
-from .topic import INVALIDATION_PREFIX, ORDERS_SUFFIX, SKIPPED_SUFFIXES, parse_tick_topic
+from .topic import INVALIDATION_PREFIX, ORDERS_SUFFIX, SKIPPED_SUFFIXES, TickTopic, parse_tick_topic
 
 _MAX_MESSAGE_BYTES = 1 << 20
 _POLL_MS = 200
@@ -30,13 +30,13 @@ class Bus:
         port: int,
         on_invalidation: Callable[[str, str], None],
         on_order: Callable[[dict[str, Any]], None],
-        on_tick: Callable[[str, Any], None],
+        on_tick: Callable[[str, TickTopic, Any], None],
         ending: Ending,
     ) -> None:
         """
         :param on_invalidation: takes (user, kind of caches: AUTH, FEED, ALL)
         :param on_order: takes an order update
-        :param on_tick: takes (topic, data) of a tick that another process publishes
+        :param on_tick: takes (topic, what it is about, data) of a tick that another process publishes
         :raises HostError: ``ERR_BUS_PORT_TAKEN``, ``ERR_BUS_ADDRESS``.
         """
         self._on_invalidation = on_invalidation
@@ -78,8 +78,8 @@ class Bus:
                 self.malformed += 1
         elif topic.endswith(SKIPPED_SUFFIXES):
             self.skipped += 1
-        elif parse_tick_topic(topic) is not None:
-            self._on_tick(topic, data)
+        elif (about := parse_tick_topic(topic)) is not None:
+            self._on_tick(topic, about, data)
         else:
             self.unknown += 1
             self.faults.note("unknown", f"a message on the bus has an unknown topic: {topic[:100]!r}")

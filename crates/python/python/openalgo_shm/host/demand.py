@@ -189,7 +189,6 @@ class Subscriptions:
         self._held: dict[Key, _Held] = {}
         self._refused: dict[Key, _Refused] = {}
         self._next_reminder = 0.0
-        self._next_orphans = 0.0
         self._results: list[dict[str, Any]] = []
         self._results_since = 0.0
 
@@ -237,8 +236,9 @@ class Subscriptions:
             self._wishes.again(key)
         self._refused.clear()
 
-    def remind(self) -> None:
-        """Tells again what was refused and is still wanted.
+    def remind(self, adapter: Any) -> None:
+        """Tells again, every 5 s, what was refused and is still wanted, and tries again to give up what the adapter
+        would not: it counts against the broker's limit.
 
         A proxy gives a refused wish up. One that is still there belongs to a proxy that has not heard the
         refusal, or to a client that wished anew before this host could see the wish end.
@@ -250,13 +250,6 @@ class Subscriptions:
         for key, refused in self._refused.items():
             self._note(key, "error", message=refused.reason)
         self.tell()
-
-    def unsubscribe_orphans(self, adapter: Any) -> None:
-        """Tries again to give up what the adapter would not: it counts against the broker's limit."""
-        now = time.monotonic()
-        if now < self._next_orphans:
-            return
-        self._next_orphans = now + _REMIND_EVERY_S
         for key, tries in list(self._orphans.items()):
             del self._orphans[key]
             if key not in self._held:

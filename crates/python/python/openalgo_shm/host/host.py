@@ -23,7 +23,7 @@ from .session import Session
 from .source import Source
 from .stats_file import StatsFile
 from .threads import Ending, Threads, left_behind
-from .topic import parse_tick_topic
+from .topic import TickTopic
 
 # The name of the host in the rings of interest and events, and of its lane while no broker is known.
 OWNER = "openalgo-host"
@@ -148,7 +148,7 @@ class Host:
         return lane
 
     def _look_up(self) -> tuple[Login | None, str]:
-        """Who is logged in, and under which name ticks go into the ring until somebody is."""
+        """The login of now, and the name under which ticks go into the ring until there is one."""
         try:
             login = self._openalgo.login()
             return login, login.broker if login is not None else self._openalgo.last_broker() or NO_BROKER
@@ -172,10 +172,9 @@ class Host:
         else:
             self._events.publish(event)
 
-    def _ticked_elsewhere(self, topic: str, data: Any) -> None:
-        about = parse_tick_topic(topic)
+    def _ticked_elsewhere(self, topic: str, about: TickTopic, data: Any) -> None:
         # Anybody who reaches the bus can publish on it, and names stay in a lane for the life of the ring.
-        if about is not None and self._session.wishes.wants(about.exchange, about.symbol):
+        if self._session.wishes.wants(about.exchange, about.symbol):
             self._ticks.publish(topic, data)
 
 

@@ -37,7 +37,7 @@ class Login:
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """Whose an API key is."""
+    """The owner of an API key."""
 
     user: str
     broker: str | None
@@ -128,7 +128,7 @@ class OpenAlgo:
             logger.warning("OpenAlgo's connection pool of user %s did not close: %s", user, one_line(error))
 
     def check_key(self, key: str) -> KeyOwner | None:
-        """Whose the API key is; None if it is nobody's. Takes up to some 100 ms: the key's hash is slow on purpose.
+        """The owner of an API key; None if it is nobody's. Takes up to some 100 ms: the key's hash is slow on purpose.
 
         :raises KeyCheckError: if OpenAlgo could not check it.
         """

@@ -13,10 +13,7 @@ from openalgo_shm import OpenAlgoShmError, SharedMemoryBrokerAdapter
 from .failure import one_line
 from .log import OncePerKind
 from .services import MarketDataFeed
-from .topic import SKIPPED_SUFFIXES, TickTopic, parse_tick_topic
-
-# Topics are few; more distinct ones than this are a fault of their publisher.
-_MAX_TOPICS = 200_000
+from .topic import SKIPPED_SUFFIXES, TickTopics
 
 
 class Ticks:
@@ -38,7 +35,7 @@ class Ticks:
         self._open_lane = open_lane
         self._lane: SharedMemoryBrokerAdapter | None = None
         self._owner: str | None = None
-        self._topics: dict[str, TickTopic | None] = {}
+        self._topics = TickTopics()
         self._lane_lock = threading.Lock()
         self.faults = OncePerKind()
 
@@ -76,8 +73,8 @@ class Ticks:
         """Publishes what an adapter says on a topic."""
         try:
             about = self._topics[topic]
-        except (KeyError, TypeError):
-            about = self._learn(topic)
+        except TypeError:
+            about = None
         if about is None:
             self._pass_on(topic, data)
             return
@@ -92,14 +89,6 @@ class Ticks:
             self.faults.note(str(kind), f"a tick of {topic} did not go into the ring: {one_line(error)}")
         if self._services is not None:
             self._services.offer(about, data)
-
-    def _learn(self, topic: str) -> TickTopic | None:
-        about = parse_tick_topic(topic) if isinstance(topic, str) else None
-        if about is not None:
-            if len(self._topics) >= _MAX_TOPICS:
-                self._topics.clear()
-            self._topics[topic] = about
-        return about
 
     def _pass_on(self, topic: str, data: Any) -> None:
         if isinstance(topic, str) and topic.endswith(SKIPPED_SUFFIXES):

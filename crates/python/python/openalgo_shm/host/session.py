@@ -241,8 +241,7 @@ class Session:
             return not (ending.requested or self._rebuild.is_set()) and time.monotonic() < deadline
 
         worked = self._subscriptions.work(self._adapter, go_on)
-        self._subscriptions.remind()
-        self._subscriptions.unsubscribe_orphans(self._adapter)
+        self._subscriptions.remind(self._adapter)
         if worked.any:
             # Adapters look symbols up: what they have read must not be what they see tomorrow.
             self._openalgo.release_sessions()

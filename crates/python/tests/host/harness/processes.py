@@ -89,7 +89,7 @@ class World:
         return running
 
     def proxy(self, port: int, *more: str) -> Running:
-        # Whoever creates the ring decides how deep its books are.
+        # The process that creates the ring decides how deep its books are.
         arguments = ["serve", "--ring", self.ring, "--port", str(port), "--depth-levels", "20", *more]
         running = self.start("proxy", ["node", str(PROXY), *arguments])
 
