@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from '
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { newestIn } from './newest-in.mjs';
 import { run } from './run.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -78,13 +79,6 @@ function versionOf(command) {
   const asked = spawnSync(command, ['-c', 'import sys; print(*sys.version_info[:2])'], { encoding: 'utf8' });
   const [major, minor] = (asked.stdout ?? '').split(' ').map(Number);
   return asked.status === 0 && major === 3 && minor >= LEAST ? { command, minor } : undefined;
-}
-
-function newestIn(path) {
-  const entry = statSync(join(root, path));
-  if (!entry.isDirectory()) return entry.mtimeMs;
-  const inside = readdirSync(join(root, path)).filter((name) => name !== '__pycache__' && name !== 'target');
-  return Math.max(0, ...inside.map((name) => newestIn(join(path, name))));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = (await makeEnvironments()) ? 0 : 1;
