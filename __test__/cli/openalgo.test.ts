@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { fits } from '../../src/cli/openalgo/python.ts';
 import { pythonWith } from '../python.ts';
 import { listening, StandIn } from './openalgo-stand-in.ts';
-import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
+import { lives, removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
 
 const python = pythonWith('openalgo_shm, zmq, sqlalchemy, dotenv');
 const ring = `test-openalgo-${process.pid}`;
@@ -38,15 +38,6 @@ async function pidsOf(command: RunningCommand): Promise<{ host: number; proxy: n
   const [, proxy] = await command.says(/proxy .*process (\d+)/);
   await command.says(/Ctrl-C ends both/);
   return { host: Number(host), proxy: Number(proxy) };
-}
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 interface Message {

@@ -97,6 +97,16 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
+/** True while there is a process of this id. */
+export function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** True while there is a ring of this name. */
 export function ringExists(name: string): boolean {
   return LockFreeRingBuffer.list().some((ring) => ring.name === name);

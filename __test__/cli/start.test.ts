@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
-import { removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
+import { lives, removeRings, ringExists, run, RunningCommand, until } from './running-command.ts';
 
 const ring = `test-start-${process.pid}`;
 const start = (...flags: string[]) => new RunningCommand(['start', '--port=0', `--ring=${ring}`, ...flags]);
@@ -20,15 +20,6 @@ async function pidsOf(command: RunningCommand): Promise<{ feed: number; proxy: n
   const [, proxy] = await command.says(/proxy .*process (\d+)/);
   await command.says(/Ctrl-C ends both/);
   return { feed: Number(feed), proxy: Number(proxy) };
-}
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('start', () => {

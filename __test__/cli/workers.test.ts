@@ -8,7 +8,7 @@ import { EventPublisher } from '../../src/shm/events.ts';
 import { InterestPublisher, InterestReader } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { Client } from '../proxy/running-proxy.ts';
-import { removeRings, run, RunningCommand, until } from './running-command.ts';
+import { lives, removeRings, run, RunningCommand, until } from './running-command.ts';
 
 const ring = `test-workers-${process.pid}`;
 const opened: { close(): unknown }[] = [];
@@ -83,15 +83,6 @@ function feed(): { publish(count: number): number[] } {
 const pricesOf = (client: Client): unknown[] => client.ticks().map(({ data }) => data?.['ltp']);
 const arrived = (clients: readonly Client[], count: number): Promise<void> =>
   until('all ticks have come', () => clients.every((client) => client.ticks().length >= count));
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('serve --workers', () => {
   test('gives every client every tick, whichever worker it is with', async () => {
