@@ -28,7 +28,7 @@ export interface CheckPurpose {
   isWanted(): boolean;
 }
 
-/** Who wants a key checked. */
+/** The client that wants a key checked. */
 export interface Asker {
   /** Where it comes from. */
   readonly address: string;

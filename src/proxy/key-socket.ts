@@ -77,7 +77,7 @@ export class KeySocket {
   }
 
   /**
-   * Whose a key is, or undefined for one that is not valid. A question that nobody waits for any more is not sent.
+   * The owner of a key, or undefined for a key that is not valid. A question that nobody waits for any more is not sent.
    *
    * @throws {OpenAlgoShmError} `ERR_UPSTREAM` when it cannot be checked now, `ERR_SHM_PERMISSION` when the socket may be
    *   another user's.

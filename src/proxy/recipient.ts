@@ -20,7 +20,7 @@ export interface Delivery {
   isWanted(recipient: Recipient, key: number): boolean;
 }
 
-/** Whose recipient it is: what has to be told in words goes there. */
+/** The client's session, which a recipient belongs to. It tells the client what has to be said in words. */
 export interface RecipientOwner {
   /** A broker has refused what the client had subscribed to. @param key by `subscriptionKey` */
   hearRefusal(key: number, refusal: Refusal): void;

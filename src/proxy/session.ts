@@ -249,7 +249,7 @@ export class Session implements RecipientOwner, Asker {
     for (const text of waiting) this.#take(text, Buffer.byteLength(text));
   }
 
-  // Whoever sends nothing while its key is checked is read on, or nobody would notice that it goes.
+  // A client that sends nothing while its key is checked is read on, or nobody would notice that it goes.
   #take(text: string, bytes: number): void {
     if (this.#ended) return;
     if (this.#waiting === undefined) return this.#answer(text, bytes);
@@ -376,7 +376,7 @@ export class Session implements RecipientOwner, Asker {
     return false;
   }
 
-  // Who does not take its answers, or waits for too many, is not asked for more messages, or they would pile up here.
+  // A client that does not take its answers, or waits for too many, is not read, or its messages would pile up here.
   #holdBack(): void {
     const { connection } = this;
     if (connection.webSocket.isPaused) return;

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 const LISTENING = '0A';
 const MOST_SHOWN = 120;
 
-/** Who listens on a TCP port. */
+/** The process that listens on a TCP port. */
 export interface PortHolder {
   pid: number;
   /** Its command line. */
