@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use openalgo_shm_frames::TickEncoder;
-use openalgo_shm_ring::message::{DepthLevel, Field, LINE_WORDS, MarketDataMessage, Mode, TopicNumber};
+use openalgo_shm_frames::{TickEncoder, TopicTable};
+use openalgo_shm_ring::message::{
+    DepthLevel, Field, LINE_WORDS, MarketDataMessage, Mode, TopicName, TopicNumber,
+};
 use openalgo_shm_ring::{ConsumerOptions, LockFreeRingBuffer, Producer, RingConfig};
 
 /// Ticks of a batch: one of each symbol of a watchlist.
@@ -136,21 +138,23 @@ fn encode(criterion: &mut Criterion) {
         let ring = ring();
         let mut producer = ring.producer("bench").expect("a lane");
         let topics = watchlist(&mut producer);
-        let mut encoder =
-            TickEncoder::new(ring.consumer(ConsumerOptions::new("bench")).expect("room to register"));
+        let table = TopicTable::new();
+        let consumer = ring.consumer(ConsumerOptions::new("bench")).expect("room to register");
+        let mut encoder = TickEncoder::new(consumer, table.clone());
         for number in 0..BATCH {
-            let topic = encoder.topic(EXCHANGE, &format!("{SYMBOL}{number}"));
-            let topic = topic.expect("a valid name").expect("room for a topic");
-            encoder.want(topic, 1 << tick.view().mode() as u8);
+            let topic = TopicName::new(EXCHANGE, &format!("{SYMBOL}{number}")).expect("a valid name");
+            encoder.want(&table.ask(&topic).expect("room for a topic"), 1 << tick.view().mode() as u8);
         }
-        let mut arena = vec![0; 1 << 20];
-        let (mut entries, mut stamps) = (vec![0; 4096], vec![0.0; 1024]);
+        let (mut arena, mut entries) = (vec![0; 1 << 20], Vec::new());
         group.bench_function(name, |bench| {
             timed(
                 bench,
-                &mut (&mut producer, &mut encoder, &mut arena, &mut entries, &mut stamps),
-                |(producer, ..)| publish_watchlist(producer, &topics, &tick),
-                |(_, encoder, arena, entries, stamps)| encoder.drain(arena, entries, stamps),
+                &mut (&mut producer, &mut encoder, &mut arena, &mut entries),
+                |(producer, .., entries)| {
+                    entries.clear();
+                    publish_watchlist(producer, &topics, &tick);
+                },
+                |(_, encoder, arena, entries)| encoder.drain(arena, entries).entries,
             );
         });
     }

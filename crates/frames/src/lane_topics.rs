@@ -1,6 +1,6 @@
-//! From the number of a topic in a lane's table to the encoder's number of that topic, without a look at the
+//! From the number of a topic in a lane's table to the topic's place in the encoder, without a look at the
 //! name. Numbers of a lane mean the same name for the life of a segment, and topics that have ticked keep
-//! their number, so that no entry is ever changed.
+//! their place, so that no entry is ever changed.
 
 /// Not seen yet.
 const UNKNOWN: u32 = u32::MAX;
@@ -14,20 +14,20 @@ pub(crate) struct LaneTopics {
 }
 
 impl LaneTopics {
-    /// The topic behind a lane's number. `intern` is asked when a number is first seen; what it refuses stays
-    /// refused.
+    /// The place of the topic behind a lane's number. `enter` is asked when a number is first seen; what it refuses
+    /// stays refused.
     #[inline]
-    pub fn of(&mut self, lane: usize, number: u32, intern: impl FnOnce() -> Option<u32>) -> Option<u32> {
+    pub fn of(&mut self, lane: usize, number: u32, enter: impl FnOnce() -> Option<u32>) -> Option<u32> {
         let known = self.lanes.get(lane).and_then(|numbers| numbers.get(number as usize));
-        let topic = match known {
-            Some(&topic) if topic != UNKNOWN => topic,
-            _ => self.enter(lane, number, intern().unwrap_or(REFUSED)),
+        let place = match known {
+            Some(&place) if place != UNKNOWN => place,
+            _ => self.set(lane, number, enter().unwrap_or(REFUSED)),
         };
-        (topic != REFUSED).then_some(topic)
+        (place != REFUSED).then_some(place)
     }
 
     #[cold]
-    fn enter(&mut self, lane: usize, number: u32, topic: u32) -> u32 {
+    fn set(&mut self, lane: usize, number: u32, place: u32) -> u32 {
         if self.lanes.len() <= lane {
             self.lanes.resize(lane + 1, Vec::new());
         }
@@ -35,8 +35,8 @@ impl LaneTopics {
         if numbers.len() <= number as usize {
             numbers.resize(number as usize + 1, UNKNOWN);
         }
-        numbers[number as usize] = topic;
-        topic
+        numbers[number as usize] = place;
+        place
     }
 
     /// Forgets all, as the numbers of another segment mean other names.

@@ -1,66 +1,40 @@
-//! From ring to frames: a consumer that keeps the last tick of every topic and encodes each tick that
+//! From ring to frames: a consumer that keeps the last values of every topic and encodes each tick that
 //! somebody wants once for every subscribed mode.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
-use openalgo_shm_ring::message::{Head, LINE_WORDS, MessageView, Mode, TopicName};
-use openalgo_shm_ring::stats::PublisherNames;
-use openalgo_shm_ring::{Consumer, MessageCounts, Result, clock};
+use openalgo_shm_ring::message::{Head, LINE_WORDS};
+use openalgo_shm_ring::{Consumer, MessageCounts, clock};
 
-use crate::encode::{BrokerText, Context, Format, longest_frame, write_frame};
-use crate::lane_topics::LaneTopics;
-use crate::topics::Topics;
+use crate::encode::{Context, SnapshotAge, longest_frame, write_frame};
+use crate::encoding::{Encoding, Entry};
+use crate::snapshot::Snapshot;
+use crate::topic_table::{Topic, TopicTable};
+use crate::variants::{VARIANT_COUNT, Variants, mode_and_format};
 
-/// Numbers of an entry: topic, variant, offset in bytes, length in bytes.
-pub const ENTRY_WORDS: usize = 4;
-/// Latencies above this (10 s) are recorded as this.
-const LONGEST_LATENCY_NS: u64 = 10_000_000_000;
 /// Ticks that are read at once.
 const TURN: usize = 64;
+/// Most entries that one [`drain`](TickEncoder::drain) appends, and most ticks that it reads.
+pub const MOST_ENTRIES: usize = 16_384;
 /// Every exchange, in [`TickEncoder::want_exchange`].
 pub const ANY: &str = "*";
+const NS_PER_MS: u64 = 1_000_000;
 
-/// The variants of a tick that somebody wants: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
-pub type Variants = u8;
-
-/// Most variants of a tick.
-const VARIANT_COUNT: usize = 6;
-
-/// The mode and format of a variant's number: its bit in [`Variants`].
-const fn mode_and_format(variant: u8) -> Option<(Mode, Format)> {
-    let format = if variant & 4 == 0 { Format::Json } else { Format::MessagePack };
-    match Mode::from_u8(variant & 3) {
-        Some(mode) if variant < 8 => Some((mode, format)),
-        _ => None,
-    }
+/// What a [`drain`](TickEncoder::drain) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drained {
+    /// Ticks read from the ring, wanted or not.
+    pub ticks: usize,
+    /// Entries appended.
+    pub entries: usize,
+    /// True if it ended because the arena has no room for a tick more, or at [`MOST_ENTRIES`]: the ring may hold
+    /// more. False if it ended because the ring was empty.
+    pub is_full: bool,
 }
 
-/// The variants that a tick of this mode has.
-const fn variants_up_to(mode: Mode) -> Variants {
-    let modes = (2 << mode as u8) - 2;
-    modes | modes << 4
-}
-
-/// Percentiles of the time from a publisher's stamp to the read here, ns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latency {
-    /// Ticks measured.
-    pub count: u64,
-    /// Median.
-    pub p50: u64,
-    /// 99th percentile.
-    pub p99: u64,
-    /// 99.9th percentile.
-    pub p999: u64,
-    /// Longest.
-    pub max: u64,
-    /// Mean.
-    pub mean: f64,
-}
-
-/// Reads a ring and writes each tick that somebody wants as finished frames.
+/// Reads a ring and writes each tick that somebody wants as finished frames. It belongs to one thread at a time;
+/// the encoders of several threads share the numbers of topics through their [`TopicTable`].
 pub struct TickEncoder {
     consumer: Consumer,
     /// Of the segments before this consumer's.
@@ -71,41 +45,15 @@ pub struct TickEncoder {
     encoding: Encoding,
 }
 
-/// What it takes to turn a tick into frames.
-struct Encoding {
-    topics: Topics,
-    lane_topics: LaneTopics,
-    /// Variants wanted of every topic of an exchange, and of all.
-    exchanges: HashMap<String, Variants, RandomState>,
-    any: Variants,
-    publishers: PublisherNames,
-    /// By the number of the publisher.
-    brokers: Vec<BrokerText>,
-    latency: Histogram<u64>,
-    wall_offset_ns: i64,
-    dropped: u64,
-}
-
 impl TickEncoder {
     /// An encoder that reads through this consumer of a ring of ticks.
-    pub fn new(consumer: Consumer) -> Self {
+    pub fn new(consumer: Consumer, table: TopicTable) -> Self {
         Self {
             before: MessageCounts::default(),
             heads: Box::new([[0; LINE_WORDS]; TURN]),
             rest: room_for_rest(&consumer),
             consumer,
-            encoding: Encoding {
-                topics: Topics::default(),
-                lane_topics: LaneTopics::default(),
-                exchanges: HashMap::default(),
-                any: 0,
-                publishers: PublisherNames::default(),
-                brokers: Vec::new(),
-                latency: Histogram::new_with_bounds(1, LONGEST_LATENCY_NS, 2)
-                    .expect("constant bounds are valid"),
-                wall_offset_ns: 0,
-                dropped: 0,
-            },
+            encoding: Encoding::new(table),
         }
     }
 
@@ -114,39 +62,14 @@ impl TickEncoder {
         longest_tick(&self.consumer)
     }
 
-    /// The number of a topic that is about to be wanted. It is the topic's for good once that has ticked; until
-    /// then as long as it is wanted. `None` when [`MAX_TOPICS`](crate::MAX_TOPICS) are wanted that never ticked.
-    ///
-    /// # Errors
-    /// `ERR_INVALID_SYMBOL`.
-    pub fn topic(&mut self, exchange: &str, symbol: &str) -> Result<Option<u32>> {
-        let name = TopicName::new(exchange, symbol)?;
-        Ok(self.encoding.topics.intern_wanted(&name))
+    /// A topic that has ticked here or is wanted here, by its number.
+    pub fn topic(&self, number: u32) -> Option<&Arc<Topic>> {
+        self.encoding.topics.get(number).map(|local| &local.topic)
     }
 
-    /// The number of a topic that has ticked or is wanted.
-    pub fn find_topic(&self, exchange: &str, symbol: &str) -> Option<u32> {
-        self.encoding.topics.find(&TopicName::new(exchange, symbol).ok()?)
-    }
-
-    /// Exchange and symbol of a topic.
-    pub fn topic_name(&self, topic: u32) -> Option<(&str, &str)> {
-        self.encoding.topics.get(topic).map(|topic| (topic.text.exchange(), topic.text.symbol()))
-    }
-
-    /// All topics' numbers are below this.
-    pub fn topic_count(&self) -> usize {
-        self.encoding.topics.end()
-    }
-
-    /// Numbers of the topics that have ticked, in the order of their first ticks. It only grows.
-    pub fn ticked(&self) -> &[u32] {
-        self.encoding.topics.ticked()
-    }
-
-    /// Sets which variants of a topic are wanted. With none, a topic that never ticked is forgotten: its number
-    /// may become another's.
-    pub fn want(&mut self, topic: u32, variants: Variants) {
+    /// Sets which variants are wanted of a topic of the encoder's table. With none, the encoder drops its [`Arc`] of
+    /// a topic that never ticked here.
+    pub fn want(&mut self, topic: &Arc<Topic>, variants: Variants) {
         self.encoding.topics.want(topic, variants);
     }
 
@@ -162,67 +85,68 @@ impl TickEncoder {
         }
     }
 
-    /// Reads what is in the ring, as far as there is room, and writes the frames into `arena`, four
-    /// numbers each into `entries` (topic, variant, offset, length) and the publish times (ns) into `stamps`.
-    /// Returns the number of entries; the entries of one tick follow one another, descending by variant.
-    pub fn drain(&mut self, arena: &mut [u8], entries: &mut [i32], stamps: &mut [f64]) -> usize {
+    /// Reads what is in the ring, as far as there is room, writes the frames into `arena` and appends an entry for
+    /// each. The entries of one tick follow one another, descending by variant. Appends at most [`MOST_ENTRIES`],
+    /// and uses at most 4 GiB of the arena.
+    pub fn drain(&mut self, arena: &mut [u8], entries: &mut Vec<Entry>) -> Drained {
         let Self { consumer, heads, rest, encoding, .. } = self;
-        encoding.wall_offset_ns = clock::wall_ns() as i64 - clock::monotonic_ns() as i64;
+        encoding.wall_offset_ns = wall_offset_ns();
         let longest = longest_tick(consumer);
-        let (mut count, mut used) = (0, 0);
-        loop {
-            let room = (arena.len() - used) / longest;
-            let places = (entries.len() / ENTRY_WORDS).min(stamps.len()) - count;
-            let most = room.min(places / VARIANT_COUNT).min(TURN);
-            let read = consumer.poll_into(&mut heads[..most], rest);
-            if read == 0 {
-                break;
+        let arena_bytes = arena.len().min(u32::MAX as usize);
+        let before = entries.len();
+        let (mut ticks, mut used) = (0, 0);
+        let is_full = loop {
+            let room = (arena_bytes - used) / longest;
+            let places = (MOST_ENTRIES - (entries.len() - before)) / VARIANT_COUNT;
+            let most = room.min(places).min(MOST_ENTRIES - ticks).min(TURN);
+            if most == 0 {
+                break true;
             }
+            let read = consumer.poll_into(&mut heads[..most], rest);
             // After the read of these: a full ring takes long to drain, and ticks come meanwhile.
             let now = clock::monotonic_ns();
             for head in &heads[..read] {
                 let tick = consumer.view(head, rest);
-                used += encoding.encode(
-                    consumer,
-                    tick,
-                    now,
-                    &mut arena[used..],
-                    |topic, variant, offset, length| {
-                        let entry = [topic as i32, i32::from(variant), (used + offset) as i32, length as i32];
-                        entries[count * ENTRY_WORDS..][..ENTRY_WORDS].copy_from_slice(&entry);
-                        stamps[count] = tick.publish_ns() as f64;
-                        count += 1;
-                    },
-                );
+                used = encoding.encode(consumer, tick, now, arena, used, entries);
             }
+            ticks += read;
             if read < most {
-                break;
+                break false;
             }
-        }
-        count
+        };
+        Drained { ticks, entries: entries.len() - before, is_full }
     }
 
-    /// The last tick that a subscriber of this variant would have got, as a frame that says it is a
-    /// snapshot and how old it is. False if there was none, or no such variant.
-    pub fn snapshot(&mut self, topic: u32, variant: u8, out: &mut Vec<u8>) -> bool {
+    /// Appends a frame of what a subscriber of this variant has seen: the newest value of each field, and the newest
+    /// order book, of all ticks of the mode or a higher one. It says that it is a snapshot, how old the newest tick
+    /// is, and how old the oldest value. Values older than `max_age_ns` are left out. False if there was no tick, or
+    /// the newest is older than that, or there is no such variant.
+    ///
+    /// Mode, publisher and timestamp are those of the newest tick. Takes some µs.
+    pub fn snapshot(&mut self, topic: u32, variant: u8, max_age_ns: Option<u64>, out: &mut Vec<u8>) -> bool {
         let Some((mode, format)) = mode_and_format(variant) else { return false };
-        let Some(topic) = self.encoding.topics.get(topic) else { return false };
-        let newest =
-            topic.last[mode as usize - 1..].iter().flatten().max_by_key(|last| last.view().publish_ns());
-        let Some(last) = newest else { return false };
-        let tick = last.view();
+        let Some(local) = self.encoding.topics.get_mut(topic) else { return false };
         let now = clock::monotonic_ns();
+        let earliest_ns = max_age_ns.map_or(0, |age| now.saturating_sub(age));
+        let Some(snapshot) = Snapshot::new(&local.last, mode, earliest_ns) else { return false };
+        let tick = snapshot.view();
+        let age_ms = |publish_ns| now.saturating_sub(publish_ns) / NS_PER_MS;
+        let has_older = tick.publish_ns() - snapshot.oldest_ns >= NS_PER_MS;
         let context = Context {
             format,
             mode,
-            sequence: topic.sequences[mode as usize - 1],
-            broker: &self.encoding.brokers[last.publisher as usize],
-            wall_offset_ns: clock::wall_ns() as i64 - now as i64,
-            snapshot_age_ms: Some(now.saturating_sub(tick.publish_ns()) / 1_000_000),
+            sequence: local.sequences[mode as usize - 1],
+            broker: &self.encoding.brokers[snapshot.publisher as usize],
+            wall_offset_ns: wall_offset_ns(),
+            snapshot: Some(SnapshotAge {
+                newest_ms: age_ms(tick.publish_ns()),
+                oldest_ms: has_older.then(|| age_ms(snapshot.oldest_ns)),
+            }),
         };
-        let mut room = vec![0; longest_frame(tick.levels())];
-        let length = write_frame(&mut room, &topic.text, tick, &context);
-        out.extend_from_slice(&room[..length]);
+        let start = out.len();
+        out.resize(start + longest_frame(tick.levels()), 0);
+        let length = write_frame(&mut out[start..], local.text(), tick, &context);
+        out.truncate(start + length);
         true
     }
 
@@ -241,7 +165,7 @@ impl TickEncoder {
         }
     }
 
-    /// Goes on with another consumer, after the segment was created anew. Topics, wanted variants, last ticks
+    /// Goes on with another consumer, after the segment was created anew. Topics, wanted variants, last values
     /// and counts stay; what is behind the older consumer in its segment, or before the start of the newer one,
     /// is lost.
     pub fn reattach(&mut self, consumer: Consumer) {
@@ -260,79 +184,21 @@ impl TickEncoder {
         self.encoding.dropped
     }
 
-    /// Latencies since the last call with `reset`, or since the beginning.
-    pub fn latency(&mut self, reset: bool) -> Latency {
-        let histogram = &mut self.encoding.latency;
-        let latency = Latency {
-            count: histogram.len(),
-            p50: histogram.value_at_quantile(0.5),
-            p99: histogram.value_at_quantile(0.99),
-            p999: histogram.value_at_quantile(0.999),
-            max: histogram.max(),
-            mean: histogram.mean(),
-        };
-        if reset {
-            histogram.reset();
-        }
-        latency
+    /// Times from the publishers' stamps to the read here, ns, since the last
+    /// [`reset_latency`](Self::reset_latency) or the beginning. Those of several encoders can be added.
+    pub const fn latency(&self) -> &Histogram<u64> {
+        &self.encoding.latency
+    }
+
+    /// Forgets the latencies so far.
+    pub fn reset_latency(&mut self) {
+        self.encoding.latency.reset();
     }
 }
 
-impl Encoding {
-    /// Writes the frames of a tick one after the other into `room`, and gives topic, variant, offset and length
-    /// of each. Returns the bytes written.
-    #[inline]
-    fn encode(
-        &mut self,
-        consumer: &Consumer,
-        tick: MessageView<'_>,
-        now: u64,
-        room: &mut [u8],
-        mut entry: impl FnMut(u32, u8, usize, usize),
-    ) -> usize {
-        let age = now.saturating_sub(tick.publish_ns());
-        self.latency.saturating_record(age.clamp(1, LONGEST_LATENCY_NS));
-        let (lane, number) = (tick.lane(), tick.topic());
-        let topics = &mut self.topics;
-        let intern = || topics.intern_ticked(&consumer.topic_name(lane, number)?);
-        let id = self.lane_topics.of(lane, number, intern);
-        let Some((id, topic)) = id.and_then(|id| Some((id, self.topics.get_mut(id)?))) else {
-            self.dropped += 1;
-            return 0;
-        };
-        let publisher = self.publishers.of(consumer.segment(), lane);
-        while self.brokers.len() <= publisher as usize {
-            self.brokers.push(BrokerText::new(self.publishers.name(self.brokers.len() as u32)));
-        }
-        for sequence in &mut topic.sequences[..tick.mode() as usize] {
-            *sequence += 1;
-        }
-        let mut wanted = topic.wanted | self.any;
-        if !self.exchanges.is_empty() {
-            wanted |= self.exchanges.get(topic.text.exchange()).copied().unwrap_or(0);
-        }
-        wanted &= variants_up_to(tick.mode());
-        let mut used = 0;
-        // Descending, so that the first that a client wants is its highest mode.
-        while let Some(variant) = wanted.checked_ilog2() {
-            wanted ^= 1 << variant;
-            let variant = variant as u8;
-            let Some((mode, format)) = mode_and_format(variant) else { continue };
-            let context = Context {
-                format,
-                mode,
-                sequence: topic.sequences[mode as usize - 1],
-                broker: &self.brokers[publisher as usize],
-                wall_offset_ns: self.wall_offset_ns,
-                snapshot_age_ms: None,
-            };
-            let length = write_frame(&mut room[used..], &topic.text, tick, &context);
-            entry(id, variant, used, length);
-            used += length;
-        }
-        topic.keep(tick, publisher);
-        used
-    }
+/// Add this to a time of the monotonic clock to get ns since 1970.
+fn wall_offset_ns() -> i64 {
+    clock::wall_ns() as i64 - clock::monotonic_ns() as i64
 }
 
 /// Bytes that the frames of one tick of this ring can take.

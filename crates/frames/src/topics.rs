@@ -1,153 +1,116 @@
-//! The topics of an encoder by number: those that have ticked stay for good, those that were only asked for
-//! stay as long as somebody wants them. So names that nobody trades leave nothing behind, and take no place
-//! of one that ticks.
+//! The topics of one encoder: those that have ticked here, and those that are wanted here.
 
-use std::collections::{BTreeSet, HashMap};
-
-use foldhash::fast::RandomState;
-use openalgo_shm_ring::message::{Head, MessageView, TopicName};
+use std::sync::Arc;
 
 use crate::encode::TopicText;
-use crate::tick_encoder::Variants;
+use crate::last_values::LastValues;
+use crate::topic_table::Topic;
+use crate::variants::Variants;
 
-/// Most topics whose ticks are kept; ticks of further ones are counted and dropped. As many again may be asked
-/// for before they tick. All brokers' symbols together are about 150,000.
-pub const MAX_TOPICS: usize = 262_144;
+/// No place.
+const NONE: u32 = u32::MAX;
 
-pub(crate) struct Topic {
-    pub text: TopicText,
+/// What an encoder knows of a topic.
+pub(crate) struct LocalTopic {
+    pub topic: Arc<Topic>,
+    /// Beside `topic`, so that a tick needs no look at it.
+    pub number: u32,
     pub wanted: Variants,
+    /// Made when the topic is first encoded.
+    pub text: Option<TopicText>,
     /// Numbers of the messages of each mode.
     pub sequences: [u64; 3],
-    /// Newest tick of each mode.
-    pub last: [Option<LastTick>; 3],
+    pub last: LastValues,
 }
 
-/// A tick as the last value of a topic.
-pub(crate) struct LastTick {
-    head: Head,
-    rest: Box<[u64]>,
-    pub publisher: u32,
-}
-
+/// Topics by place. A topic that has ticked here keeps its place for good.
 #[derive(Default)]
 pub(crate) struct Topics {
-    /// By number; `None` where the number is free.
-    places: Vec<Option<Topic>>,
-    index: HashMap<TopicName, u32, RandomState>,
-    /// Numbers below the highest in use that are nobody's.
-    free: BTreeSet<u32>,
-    /// Those that have ticked, in the order of their first ticks.
-    ticked: Vec<u32>,
+    places: Vec<Option<LocalTopic>>,
+    free: Vec<u32>,
+    /// Places by topic number.
+    by_number: Vec<u32>,
 }
 
 impl Topics {
-    /// One more than the highest number in use.
-    pub fn end(&self) -> usize {
-        self.places.len()
+    #[inline]
+    pub fn at_mut(&mut self, place: u32) -> Option<&mut LocalTopic> {
+        self.places.get_mut(place as usize)?.as_mut()
     }
 
-    /// Numbers of those that have ticked, in the order of their first ticks. It only grows.
-    pub fn ticked(&self) -> &[u32] {
-        &self.ticked
+    pub fn get(&self, number: u32) -> Option<&LocalTopic> {
+        self.places[self.place_of(number)? as usize].as_ref()
     }
 
-    pub fn get(&self, topic: u32) -> Option<&Topic> {
-        self.places.get(topic as usize)?.as_ref()
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut LocalTopic> {
+        let place = self.place_of(number)?;
+        self.at_mut(place)
     }
 
-    pub fn get_mut(&mut self, topic: u32) -> Option<&mut Topic> {
-        self.places.get_mut(topic as usize)?.as_mut()
-    }
-
-    /// The number of a topic that has ticked or was asked for.
-    pub fn find(&self, name: &TopicName) -> Option<u32> {
-        self.index.get(name).copied()
-    }
-
-    /// The number of a topic that somebody is about to want; `None` if too many are wanted that never ticked.
-    pub fn intern_wanted(&mut self, name: &TopicName) -> Option<u32> {
-        let known = self.find(name);
-        let has_room = self.index.len() - self.ticked.len() < MAX_TOPICS;
-        known.or_else(|| has_room.then(|| self.add(name)))
-    }
-
-    /// The number of a topic that has a tick, which it keeps for good; `None` if too many have ticked.
-    #[cold]
-    pub fn intern_ticked(&mut self, name: &TopicName) -> Option<u32> {
-        let known = self.find(name);
-        if let Some(topic) = known.filter(|&topic| self.get(topic).is_some_and(Topic::has_ticked)) {
-            return Some(topic);
-        }
-        if self.ticked.len() == MAX_TOPICS {
-            return None;
-        }
-        let topic = known.unwrap_or_else(|| self.add(name));
-        self.ticked.push(topic);
-        Some(topic)
-    }
-
-    /// Sets what is wanted. A topic that is wanted no more and never ticked is forgotten: its number is in no
-    /// frame, and may be given again.
-    pub fn want(&mut self, topic: u32, variants: Variants) {
-        let Some(entry) = self.get_mut(topic) else { return };
-        entry.wanted = variants;
-        if variants == 0 && !entry.has_ticked() {
-            self.forget(topic);
+    /// Sets what is wanted. A topic that never ticked here and is wanted no more is dropped.
+    pub fn want(&mut self, topic: &Arc<Topic>, variants: Variants) {
+        let place = match self.place_of(topic.number()) {
+            None if variants == 0 => return,
+            None => self.enter(topic),
+            Some(place) => place,
+        };
+        let Some(local) = self.at_mut(place) else { return };
+        debug_assert!(Arc::ptr_eq(&local.topic, topic), "the topic is of the encoder's table");
+        local.wanted = variants;
+        if variants == 0 && !local.has_ticked() {
+            self.places[place as usize] = None;
+            self.free.push(place);
+            self.by_number[topic.number() as usize] = NONE;
         }
     }
 
-    fn add(&mut self, name: &TopicName) -> u32 {
-        let topic = self.free.pop_first().unwrap_or_else(|| {
+    /// The place of a topic, which it gets if it has none.
+    pub fn enter(&mut self, topic: &Arc<Topic>) -> u32 {
+        let number = topic.number() as usize;
+        if let Some(place) = self.place_of(topic.number()) {
+            return place;
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() as u32 - 1
         });
-        self.places[topic as usize] = Some(Topic {
-            text: TopicText::new(&name.exchange(), &name.symbol()),
-            wanted: 0,
-            sequences: [0; 3],
-            last: [const { None }; 3],
-        });
-        self.index.insert(*name, topic);
-        topic
+        self.places[place as usize] = Some(LocalTopic::new(topic));
+        if self.by_number.len() <= number {
+            self.by_number.resize(number + 1, NONE);
+        }
+        self.by_number[number] = place;
+        place
     }
 
-    fn forget(&mut self, topic: u32) {
-        let Some(Topic { text, .. }) = self.places[topic as usize].take() else { return };
-        if let Ok(name) = TopicName::new(text.exchange(), text.symbol()) {
-            self.index.remove(&name);
-        }
-        self.free.insert(topic);
-        while let Some(None) = self.places.last() {
-            self.places.pop();
-            self.free.remove(&(self.places.len() as u32));
-        }
+    fn place_of(&self, number: u32) -> Option<u32> {
+        self.by_number.get(number as usize).copied().filter(|&place| place != NONE)
     }
 }
 
-impl Topic {
+impl LocalTopic {
+    fn new(topic: &Arc<Topic>) -> Self {
+        Self {
+            number: topic.number(),
+            topic: topic.clone(),
+            wanted: 0,
+            text: None,
+            sequences: [0; 3],
+            last: LastValues::default(),
+        }
+    }
+
     /// Every tick counts for the lowest mode.
     const fn has_ticked(&self) -> bool {
         self.sequences[0] > 0
     }
 
-    /// Keeps a tick as the newest of its mode, in its predecessor's memory if that has the right size.
-    pub fn keep(&mut self, tick: MessageView<'_>, publisher: u32) {
-        let (head, rest) = tick.parts();
-        let last = &mut self.last[tick.mode() as usize - 1];
-        match last {
-            Some(last) if last.rest.len() == rest.len() => {
-                last.head = *head;
-                last.rest.copy_from_slice(rest);
-                last.publisher = publisher;
-            }
-            _ => *last = Some(LastTick { head: *head, rest: rest.into(), publisher }),
-        }
+    /// The constant parts of its messages.
+    pub fn text(&mut self) -> &TopicText {
+        self.text.get_or_insert_with(|| text_of(&self.topic))
     }
 }
 
-impl LastTick {
-    pub fn view(&self) -> MessageView<'_> {
-        MessageView::of_parts(&self.head, &self.rest)
-    }
+#[cold]
+pub(crate) fn text_of(topic: &Topic) -> TopicText {
+    TopicText::new(topic.exchange(), topic.symbol())
 }

@@ -56,9 +56,13 @@ pub(super) fn write_message(
     out.put(&[b'0' + context.mode as u8]);
     out.put(b",\"seq\":");
     put_integer(&mut out, context.sequence as i64);
-    if let Some(age) = context.snapshot_age_ms {
+    if let Some(age) = context.snapshot {
         out.put(b",\"snapshot\":true,\"age_ms\":");
-        put_integer(&mut out, age as i64);
+        put_integer(&mut out, age.newest_ms as i64);
+        if let Some(oldest_ms) = age.oldest_ms {
+            out.put(b",\"oldest_age_ms\":");
+            put_integer(&mut out, oldest_ms as i64);
+        }
     }
     out.put_slice(data);
     out.put(&[b'0' + tick.mode() as u8]);
@@ -172,7 +176,7 @@ mod tests {
             sequence: 7,
             broker: &BrokerText::new("zerodha"),
             wall_offset_ns: 1_700_000_000_000_000_000,
-            snapshot_age_ms: None,
+            snapshot: None,
         };
         let mut out = vec![0; longest_frame(10)];
         let length = write_frame(&mut out, &TopicText::new(&view.exchange(), &view.symbol()), view, &context);

@@ -1,7 +1,7 @@
 //! A tick as the bytes that go to WebSocket clients: one complete, unmasked frame.
 //!
-//! The message has OpenAlgo's form, with two additions that its clients ignore: `seq`, and for snapshots
-//! `snapshot` and `age_ms`. JSON goes into text frames, MessagePack (for clients that ask for it) into binary ones.
+//! The message has OpenAlgo's form, with additions that its clients ignore: `seq`, and for snapshots
+//! `snapshot`, `age_ms` and `oldest_age_ms`. JSON goes into text frames, MessagePack (for clients that ask for it) into binary ones.
 
 mod bytes;
 mod digits;
@@ -48,26 +48,11 @@ pub const fn longest_frame(levels: usize) -> usize {
 pub(crate) struct TopicText {
     json: json::TopicText,
     msgpack: Box<[u8]>,
-    exchange: Box<str>,
-    symbol: Box<str>,
 }
 
 impl TopicText {
     pub(crate) fn new(exchange: &str, symbol: &str) -> Self {
-        Self {
-            json: json::TopicText::new(exchange, symbol),
-            msgpack: msgpack::topic_text(exchange, symbol),
-            exchange: exchange.into(),
-            symbol: symbol.into(),
-        }
-    }
-
-    pub(crate) fn exchange(&self) -> &str {
-        &self.exchange
-    }
-
-    pub(crate) fn symbol(&self) -> &str {
-        &self.symbol
+        Self { json: json::TopicText::new(exchange, symbol), msgpack: msgpack::topic_text(exchange, symbol) }
     }
 }
 
@@ -96,8 +81,17 @@ pub(crate) struct Context<'a> {
     pub broker: &'a BrokerText,
     /// Add this to a publish time to get wall-clock ms since 1970.
     pub wall_offset_ns: i64,
-    /// For a snapshot: how old the tick is, ms.
-    pub snapshot_age_ms: Option<u64>,
+    /// For a snapshot: how old it is.
+    pub snapshot: Option<SnapshotAge>,
+}
+
+/// Ages of what is in a snapshot, ms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SnapshotAge {
+    /// Of the newest tick.
+    pub newest_ms: u64,
+    /// Of the oldest value, if it is older than the newest tick.
+    pub oldest_ms: Option<u64>,
 }
 
 /// Writes the frame at the beginning of `room`, which has [`longest_frame`] bytes. Returns its length.
@@ -152,7 +146,7 @@ mod tests {
                 sequence: u64::MAX >> 1,
                 broker: &broker,
                 wall_offset_ns: 0,
-                snapshot_age_ms: Some(1 << 50),
+                snapshot: Some(SnapshotAge { newest_ms: 1 << 50, oldest_ms: Some(1 << 50) }),
             };
             let length = write_frame(&mut room, &topic, view, &context);
             let most = longest_frame(400) - OVERRUN;

@@ -3,10 +3,10 @@
 use openalgo_shm_ring::message::{DepthLevel, MessageView, Mode};
 use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_str};
 
-use super::Context;
 use super::bytes::{Bytes, Short};
 use super::digits::as_integer;
 use super::members::{self, NAMES, Value};
+use super::{Context, SnapshotAge};
 
 /// There is room for the longest frame, and vectors grow.
 const INFALLIBLE: &str = "memory takes all bytes";
@@ -57,15 +57,23 @@ pub(super) fn write_message(
     context: &Context<'_>,
 ) -> usize {
     let out = &mut Bytes::new(room);
-    out.put(if context.snapshot_age_ms.is_some() { b"\x89" } else { b"\x87" });
+    out.put(match context.snapshot {
+        None => b"\x87",
+        Some(SnapshotAge { oldest_ms: None, .. }) => b"\x89",
+        Some(SnapshotAge { oldest_ms: Some(_), .. }) => b"\x8a",
+    });
     out.put(b"\xa4type\xabmarket_data");
     out.put_slice(topic);
     out.put(&[context.mode as u8]);
     out.put(b"\xa3seq");
     write_integer(out, context.sequence as i64);
-    if let Some(age) = context.snapshot_age_ms {
+    if let Some(age) = context.snapshot {
         out.put(b"\xa8snapshot\xc3\xa6age_ms");
-        write_integer(out, age as i64);
+        write_integer(out, age.newest_ms as i64);
+        if let Some(oldest_ms) = age.oldest_ms {
+            out.put(b"\xadoldest_age_ms");
+            write_integer(out, oldest_ms as i64);
+        }
     }
     out.put(b"\xa4data");
     write_data(out, topic, tick, context.wall_offset_ns);
@@ -144,7 +152,7 @@ mod tests {
             sequence: 7,
             broker: &BrokerText::new("z"),
             wall_offset_ns: 0,
-            snapshot_age_ms: None,
+            snapshot: None,
         };
         let mut out = vec![0; longest_frame(0)];
         let length = write_frame(&mut out, &TopicText::new("NSE", "TCS"), tick.view(), &context);
