@@ -79,8 +79,9 @@ impl Drop for Topic {
     }
 }
 
-/// One number space for the topics of a process. Clones share it. All methods lock a mutex, for 0.1 to 0.3 µs;
-/// now and then longer, when the index of the names grows.
+/// One number space for the topics of a process. Clones share it. All methods lock a mutex: for about 0.1 µs
+/// if the topic is known, 0.4 µs if it is made or its last [`Arc`] dropped, and for ms when the index of many names
+/// grows.
 ///
 /// ```
 /// use openalgo_shm_frames::TopicTable;
@@ -168,7 +169,7 @@ impl TopicTable {
     }
 
     /// Topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`. The
-    /// order never changes. Locks for some ns a topic.
+    /// order never changes. Locks for about 10 ns a topic.
     pub fn ticked(&self, from: usize, most: usize) -> Vec<Arc<Topic>> {
         let room = most.min(self.ticked_count().saturating_sub(from));
         let mut topics = Vec::with_capacity(room);
