@@ -546,8 +546,14 @@ impl Consumer {
 
     /// Waits until there is a message, at most `timeout`. True if there is one.
     pub fn wait(&self, strategy: WaitStrategy, timeout: Duration) -> bool {
+        self.wait_or(strategy, timeout, || false)
+    }
+
+    /// Waits as [`wait`](Self::wait) does, and ends as well once `also` holds. The thread that makes it hold calls
+    /// [`Sleepers::wake`](crate::Sleepers::wake) afterwards.
+    pub fn wait_or(&self, strategy: WaitStrategy, timeout: Duration, also: impl Fn() -> bool) -> bool {
         let stuck = || self.suspicion.raise_if_stuck(&self.segment, self.line_positions());
-        wait::wait_until(self.segment.futex(), strategy, timeout, || self.is_ready(), stuck)
+        wait::wait_until(self.segment.futex(), strategy, timeout, || also() || self.is_ready(), stuck)
     }
 
     /// Waits for this consumer without borrowing it.

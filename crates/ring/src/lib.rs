@@ -31,7 +31,7 @@ pub use producer::Producer;
 pub use ring::LockFreeRingBuffer;
 pub use segment::{Segment, layout};
 pub use shm::{MAX_NAME_BYTES, check_name};
-pub use wait::{Doorbell, WaitStrategy};
+pub use wait::{Doorbell, Sleepers, WaitStrategy};
 
 /// The guide for Rust is outside the crate; its snippets are tests all the same.
 #[cfg(doctest)]

@@ -64,6 +64,26 @@ impl Waker {
     }
 }
 
+/// Wakes those that sleep on a segment for another reason than a message: see
+/// [`Consumer::wait_or`](crate::Consumer::wait_or).
+#[derive(Clone)]
+pub struct Sleepers {
+    segment: Segment,
+}
+
+impl Sleepers {
+    /// Those of this segment, in all processes.
+    pub fn of(segment: &Segment) -> Self {
+        Self { segment: segment.clone() }
+    }
+
+    /// Wakes all of them, if any. Called after what one of them waits for was stored. Costs a fence and a load, and
+    /// a system call if somebody sleeps.
+    pub fn wake(&self) {
+        wake(self.segment.futex());
+    }
+}
+
 /// Wakes all sleepers of a segment, after what they wait for was stored.
 pub(crate) fn wake(futex: &AtomicU64) {
     wake_if_sleeping(futex, false);
