@@ -1,0 +1,251 @@
+//! All audiences of a thread, by what they want.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use indexmap::{IndexMap, IndexSet};
+use openalgo_shm_frames::Topic;
+use openalgo_shm_frames::encode::Format;
+use slab::Slab;
+
+use crate::audience::{Audience, Signatures};
+use crate::batch::{Frame, FrameKey};
+use crate::subscription::{MODES, Subscription};
+
+/// Subscriptions of this number and more are compared with other audiences' only when much of them changes, or when
+/// nothing has for a while: to leave an audience of many topics costs a step for each.
+const MANY: usize = 64;
+/// A change of this part of the subscriptions is much.
+const MUCH: usize = 4;
+
+/// A change of one topic or wildcard of a client: what is wanted of it from now on.
+pub(crate) type NewSubscription = (Arc<Topic>, Subscription);
+
+/// What came of a change.
+pub(crate) struct Changed {
+    /// The client's audience from now on.
+    pub audience: Option<usize>,
+    /// Steps that it took, about 50 ns each.
+    pub steps: usize,
+    /// Frames that were held back for the client and that no timer sends any more.
+    pub freed: Vec<(FrameKey, Frame)>,
+}
+
+/// Audiences by place, with what they want of a topic.
+type Named = indexmap::map::Slice<usize, Subscription>;
+
+#[derive(Default)]
+pub(crate) struct Audiences {
+    all: Slab<Audience>,
+    /// Of equal audiences the one that clients are moved to.
+    by_signature: HashMap<u128, usize, RandomState>,
+    /// By number of the topic.
+    by_topic: Vec<IndexMap<usize, Subscription, RandomState>>,
+    wild: IndexSet<usize, RandomState>,
+    signatures: Signatures,
+    serials: u64,
+}
+
+impl Audiences {
+    /// Number of audiences.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn get(&self, audience: usize) -> Option<&Audience> {
+        self.all.get(audience)
+    }
+
+    pub fn get_mut(&mut self, audience: usize) -> Option<&mut Audience> {
+        self.all.get_mut(audience)
+    }
+
+    /// The audiences that name a topic, with what they want of it; those with a wildcard; and all, by their places.
+    pub fn interested(&mut self, topic: u32) -> (&Named, &IndexSet<usize, RandomState>, &mut Slab<Audience>) {
+        let named = self.by_topic.get(topic as usize).map_or(NONE, |audiences| audiences.as_slice());
+        (named, &self.wild, &mut self.all)
+    }
+
+    /// Moves a client from its audience to that of its subscriptions with these changes made.
+    pub fn change(
+        &mut self,
+        client: usize,
+        from: Option<usize>,
+        format: Format,
+        changes: &[NewSubscription],
+    ) -> Changed {
+        let signature = self.signature_after(from, format, changes);
+        let (size, is_alone) = match from {
+            Some(from) => (self.all[from].len(), self.all[from].members.len() == 1),
+            None => (0, false),
+        };
+        let equal = self.by_signature.get(&signature).copied();
+        if equal.is_some() && equal == from {
+            return Changed { audience: from, steps: 1, freed: Vec::new() };
+        }
+        // To leave an audience that goes on costs nothing; one that ends with this client is taken apart.
+        let may_join = !is_alone || size < MANY || MUCH * changes.len() >= size;
+        match (equal, from) {
+            (Some(to), _) if may_join => self.join(client, from, to),
+            (_, Some(from)) if is_alone => self.change_in_place(from, changes, signature),
+            _ => self.split(client, from, format, changes, signature),
+        }
+    }
+
+    /// Moves a client that is alone in its audience to an equal one, if there is one.
+    pub fn merge(&mut self, client: usize, from: usize) -> Option<Changed> {
+        let audience = self.all.get(from)?;
+        let to = *self.by_signature.get(&audience.signature)?;
+        (to != from && audience.members.len() == 1).then(|| self.join(client, Some(from), to))
+    }
+
+    /// Takes a client out. Returns the steps that it took.
+    pub fn remove(&mut self, client: usize, from: usize) -> usize {
+        let audience = &mut self.all[from];
+        audience.members.swap_remove(&client);
+        if !audience.members.is_empty() {
+            return 1;
+        }
+        self.unregister(from);
+        let audience = self.all.remove(from);
+        for (topic, _) in audience.topics() {
+            self.unindex(topic, from);
+        }
+        audience.len()
+    }
+
+    fn signature_after(&self, from: Option<usize>, format: Format, changes: &[NewSubscription]) -> u128 {
+        let from = from.map(|from| &self.all[from]);
+        let mut signature = from.map_or_else(|| self.signatures.empty(format), |from| from.signature);
+        for (topic, after) in changes {
+            let number = topic.number();
+            let before = from.map_or(Subscription::default(), |from| from.named(number));
+            signature = self.signatures.after(signature, number, before, *after);
+        }
+        signature
+    }
+
+    fn join(&mut self, client: usize, from: Option<usize>, to: usize) -> Changed {
+        let mut freed = Vec::new();
+        let mut steps = 1;
+        if let Some(from) = from {
+            // The other audience may have sent these already, or never will.
+            freed.extend(self.all[from].pacing.held());
+            steps += self.remove(client, from);
+        }
+        self.all[to].members.insert(client);
+        Changed { audience: Some(to), steps, freed }
+    }
+
+    fn split(
+        &mut self,
+        client: usize,
+        from: Option<usize>,
+        format: Format,
+        changes: &[NewSubscription],
+        signature: u128,
+    ) -> Changed {
+        self.serials += 1;
+        let mut audience = match from {
+            Some(from) => self.all[from].copy(self.serials),
+            None => Audience::new(self.serials, format, signature),
+        };
+        if let Some(from) = from {
+            self.remove(client, from);
+        }
+        let freed = apply(&mut audience, changes, signature);
+        let steps = audience.len() + changes.len();
+        if audience.len() == 0 {
+            return Changed { audience: None, steps, freed };
+        }
+        audience.members.insert(client);
+        let place = self.all.insert(audience);
+        for (topic, subscription) in self.all[place].topics() {
+            index(&mut self.by_topic, topic, place, subscription);
+        }
+        self.register(place);
+        Changed { audience: Some(place), steps, freed }
+    }
+
+    fn change_in_place(&mut self, place: usize, changes: &[NewSubscription], signature: u128) -> Changed {
+        self.unregister(place);
+        let audience = &mut self.all[place];
+        let freed = apply(audience, changes, signature);
+        for (topic, _) in changes {
+            let number = topic.number();
+            // Also where it was a wildcard: those are in no index.
+            match self.all[place].topics_entry(number) {
+                Some(subscription) => index(&mut self.by_topic, number, place, subscription),
+                None => self.unindex(number, place),
+            }
+        }
+        let steps = changes.len();
+        if self.all[place].len() == 0 {
+            self.all.remove(place);
+            return Changed { audience: None, steps, freed };
+        }
+        self.register(place);
+        Changed { audience: Some(place), steps, freed }
+    }
+
+    fn register(&mut self, place: usize) {
+        let audience = &self.all[place];
+        self.by_signature.entry(audience.signature).or_insert(place);
+        if audience.is_wild() {
+            self.wild.insert(place);
+        }
+    }
+
+    fn unregister(&mut self, place: usize) {
+        let signature = self.all[place].signature;
+        if self.by_signature.get(&signature) == Some(&place) {
+            self.by_signature.remove(&signature);
+        }
+        self.wild.swap_remove(&place);
+    }
+
+    fn unindex(&mut self, topic: u32, place: usize) {
+        if let Some(audiences) = self.by_topic.get_mut(topic as usize) {
+            audiences.swap_remove(&place);
+            if audiences.is_empty() {
+                *audiences = IndexMap::default();
+            }
+        }
+    }
+}
+
+const NONE: &Named = Named::new();
+
+fn index(
+    by_topic: &mut Vec<IndexMap<usize, Subscription, RandomState>>,
+    topic: u32,
+    audience: usize,
+    subscription: Subscription,
+) {
+    if by_topic.len() <= topic as usize {
+        by_topic.resize_with(topic as usize + 1, IndexMap::default);
+    }
+    by_topic[topic as usize].insert(audience, subscription);
+}
+
+/// Makes the changes, and ends the pacing that goes with them. Returns what was held by it.
+fn apply(audience: &mut Audience, changes: &[NewSubscription], signature: u128) -> Vec<(FrameKey, Frame)> {
+    let mut freed = Vec::new();
+    for (topic, after) in changes {
+        let number = topic.number();
+        let before = audience.named(number);
+        audience.set(topic, *after);
+        for mode in MODES {
+            if before.interval_ms(mode) > 0 && after.interval_ms(mode) == 0 {
+                let key = FrameKey::new(number, mode as u8);
+                freed.extend(audience.pacing.end(key).map(|frame| (key, frame)));
+            }
+        }
+    }
+    if !audience.is_paced() {
+        freed.extend(std::mem::take(&mut audience.pacing).into_held());
+    }
+    audience.signature = signature;
+    freed
+}

@@ -1,0 +1,315 @@
+//! One turn of a thread: commands, then all ticks that have gathered, one write a client, then what is due.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use openalgo_shm_frames::Entry;
+use openalgo_shm_frames::encode::Format;
+use openalgo_shm_ring::clock;
+use openalgo_shm_ring::message::Mode;
+
+use crate::audience::Audience;
+use crate::batch::{Arena, Frame, FrameKey};
+use crate::client::After;
+use crate::commands::lock;
+use crate::engine::Engine;
+use crate::events::Handed;
+use crate::figures::ThreadFigures;
+use crate::pacing::{Timer, Timers, Verdict};
+use crate::subscription::Subscription;
+
+/// How soon a full socket is looked at again. The time doubles while none takes anything.
+pub(crate) const FIRST_RETRY_NS: u64 = 1_000_000;
+const LAST_RETRY_NS: u64 = 16_000_000;
+/// Time between looks at what need not be exact.
+const CHORES_NS: u64 = 100_000_000;
+/// Longest sleep.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// Most latencies recorded of one turn, evenly spread over its frames.
+const LATENCIES: usize = 32;
+
+impl Engine {
+    /// One turn. Waits if there was nothing to do.
+    pub fn turn(&mut self) {
+        self.now_ns = clock::monotonic_ns();
+        let mut is_busy = self.take_commands();
+        is_busy |= self.deliver_ticks();
+        self.send_due();
+        self.retry();
+        is_busy |= self.send_snapshots();
+        if self.now_ns >= self.chores_at_ns {
+            self.do_chores();
+        }
+        self.tell();
+        self.show_figures();
+        if !is_busy {
+            self.wait();
+        }
+    }
+
+    /// Takes what is in the ring and gives each client what it wants. True if there was anything.
+    fn deliver_ticks(&mut self) -> bool {
+        self.entries.clear();
+        let drained = self.encoder.drain(&mut self.arena, &mut self.entries);
+        self.is_full = drained.is_full;
+        if drained.ticks == 0 {
+            return false;
+        }
+        self.batches += 1;
+        // Also where nobody wants it: the rhythm of the ring is what is learned.
+        self.pause.learn(self.entries.first().map_or(self.now_ns, |entry| entry.publish_ns));
+        if self.entries.is_empty() {
+            return true;
+        }
+        self.kept.clear();
+        self.kept.resize_with(self.entries.len(), OnceLock::new);
+        self.route();
+        self.send_batches();
+        self.record_latencies();
+        true
+    }
+
+    fn route(&mut self) {
+        let mut first = 0;
+        while first < self.entries.len() {
+            let end = first + length_of_tick(&self.entries[first..]);
+            self.route_tick(first..end);
+            first = end;
+        }
+    }
+
+    fn route_tick(&mut self, tick: std::ops::Range<usize>) {
+        let topic = self.entries[tick.start].topic;
+        let Self { audiences, entries, kept, arena, encoder, timers, touched, now_ns, .. } = self;
+        let arena = Arena { bytes: arena, entries, kept };
+        let mut router = Router { arena, tick, timers, touched, now_ns: *now_ns };
+        let (named, wild, all) = audiences.interested(topic);
+        for (&place, &subscription) in named {
+            if !wild.contains(&place)
+                && let Some(audience) = all.get_mut(place)
+            {
+                router.offer(place, audience, subscription);
+            }
+        }
+        if wild.is_empty() {
+            return;
+        }
+        let exchange = encoder.topic(topic).map_or("", |topic| topic.exchange());
+        for &place in wild {
+            let Some(audience) = all.get_mut(place) else { continue };
+            let wanted = audience.wanted(topic, exchange);
+            if !wanted.is_empty() {
+                router.offer(place, audience, wanted);
+            }
+        }
+    }
+
+    fn send_batches(&mut self) {
+        for place in std::mem::take(&mut self.touched) {
+            self.send_batch(place);
+        }
+    }
+
+    fn send_batch(&mut self, place: usize) {
+        let mark = self.shared.options.high_water_mark;
+        let mut later: Vec<(usize, After)> = Vec::new();
+        let mut joined: Option<Frame> = None;
+        let mut handed = Vec::new();
+        {
+            let Self { audiences, clients, entries, kept, arena, sums, .. } = self;
+            let Some(audience) = audiences.get_mut(place) else { return };
+            let arena = Arena { bytes: arena, entries, kept };
+            for &slot in &audience.members {
+                let Some(client) = clients.get_mut(slot) else { continue };
+                let had = client.unsent() > 0 || client.conflation.is_some();
+                match client.deliver(&audience.batch, &arena, &mut joined, mark, sums) {
+                    After::Nothing if had => {}
+                    After::Nothing if client.conflation.is_none() => {}
+                    After::Hand => {
+                        handed.push(client.id);
+                        later.push((slot, After::Hand));
+                    }
+                    after => later.push((slot, after)),
+                }
+            }
+            if !handed.is_empty() {
+                let frames = joined.take().unwrap_or_else(|| audience.batch.join(arena.bytes));
+                self.events.handed.push(Handed { clients: handed, frames });
+            }
+            audience.batch.clear();
+        }
+        for (slot, after) in later {
+            self.follow_up(slot, after, &[]);
+        }
+    }
+
+    /// Sends what was held back and may go by now.
+    fn send_due(&mut self) {
+        while let Some(Timer { audience: place, serial, key, .. }) = self.timers.take_due(self.now_ns) {
+            let now_ns = self.now_ns;
+            let Some(audience) = self.audiences.get_mut(place).filter(|audience| audience.serial == serial)
+            else {
+                continue;
+            };
+            let Some(frame) = audience.pacing.take(key, now_ns) else { continue };
+            let members: Vec<usize> = audience.members.iter().copied().collect();
+            for slot in members {
+                if self.wants(slot, key) {
+                    self.deliver_kept(slot, &[(key, Frame::clone(&frame))]);
+                }
+            }
+        }
+    }
+
+    /// Sends to sockets that were full and are not any more.
+    #[cfg(unix)]
+    fn retry(&mut self) {
+        if self.behind.is_empty() || self.now_ns < self.retry_at_ns {
+            return;
+        }
+        let writable: Vec<usize> = self.blocked.writable().collect();
+        self.retry_after_ns =
+            if writable.is_empty() { (2 * self.retry_after_ns).min(LAST_RETRY_NS) } else { FIRST_RETRY_NS };
+        self.retry_at_ns = self.now_ns + self.retry_after_ns;
+        for slot in writable {
+            let Some(client) = self.clients.get_mut(slot) else { continue };
+            client.progress_ns = self.now_ns;
+            client.is_reported = false;
+            let after = client.flush();
+            self.follow_up(slot, after, &[]);
+            if after == After::Nothing {
+                self.settle(slot);
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn retry(&mut self) {}
+
+    fn do_chores(&mut self) {
+        self.chores_at_ns = self.now_ns + CHORES_NS;
+        self.report_stuck();
+        self.merge();
+        self.latencies.read.clone_from(self.encoder.latency());
+        lock(&self.shared.latencies).clone_from(&self.latencies);
+    }
+
+    fn report_stuck(&mut self) {
+        let timeout_ns = self.shared.options.slow_client_timeout.as_nanos() as u64;
+        for &slot in &self.behind {
+            let client = &mut self.clients[slot];
+            if !client.is_reported && self.now_ns.saturating_sub(client.progress_ns) >= timeout_ns {
+                client.is_reported = true;
+                self.events.stuck.push(client.id);
+            }
+        }
+    }
+
+    fn record_latencies(&mut self) {
+        let now_ns = clock::monotonic_ns();
+        let step = self.entries.len().div_ceil(LATENCIES);
+        for entry in self.entries.iter().step_by(step) {
+            self.latencies.record_delivery(now_ns.saturating_sub(entry.publish_ns));
+        }
+    }
+
+    fn show_figures(&self) {
+        let counts = self.counts();
+        let now = ThreadFigures {
+            received: counts.received,
+            lost: counts.lost,
+            corrupt: counts.corrupt,
+            lag: if self.is_full { self.encoder.consumer().lag() } else { 0 },
+            dropped: self.encoder.dropped(),
+            batches: self.batches,
+            sent: self.sums.sent,
+            conflated: self.sums.conflated,
+            conflated_clients: self.sums.conflated_clients as u64,
+            audiences: self.audiences.len() as u64,
+            restarts: 0,
+        };
+        self.shared.figures.show(now.plus(*self.before()));
+    }
+
+    fn wait(&mut self) {
+        let now_ns = clock::monotonic_ns();
+        let mut until_ns = self.chores_at_ns;
+        until_ns = until_ns.min(self.timers.next_due_ns().unwrap_or(u64::MAX));
+        if cfg!(unix) && !self.behind.is_empty() {
+            until_ns = until_ns.min(self.retry_at_ns);
+        }
+        let timeout = Duration::from_nanos(until_ns.saturating_sub(now_ns)).min(LONGEST_WAIT);
+        let inbox = &self.shared.inbox;
+        self.pause.wait(self.encoder.consumer(), now_ns, timeout, || inbox.is_filled());
+    }
+}
+
+/// Entries of the first tick: they descend by variant.
+fn length_of_tick(entries: &[Entry]) -> usize {
+    let follows = |pair: &&[Entry]| pair[1].topic == pair[0].topic && pair[1].variant < pair[0].variant;
+    1 + entries.windows(2).take_while(follows).count()
+}
+
+/// Offers the frames of one tick to audiences.
+struct Router<'a> {
+    arena: Arena<'a>,
+    tick: std::ops::Range<usize>,
+    timers: &'a mut Timers,
+    touched: &'a mut Vec<usize>,
+    now_ns: u64,
+}
+
+impl Router<'_> {
+    /// A client gets a tick once, in the highest of its modes; where that one is held back, in the next.
+    #[inline]
+    fn offer(&mut self, place: usize, audience: &mut Audience, wanted: Subscription) {
+        for number in self.tick.clone() {
+            let entry = &self.arena.entries[number];
+            let Some(mode) = mode_of(entry.variant, audience.format).filter(|&mode| wanted.has(mode)) else {
+                continue;
+            };
+            let interval_ms = wanted.interval_ms(mode);
+            if self.passes(place, audience, FrameKey::new(entry.topic, entry.variant), interval_ms, number) {
+                if audience.batch.is_empty() {
+                    self.touched.push(place);
+                }
+                audience.batch.push(number as u32, entry);
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn passes(
+        &mut self,
+        place: usize,
+        audience: &mut Audience,
+        key: FrameKey,
+        interval_ms: u32,
+        number: usize,
+    ) -> bool {
+        if interval_ms == 0 {
+            if !audience.pacing.is_empty() {
+                // What was held is older than this.
+                audience.pacing.end(key);
+            }
+            return true;
+        }
+        match audience.pacing.judge(key, interval_ms, self.now_ns) {
+            Verdict::Pass => true,
+            Verdict::Hold(timer) => {
+                audience.pacing.hold(key, self.arena.frame(number as u32));
+                if let Some(due_ns) = timer {
+                    self.timers.set(Timer { due_ns, audience: place, serial: audience.serial, key });
+                }
+                false
+            }
+        }
+    }
+}
+
+/// The mode of a variant if it is in this format.
+#[inline]
+fn mode_of(variant: u8, format: Format) -> Option<Mode> {
+    if variant / 4 == format as u8 { Mode::from_u8(variant & 3) } else { None }
+}

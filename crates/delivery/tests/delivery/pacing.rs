@@ -1,0 +1,146 @@
+//! Intervals belong to a topic and mode of a client.
+
+use crate::support::{Bench, Client};
+use openalgo_shm_ring::message::Mode;
+
+const HOUR_MS: u32 = 3_600_000;
+
+/// What has come up to a last tick.
+fn ticks(bench: &mut Bench, client: &mut Client) -> Vec<(u64, f64)> {
+    bench.want(client.id, "LAST", Mode::Ltp);
+    bench.settle(client.id);
+    bench.publish("LAST", Mode::Ltp, 0.0);
+    let mut ticks = Vec::new();
+    loop {
+        let (symbol, mode, ltp) = client.ticks(1).remove(0);
+        if symbol == "LAST" {
+            bench.leave(client.id, "LAST", Mode::Ltp);
+            bench.settle(client.id);
+            return ticks;
+        }
+        ticks.push((mode, ltp));
+    }
+}
+
+#[test]
+fn an_interval_of_one_mode_does_not_slow_another_of_the_same_topic() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.want(client.id, "A", Mode::Depth);
+    bench.settle(client.id);
+    for ltp in 1..=3 {
+        bench.publish("A", Mode::Depth, f64::from(ltp));
+        bench.publish("A", Mode::Ltp, f64::from(10 * ltp));
+    }
+    assert_eq!(ticks(&mut bench, &mut client), [(3, 1.0), (1, 10.0), (3, 2.0), (3, 3.0)]);
+}
+
+#[test]
+fn a_tick_that_is_held_in_one_mode_comes_in_the_next_lower_one() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Depth, HOUR_MS);
+    bench.want(client.id, "A", Mode::Ltp);
+    bench.settle(client.id);
+    for ltp in 1..=3 {
+        bench.publish("A", Mode::Depth, f64::from(ltp));
+    }
+    assert_eq!(ticks(&mut bench, &mut client), [(3, 1.0), (1, 2.0), (1, 3.0)]);
+}
+
+#[test]
+fn leaving_a_mode_undoes_its_interval() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.settle(client.id);
+    bench.publish("A", Mode::Ltp, 1.0);
+    assert_eq!(client.ticks(1).len(), 1);
+    bench.leave(client.id, "A", Mode::Ltp);
+    bench.want(client.id, "A", Mode::Ltp);
+    bench.settle(client.id);
+    for ltp in [2.0, 3.0] {
+        bench.publish("A", Mode::Ltp, ltp);
+    }
+    assert_eq!(ticks(&mut bench, &mut client), [(1, 2.0), (1, 3.0)]);
+}
+
+#[test]
+fn what_was_held_comes_at_once_when_the_interval_ends_and_never_after_a_newer_tick() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.settle(client.id);
+    for ltp in [1.0, 2.0, 3.0] {
+        bench.publish("A", Mode::Ltp, ltp);
+    }
+    assert_eq!(client.ticks(1)[0].2, 1.0);
+    bench.publish("B", Mode::Ltp, 0.0);
+    crate::support::until("all were read", || {
+        bench.delivery.threads().all(|thread| thread.figures.received == 4)
+    });
+    bench.want(client.id, "A", Mode::Ltp);
+    bench.settle(client.id);
+    bench.publish("A", Mode::Ltp, 4.0);
+    assert_eq!(ticks(&mut bench, &mut client), [(1, 3.0), (1, 4.0)]);
+}
+
+#[test]
+fn the_newest_of_an_interval_comes_at_its_end_to_all_who_share_it() {
+    let mut bench = Bench::new();
+    let mut clients = [bench.client(), bench.client()];
+    for client in &clients {
+        bench.want_paced(client.id, "A", Mode::Ltp, 100);
+        bench.settle(client.id);
+    }
+    for ltp in 1..=50 {
+        bench.publish("A", Mode::Ltp, f64::from(ltp));
+    }
+    for client in &mut clients {
+        assert_eq!(client.ticks(1)[0].2, 1.0);
+        let mut last = 0.0;
+        while last < 50.0 {
+            let next = client.ticks(1)[0].2;
+            assert!(next > last);
+            last = next;
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_its_equals_keeps_what_is_held_and_gets_it_in_time() {
+    let mut bench = Bench::new();
+    let mut clients = [bench.client(), bench.client()];
+    for client in &clients {
+        bench.want_paced(client.id, "A", Mode::Ltp, 200);
+        bench.settle(client.id);
+    }
+    bench.publish("A", Mode::Ltp, 1.0);
+    bench.publish("A", Mode::Ltp, 2.0);
+    crate::support::until("both were read", || {
+        bench.delivery.threads().all(|thread| thread.figures.received == 2)
+    });
+    bench.want(clients[0].id, "B", Mode::Ltp);
+    for client in &mut clients {
+        assert_eq!(client.ticks(2).iter().map(|tick| tick.2).collect::<Vec<_>>(), [1.0, 2.0]);
+    }
+    assert!(clients.iter_mut().all(Client::is_quiet));
+}
+
+#[test]
+fn a_wildcards_interval_holds_for_every_topic_and_a_topics_own_comes_before_it() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "*", Mode::Ltp, HOUR_MS);
+    bench.want(client.id, "FAST", Mode::Ltp);
+    bench.settle(client.id);
+    for symbol in ["SLOW", "SLOW", "FAST", "FAST", "OTHER"] {
+        bench.publish(symbol, Mode::Ltp, 1.0);
+    }
+    let ticks = client.ticks(4);
+    assert_eq!(
+        ticks.iter().map(|tick| tick.0.as_str()).collect::<Vec<_>>(),
+        ["SLOW", "FAST", "FAST", "OTHER"]
+    );
+}
