@@ -172,11 +172,11 @@ describe.skipIf(python === undefined)('openalgo', () => {
     await until('host and proxy to end', () => !lives(host) && !lives(proxy));
   });
 
-  test('asks for no keys with --no-keys, and serves with several workers', async () => {
+  test('asks for no keys with --no-keys, and serves with several threads', async () => {
     await logIn();
-    await pidsOf(start('--no-keys', '--workers=2'));
+    await pidsOf(start('--no-keys', '--threads=2'));
     const stats = (await (await fetch(`http://127.0.0.1:${openalgo.webSocketPort}/stats`)).json()) as object;
-    expect(stats).toMatchObject({ workers: [{}, {}] });
+    expect(stats).toMatchObject({ threads: [{}, {}] });
     const client = await Client.authenticated('anything');
     expect(client.messages[0]).toMatchObject({ type: 'auth', status: 'success' });
     client.close();

@@ -17,6 +17,7 @@ describe('GET /stats', () => {
     await client.ask({ action: 'subscribe', symbol: 'SBIN' });
     for (let i = 0; i < 10; i++) publisher.publishMarketData('SBIN', { ltp: i });
     await until('they came', () => client.ticks().length === 10);
+    await until('they are counted', () => running.proxy.getStats().delivery_latency_ns.count === 10);
     const { status, body } = await running.get('/stats');
     expect(status).toBe(200);
     expect([...Value.Errors(StatsSchema, body)]).toEqual([]);
@@ -37,6 +38,7 @@ describe('GET /stats', () => {
       subscribers: [{ name: 'proxy', pid: process.pid, messages_received: 10, messages_lost: 0, lag: 0 }],
       clients: { connected: 1, connected_total: 1, conflated: 0, audiences: 1 },
       subscriptions: { total: 3, topics: 1 },
+      threads: [{ number: 1, name: 'proxy', clients: 1, messages_received: 10, sent: 10, restarts: 0 }],
       messages: { sent: 10, conflated: 0, received: 1 },
       refused: { total: 0 },
     });
@@ -123,7 +125,13 @@ describe('GET /health', () => {
     const publisher = running.publisher();
     expect(await running.get('/health')).toEqual({
       status: 200,
-      body: { status: 'ok', reasons: [], last_tick_age_ms: null },
+      body: {
+        status: 'ok',
+        reasons: [],
+        last_tick_age_ms: null,
+        delivery_restarts: 0,
+        last_delivery_failure: null,
+      },
     });
     publisher.publishMarketData('SBIN', { ltp: 1 });
     expect((await running.get('/health')).body['last_tick_age_ms']).toEqual(expect.any(Number));

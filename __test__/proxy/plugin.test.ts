@@ -63,7 +63,7 @@ test('gives the application its proxy', async () => {
   const publisher = new SharedMemoryPublisher({ name: ring }).start();
   publisher.publishMarketData('SBIN', { ltp: 5 });
   expect(await client.nextOf('market_data')).toMatchObject({ data: { ltp: 5 } });
-  expect(app.openalgoShm.lastTick('NSE', 'SBIN')).toMatchObject({ data: { ltp: 5 } });
+  expect(await app.openalgoShm.lastTick('NSE', 'SBIN')).toMatchObject({ data: { ltp: 5 } });
   publisher.stop();
 });
 

@@ -108,7 +108,7 @@ describe('a client that stops reading', () => {
   });
 
   test('is closed with 1013 after the timeout, and counted', async () => {
-    const { slow, fast, publish } = await startWith({ slowClientTimeout: 1 });
+    const { slow, fast, publish } = await startWith({ slowClientTimeout: 1_000 });
     await publishUntilConflated(publish);
     await until('it is given up', () => running.proxy.getStats().refused.slow_client === 1);
     expect(running.proxy.getStats().subscriptions.total).toBe(2);

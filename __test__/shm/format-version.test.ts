@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { EventPublisher, EventReader } from '../../src/shm/events.ts';
 import { InterestPublisher } from '../../src/shm/interest.ts';
 import { FORMAT_VERSION, LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
-import { TickEncoder } from '../../src/shm/tick-encoder.ts';
 import { leaveOlderSegment, setFormatVersion } from './older-segment.ts';
 import { drain, TestRing } from './test-ring.ts';
 
@@ -26,7 +25,6 @@ describe.runIf(existsSync('/dev/shm'))('a segment of another format version', ()
     ['a subscriber that creates none', () => ring.subscriber({ create: false })],
     ['a ring that is created', () => new LockFreeRingBuffer({ name })],
     ['a ring that is opened', () => LockFreeRingBuffer.open(name)],
-    ['an encoder', () => new TickEncoder({ name })],
   ])('is refused to %s, with both versions and what to do', (_, open) => {
     for (const version of [FORMAT_VERSION - 1, FORMAT_VERSION + 1]) {
       leaveOlderSegment(name, version);

@@ -10,15 +10,17 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
-/** Most workers of a proxy: each needs a place in the ring of what clients want. */
-const MOST_WORKERS = 64;
+/** Most delivery threads of a proxy: each needs a place among the ring's readers. */
+const MOST_THREADS = 64;
+/** Threads that `auto` stands for at most: each reads the whole ring, and feeds need cores, too. */
+const MOST_AUTO = 8;
 
-/** Reads a number of processes; `auto` is one for each core. */
-export function workerCount(text: string): number {
-  if (text === 'auto') return Math.min(MOST_WORKERS, availableParallelism());
+/** Reads a number of threads; `auto` leaves one core to feeds and JavaScript. */
+export function threadCount(text: string): number {
+  if (text === 'auto') return Math.max(1, Math.min(MOST_AUTO, availableParallelism() - 1));
   const value = Number(text);
-  if (text.trim() !== '' && Number.isInteger(value) && value >= 1 && value <= MOST_WORKERS) return value;
-  throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_WORKERS}, or auto.`);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= 1 && value <= MOST_THREADS) return value;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_THREADS}, or auto.`);
 }
 
 /** Reads a number above 0, or `max`. */

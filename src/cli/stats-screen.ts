@@ -70,29 +70,28 @@ export function proxyScreen(url: string, report: StatsReport): string {
   const [p50, p99, p999] = latencies(report.delivery_latency_ns);
   return `${colours.bold('proxy')} ${url}, up ${duration(report.uptime_seconds * 1e9)}, ${bytes(memory.rss)} of memory, event loop late p99 ${delay.p99.toFixed(1)} ms
 
-${ringScreen(report)}${workersTable(report)}
+${ringScreen(report)}${threadsTable(report)}
 
 ${colours.bold('clients')}  ${count(clients.connected)} now, ${count(clients.connected_total)} since the start, ${count(clients.conflated)} behind; ${counted(subscriptions.total, 'subscription')} to ${counted(subscriptions.topics, 'topic')}
 ${colours.bold('sent')}     ${counted(messages.sent, 'tick')}, ${count(messages.conflated)} conflated; publish to socket p50 ${p50}, p99 ${p99}, p99.9 ${p999}
 ${colours.bold('refused')}  ${refusals(refused)}`;
 }
 
-/** Nothing if the proxy serves alone. */
-function workersTable({ workers, workers_missing, workers_replaced }: StatsReport): string {
-  if (workers.length === 0) return '';
-  const missing = workers_missing > 0 ? colours.yellow(`, ${workers_missing} without an answer`) : '';
-  const rows = workers.map((worker) => [
-    worker.name,
-    String(worker.pid),
-    duration(worker.uptime_seconds * 1e9),
-    count(worker.clients.connected),
-    count(worker.subscriptions.total),
-    count(worker.messages.sent),
-    ...latencies(worker.delivery_latency_ns),
-    bytes(worker.memory.rss),
+/** Nothing if there is one thread alone, which has never failed. */
+function threadsTable({ threads }: StatsReport): string {
+  const restarts = threads.reduce((sum, thread) => sum + thread.restarts, 0);
+  if (threads.length < 2 && restarts === 0) return '';
+  const rows = threads.map((thread) => [
+    thread.name,
+    count(thread.clients),
+    count(thread.audiences),
+    count(thread.sent),
+    count(thread.conflated),
+    ...latencies(thread.delivery_latency_ns),
+    count(thread.restarts),
   ]);
-  const head = ['name', 'process', 'up', 'clients', 'subscriptions', 'sent', 'p50', 'p99', 'p99.9', 'memory'];
-  return `\n\n${colours.bold('workers')}  ${workers_replaced} replaced${missing}\n${table(head, rows)}`;
+  const head = ['name', 'clients', 'audiences', 'sent', 'conflated', 'p50', 'p99', 'p99.9', 'restarts'];
+  return `\n\n${colours.bold('threads')}\n${table(head, rows)}`;
 }
 
 function latencies({

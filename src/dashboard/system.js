@@ -25,7 +25,7 @@ export function drawSystem(stats, before, seconds) {
   drawClients(stats, before, rate);
 }
 
-/** What the proxy has lost, all its workers together: theirs are the readers whose latencies are known. */
+/** What the proxy has lost, all its threads together: theirs are the readers whose latencies are known. */
 function lostBy({ subscribers, messages }) {
   const own = subscribers.filter(({ latency_ns }) => latency_ns !== undefined);
   return own.reduce((sum, { messages_lost }) => sum + messages_lost, messages.dropped);
@@ -99,7 +99,7 @@ function drawReaders({ subscribers, ring }) {
   setText(byId('ring-size'), ring === null ? 'not attached' : `${bytes(ring.bytes)} of shared memory`);
   fillRows(byId('readers'), subscribers, makeReader, (row, reader) => {
     const [name, received, lost, lag, unread] = row.children;
-    // Only the proxy's own readers, one for each of its workers, say how long ticks take to them.
+    // Only the proxy's own readers, one for each of its threads, say how long ticks take to them.
     setText(name, reader.latency_ns === undefined ? reader.name : `${reader.name} (this proxy)`);
     setText(received, short(reader.messages_received));
     setText(lost, count(reader.messages_lost));

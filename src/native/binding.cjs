@@ -835,11 +835,10 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.NativeDelivery = nativeBinding.NativeDelivery
 module.exports.NativePublisher = nativeBinding.NativePublisher
 module.exports.NativeRing = nativeBinding.NativeRing
 module.exports.NativeSubscriber = nativeBinding.NativeSubscriber
-module.exports.NativeTickEncoder = nativeBinding.NativeTickEncoder
-module.exports.canWriteVectored = nativeBinding.canWriteVectored
 module.exports.checkRingName = nativeBinding.checkRingName
 module.exports.fieldNames = nativeBinding.fieldNames
 module.exports.findSegments = nativeBinding.findSegments
@@ -847,4 +846,3 @@ module.exports.formatVersion = nativeBinding.formatVersion
 module.exports.monotonicNs = nativeBinding.monotonicNs
 module.exports.removeIfUnused = nativeBinding.removeIfUnused
 module.exports.unlinkRing = nativeBinding.unlinkRing
-module.exports.writeVectored = nativeBinding.writeVectored

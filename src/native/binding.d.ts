@@ -9,6 +9,71 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The threads that bring a ring's ticks to clients. */
+export declare class NativeDelivery {
+  /**
+   * Starts the threads. `on_events` is called on the event loop once for any number of events; it is to call
+   * `take_events`.
+   */
+  constructor(ring: NativeRing, options: NativeDeliveryOptions, onEvents: () => void)
+  /** Number of a topic that is about to be wanted, its own until it is let go; -1 when there are too many. */
+  topic(exchange: string, symbol: string): number
+  /** Lets go of a topic's number: it may become another's, unless the topic has ticked. */
+  releaseTopic(topic: number): void
+  /** Number of a topic that has ticked or is wanted; -1 of another. */
+  findTopic(exchange: string, symbol: string): number
+  /** Name of a topic whose number is held. */
+  topicName(topic: number): NativeTopic | null
+  /** Whether a topic whose number is held has ever ticked. */
+  hasTicked(topic: number): boolean
+  /** Number of topics that have ticked. */
+  tickedCount(): number
+  /** Topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`. */
+  ticked(from: number, most: number): Array<NativeTopic>
+  /** Attaches a client whose bytes all go to this socket from now on; -1 where that cannot be. */
+  attach(descriptor: number, messagePack: boolean): number
+  /** Attaches a client whose frames are handed to JavaScript. */
+  attachHanded(messagePack: boolean): number
+  /** Ends all of a client. Nothing once this is closed: then all have ended. */
+  detach(client: number): void
+  /** Sends whole frames. */
+  send(client: number, frames: Uint8Array): void
+  /** Changes what a client wants: three numbers a change. */
+  change(client: number, changes: Int32Array): void
+  /** Gathers what is said from now on, so that no tick comes in between. */
+  gather(): void
+  /** Passes on what was gathered. */
+  releaseGathered(): void
+  /** Ends all that a client wants. */
+  release(client: number): void
+  /** Sends last values of what a client wants, two numbers each; of any age without `oldest_ms`. */
+  sendSnapshots(client: number, wanted: Int32Array, oldestMs?: number | undefined | null): void
+  /** No new tick goes to the client; it is among the drained once nothing is left. */
+  finish(client: number): void
+  /** The client is among the drained once nothing is left. */
+  tellWhenDrained(client: number): void
+  /** So many bytes of a client's frames were passed on. */
+  acknowledge(client: number, bytes: number): void
+  /** Asks for the last value of a topic in the first of these modes that has one; 0 for an unknown topic. */
+  askSnapshot(exchange: string, symbol: string, modes: Array<number>): number
+  /** Bytes of a client that the system has not taken. */
+  backlog(client: number): number
+  /** The clients with the most untaken bytes, then the most conflated ticks, then the most ticks. */
+  furthestBehind(most: number): Array<NativeClientFigures>
+  /** Takes all that has happened. */
+  takeEvents(): NativeDeliveryEvents
+  /** Figures of each thread. */
+  threads(): Array<NativeThreadFigures>
+  /** Latencies of a thread, or of all together. */
+  latencies(thread?: number | undefined | null): NativeLatencies
+  /** Goes on with a newer segment. */
+  reattach(ring: NativeRing): void
+  /** Makes a thread panic: for tests of what follows. */
+  panic(thread: number): void
+  /** Ends the threads. */
+  close(): void
+}
+
 /** The owner of a lane. */
 export declare class NativePublisher {
   /**
@@ -72,45 +137,6 @@ export declare class NativeSubscriber {
   close(): void
 }
 
-/** An encoder and the buffers that it shares with JavaScript. */
-export declare class NativeTickEncoder {
-  /** Joins the ring. Frames go to `arena`, four numbers a frame to `entries`, publish times to `stamps`. */
-  constructor(ring: NativeRing, name: string, arena: Uint8Array, entries: Int32Array, stamps: Float64Array)
-  /** Number of a topic that is about to be wanted; -1 when there are too many. */
-  topic(exchange: string, symbol: string): number
-  topicName(topic: number): NativeTopic | null
-  /** Number of a topic that has ticked or is wanted; -1 of another. */
-  findTopic(exchange: string, symbol: string): number
-  /** Numbers of topics that have ticked, in the order of their first ticks: at most `most`, without the first `from`. */
-  ticked(from: number, most: number): Uint32Array
-  /**
-   * Sets the wanted variants of a topic: bit m for mode m as JSON, bit m + 4 for mode m as MessagePack.
-   * With none, a topic that never ticked is forgotten.
-   */
-  want(topic: number, variants: number): void
-  /** Sets the wanted variants of all topics of an exchange, or of all with "*". */
-  wantExchange(exchange: string, variants: number): void
-  /** Encodes what is in the ring, as far as there is room; returns the number of entries. */
-  drain(): number
-  /** The last tick of a topic for a subscriber of this variant (mode, plus 4 for MessagePack), as a frame. */
-  snapshot(topic: number, variant: number): Buffer | null
-  /** Calls back on the event loop once there is something to drain; silent until `arm` is called again. */
-  onReady(wait: string, callback: () => void): void
-  /** Rings again as soon as there is something to drain. */
-  arm(): void
-  /** Goes on with a newer segment; `on_ready` must be called again. */
-  reattach(ring: NativeRing, name: string): void
-  stats(): NativeSubscriberStats
-  /** Ticks that were read and dropped because there were too many topics. */
-  dropped(): number
-  /** Time from the publishers' stamps to the read here. */
-  latency(reset: boolean): NativeLatency
-  close(): void
-}
-
-/** True where sockets are file descriptors that this call can write to. */
-export declare function canWriteVectored(): boolean
-
 /** Checks a ring's name. */
 export declare function checkRingName(name: string): void
 
@@ -126,6 +152,17 @@ export declare function formatVersion(): number
 /** Nanoseconds of the clock that stamps messages. */
 export declare function monotonicNs(): number
 
+/** What a client has got. */
+export interface NativeClientFigures {
+  id: number
+  /** From 0. */
+  thread: number
+  sent: number
+  conflated: number
+  backlog: number
+  isConflated: boolean
+}
+
 export interface NativeConsumerStats {
   consumer: number
   name: string
@@ -135,6 +172,32 @@ export interface NativeConsumerStats {
   messagesLost: number
   messagesCorrupt: number
   lag: number
+}
+
+/** All that has happened since the last call. */
+export interface NativeDeliveryEvents {
+  drained: Array<number>
+  failed: Array<number>
+  stuck: Array<number>
+  handed: Array<NativeHanded>
+  snapshots: Array<NativeSnapshot>
+  panics: Array<string>
+}
+
+/** How delivery is set up. */
+export interface NativeDeliveryOptions {
+  name: string
+  threads: number
+  /** spin, adaptive or sleep */
+  wait: string
+  highWaterMark: number
+  slowClientTimeoutMs: number
+}
+
+/** Frames for clients that the native side cannot write to. */
+export interface NativeHanded {
+  clients: Uint32Array
+  frames: Buffer
 }
 
 export interface NativeLaneStats {
@@ -152,14 +215,22 @@ export interface NativeLaneStats {
   lastPublishNs: number
 }
 
+/** Latencies of one thread, or of all. */
+export interface NativeLatencies {
+  read: NativePercentiles
+  delivery: NativePercentiles
+  boundsNs: Array<number>
+  counts: Array<number>
+  sumNs: number
+}
+
 /** Percentiles in ns. */
-export interface NativeLatency {
+export interface NativePercentiles {
   count: number
   p50: number
   p99: number
   p999: number
   max: number
-  mean: number
 }
 
 export interface NativeRingInfo {
@@ -206,12 +277,36 @@ export interface NativeSegment {
   version: number
 }
 
+/** A last value that was asked for. */
+export interface NativeSnapshot {
+  query: number
+  frame?: Buffer
+}
+
 export interface NativeSubscriberStats {
   messagesReceived: number
   messagesLost: number
   messagesCorrupt: number
   lag: number
   registered: boolean
+}
+
+/** Figures of one thread. */
+export interface NativeThreadFigures {
+  name: string
+  clients: number
+  received: number
+  lost: number
+  corrupt: number
+  lag: number
+  dropped: number
+  batches: number
+  sent: number
+  conflated: number
+  conflatedClients: number
+  audiences: number
+  restarts: number
+  isRunning: boolean
 }
 
 /** Exchange and symbol. */
@@ -225,10 +320,3 @@ export declare function removeIfUnused(name: string): boolean
 
 /** Removes a name, even of a segment in use. True if there was one. */
 export declare function unlinkRing(name: string): boolean
-
-/**
- * Sends slices of `arena` as `plan` says: groups of `clients, slices, slices × (offset, length), clients × descriptor`,
- * up to `length` numbers. For each descriptor in order, `results` takes the bytes that were sent (fewer
- * than asked if the socket is full), or the negative error number. Returns the number of results.
- */
-export declare function writeVectored(arena: Uint8Array, plan: Int32Array, length: number, results: Int32Array): number

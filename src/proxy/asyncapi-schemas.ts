@@ -62,7 +62,11 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
         type: 'integer',
         minimum: 0,
         maximum: MAX_INTERVAL_MS,
-        description: 'at most one tick of an instrument in this time, the newest',
+        description: 'at most one tick of an instrument and mode in this time, the newest',
+      },
+      snapshot: {
+        type: 'boolean',
+        description: 'true for last values of any age, false for none; without it those that are recent',
       },
       status: { type: 'boolean', description: 'true for `feed_status` messages' },
       request_id: requestId,
@@ -118,6 +122,7 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
     {
       snapshot: { type: 'boolean', description: 'true for the last tick, sent at once on subscribing' },
       age_ms: { ...count, description: 'age of a snapshot' },
+      oldest_age_ms: { ...count, description: 'age of the oldest value in a snapshot, where one is older' },
     },
   ),
   auth: message(

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import { isLoopback } from './addresses.ts';
@@ -5,56 +6,74 @@ import { CLOSE, type CloseCode, Connection } from './connection.ts';
 import type { Refusal } from './counters.ts';
 import { releaseRequest } from './handshake.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
-import { type Delivery, Recipient } from './recipient.ts';
+import { Recipient } from './recipient.ts';
+import type { StatsReport } from './schemas.ts';
 import type { Services } from './services.ts';
-import { type ClientFigures, Session } from './session.ts';
-import { SlowClientWatch } from './slow-client-watch.ts';
+import { Session } from './session.ts';
+import { UnfinishedMessages } from './unfinished.ts';
+
+/** One client in `GET /stats`. */
+type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
 /** All connected clients: lets them in, keeps an eye on them, sees them off. */
 export class Clients {
   readonly #services: Services;
   readonly #settings: Settings;
-  readonly #delivery: Delivery;
   readonly #log: FastifyBaseLogger;
   readonly #sessions = new Map<WebSocket, Session>();
+  /** By their numbers in delivery. */
+  readonly #byNumber = new Map<number, Session>();
   /** Those that were told why not and have not gone yet. */
   readonly #refused = new Set<WebSocket>();
   readonly #perAddress = new Map<string, number>();
-  readonly #slow: SlowClientWatch;
+  readonly #unfinished = new UnfinishedMessages();
+  /** The WebSocket of each socket that is read from. */
+  readonly #ofSocket = new WeakMap<Socket, WebSocket>();
   readonly #listeners = {
     message: ofItself((webSocket, data: RawData) => this.#receive(webSocket, data)),
     pong: ofItself((webSocket) => this.#sessions.get(webSocket)?.markAlive()),
     error: ofItself((_webSocket, error: Error) => this.#noteBrokenFrame(error)),
     close: ofItself((webSocket) => this.#farewell(webSocket)),
   };
+  /** Shared by all sockets, like the listeners above. */
+  readonly #onData: (this: Socket) => void;
   #pingTimer: NodeJS.Timeout | undefined;
   #closing = false;
 
-  constructor(services: Services, delivery: Delivery, log: FastifyBaseLogger) {
+  constructor(services: Services, log: FastifyBaseLogger) {
     this.#services = services;
     this.#settings = services.settings;
-    this.#delivery = delivery;
+    const judge = (socket: Socket): void => this.#judgeUnfinished(socket);
+    this.#onData = function (this: Socket): void {
+      judge(this);
+    };
     this.#log = log;
-    this.#slow = new SlowClientWatch(services.settings.slowClientTimeout);
   }
 
   get count(): number {
     return this.#sessions.size;
   }
 
-  /** Clients that get only the newest tick of each topic now. */
-  get conflatedCount(): number {
-    let count = 0;
-    for (const session of this.#sessions.values()) if (session.recipient.isConflated) count += 1;
-    return count;
-  }
-
   /** The clients with the most untaken bytes, then the most conflated ticks, then the most ticks. */
   furthestBehind(most: number): ClientFigures[] {
-    return [...this.#sessions.values()]
-      .map((session) => session.figures())
-      .sort((a, b) => b.backlog_bytes - a.backlog_bytes || b.conflated - a.conflated || b.sent - a.sent)
-      .slice(0, most);
+    return this.#services.delivery
+      .furthestBehind(most)
+      .flatMap(({ id, thread, sent, conflated, backlog, isConflated }) => {
+        const session = this.#byNumber.get(id);
+        if (session === undefined) return [];
+        return {
+          id: session.id,
+          thread: thread + 1,
+          address: session.address,
+          user: session.userId ?? null,
+          connected_seconds: session.connectedSeconds,
+          subscriptions: session.recipient.subscriptions.size,
+          sent,
+          conflated,
+          backlog_bytes: backlog,
+          is_conflated: isConflated,
+        };
+      });
   }
 
   start(): void {
@@ -68,37 +87,62 @@ export class Clients {
     const { socket } = request.raw;
     releaseRequest(webSocket, socket);
     webSocket.on('error', this.#listeners.error);
-    const connection = new Connection(webSocket, socket);
     const address = request.ip;
     const obstacle = this.#obstacle(address);
     if (obstacle !== undefined) {
       this.#services.counters.refuse(obstacle.refusal);
       this.#refused.add(webSocket);
       webSocket.once('close', () => this.#refused.delete(webSocket));
-      return connection.close(obstacle.code, obstacle.reason);
+      return webSocket.close(obstacle.code, obstacle.reason);
     }
-    const recipient = new Recipient(connection, this.#delivery);
-    this.#services.counters.connected += 1;
-    const session = new Session(connection, recipient, this.#services, this.#log, {
-      id: this.#services.counters.connected,
-      address,
-    });
+    const { counters, delivery } = this.#services;
+    const connection = new Connection(webSocket, socket, delivery, this.#settings.delivery);
+    counters.connected += 1;
+    const name = { id: counters.connected, address, socket: socket instanceof Socket ? socket : undefined };
+    const session = new Session(connection, new Recipient(connection), this.#services, this.#log, name);
     this.#sessions.set(webSocket, session);
+    this.#byNumber.set(connection.client, session);
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     webSocket.on('message', this.#listeners.message);
     webSocket.on('pong', this.#listeners.pong);
     webSocket.on('close', this.#listeners.close);
+    if (socket instanceof Socket) {
+      this.#ofSocket.set(socket, webSocket);
+      socket.on('data', this.#onData);
+    }
     this.#log.debug({ address, clients: this.#sessions.size }, 'a client has connected');
   }
 
-  /** Closes those that have taken nothing for too long; to be called about once a second. */
-  closeSlow(now: number): void {
-    for (const session of this.#sessions.values()) {
-      if (!this.#slow.isStuck(session.connection, now)) continue;
-      this.#services.counters.refuse('slow_client');
-      this.#log.info({ backlog: session.connection.backlog }, 'a client that takes nothing is closed');
-      session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too slow');
-      session.end();
+  /** Nothing is left for a client that delivery was asked about. */
+  drained(client: number): void {
+    this.#byNumber.get(client)?.connection.noteDrained();
+  }
+
+  /** Delivery cannot write to a client any more. */
+  failed(client: number): void {
+    this.#byNumber.get(client)?.connection.terminate();
+  }
+
+  /** A client has taken nothing for too long. */
+  stuck(client: number): void {
+    const session = this.#byNumber.get(client);
+    if (session === undefined || !session.connection.isOpen) return;
+    this.#services.counters.refuse('slow_client');
+    this.#log.info({ backlog: session.connection.backlog }, 'a client that takes nothing is closed');
+    session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too slow');
+    session.end();
+  }
+
+  /** Delivery hands frames over. */
+  handed(clients: Uint32Array, frames: Buffer): void {
+    for (const client of clients) {
+      const session = this.#byNumber.get(client);
+      try {
+        session?.connection.passOn(frames);
+      } catch (error) {
+        this.#log.warn({ err: error }, 'a client could not be written to; its connection is ended');
+        session?.connection.terminate();
+      }
     }
   }
 
@@ -118,11 +162,11 @@ export class Clients {
   }
 
   #seeOff(session: Session): Promise<void> {
-    const { connection, recipient } = session;
+    const { connection } = session;
     return new Promise((resolve) => {
       session.answerNow();
       connection.webSocket.once('close', () => resolve());
-      recipient.whenCaughtUp(() => connection.close(CLOSE.GOING_AWAY, 'server is shutting down'));
+      connection.finish(() => connection.close(CLOSE.GOING_AWAY, 'server is shutting down'));
     });
   }
 
@@ -152,12 +196,31 @@ export class Clients {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
     session.markAlive();
+    if (session.socket !== undefined) this.#unfinished.finish(session.socket);
     try {
       session.receive(Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer));
     } catch (error) {
       this.#log.error({ err: error }, 'a client is closed because of an error of the server');
       session.connection.close(CLOSE.INTERNAL, 'internal error');
     }
+  }
+
+  // The WebSocket has taken what there was before: a message that ends with it is no concern any more.
+  #judgeUnfinished(socket: Socket): void {
+    const webSocket = this.#ofSocket.get(socket);
+    const session = webSocket && this.#sessions.get(webSocket);
+    if (session === undefined || !session.connection.isOpen) return;
+    const verdict = this.#unfinished.judge(socket, session.userId !== undefined, performance.now());
+    if (verdict === 'pass') return;
+    this.#services.counters.refuse(verdict === 'too_big' ? 'message_too_big' : 'unfinished_message');
+    if (verdict === 'too_much') {
+      session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
+    } else {
+      session.connection.close(CLOSE.TOO_BIG, verdict === 'too_big' ? 'message too big' : 'message takes too long');
+    }
+    session.end();
+    // The closing handshake would read on.
+    session.connection.terminateSoon();
   }
 
   // `ws` closes the connection by itself, with the right code.
@@ -169,16 +232,19 @@ export class Clients {
   #farewell(webSocket: WebSocket): void {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
-    this.#forget(webSocket, session.address);
+    this.#forget(webSocket, session);
     try {
       session.end();
+      session.connection.detach();
     } catch (error) {
       this.#log.error({ err: error }, 'the end of a session has failed');
     }
   }
 
-  #forget(webSocket: WebSocket, address: string): void {
+  #forget(webSocket: WebSocket, { address, connection, socket }: Session): void {
     this.#sessions.delete(webSocket);
+    if (socket !== undefined) this.#unfinished.forget(socket);
+    this.#byNumber.delete(connection.client);
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);
     else this.#perAddress.delete(address);
@@ -187,8 +253,14 @@ export class Clients {
 
   // A client with a backlog may answer late because the ping is behind it: that one is the slow clients' affair.
   #pingAll(): void {
+    const now = performance.now();
     for (const session of this.#sessions.values()) {
       const { connection } = session;
+      if (session.socket !== undefined && this.#unfinished.isTooSlow(session.socket, now)) {
+        this.#services.counters.refuse('unfinished_message');
+        connection.terminate();
+        continue;
+      }
       if (!connection.isOpen || connection.backlog > 0 || connection.webSocket.isPaused) continue;
       if (session.answersPing()) {
         connection.webSocket.ping();

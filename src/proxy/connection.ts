@@ -1,10 +1,12 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { Packr } from 'msgpackr';
 import { WebSocket } from 'ws';
+import type { Delivery } from '../shm/delivery.ts';
 import type { Answer } from './answers.ts';
-import { type Format, MESSAGE_PACK_PROTOCOL } from './variants.ts';
+import { attachSocket, handWritesOver } from './direct-socket.ts';
+import { type Format, MESSAGE_PACK_PROTOCOL } from './format.ts';
+import { payloads } from './frames.ts';
 
 /** Close codes that clients see. */
 export const CLOSE = {
@@ -19,26 +21,39 @@ export const CLOSE = {
 /** One of {@link CLOSE}. */
 export type CloseCode = (typeof CLOSE)[keyof typeof CLOSE];
 
+/** How ticks get to a client: `direct` from a native thread to its socket, `ws` through the WebSocket in JavaScript. */
+export type DeliveryPath = 'direct' | 'ws';
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** Plain MessagePack, without the library's own extensions. */
 const packr = new Packr({ useRecords: false });
 
-/** A client's WebSocket together with the socket below it. */
+/** A client's WebSocket together with the socket below it, and its place in delivery. */
 export class Connection {
   readonly webSocket: WebSocket;
-  /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
-  readonly socket: Duplex | undefined;
   readonly format: Format;
-  /** The same, if what is written to it goes to the network as it is. */
-  readonly #plain: Socket | undefined;
+  /** Its number in delivery. */
+  readonly client: number;
+  readonly path: DeliveryPath;
+  /** What brings the ticks. */
+  readonly delivery: Delivery;
+  /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
+  readonly #socket: Duplex | undefined;
+  #onFlushed: (() => void)[] | undefined;
 
-  constructor(webSocket: WebSocket, socket: Duplex | undefined) {
+  /** @param path the way that is preferred; plain sockets alone can go `direct`. */
+  constructor(webSocket: WebSocket, socket: Duplex | undefined, delivery: Delivery, path: DeliveryPath) {
     this.webSocket = webSocket;
+    this.delivery = delivery;
     this.format = webSocket.protocol === MESSAGE_PACK_PROTOCOL ? 'msgpack' : 'json';
+    const messagePack = this.format === 'msgpack';
     // With an extension a frame's bytes are not what was given, so only the WebSocket may make them.
-    this.socket = webSocket.extensions === '' ? socket : undefined;
-    this.#plain = this.socket instanceof Socket && !(this.socket instanceof TLSSocket) ? this.socket : undefined;
+    this.#socket = webSocket.extensions === '' ? socket : undefined;
+    const client = path === 'direct' ? attachSocket(this.#socket, messagePack, delivery) : undefined;
+    this.path = client === undefined ? 'ws' : 'direct';
+    this.client = client ?? delivery.attachHanded(messagePack);
+    if (client !== undefined) handWritesOver(this.#socket as Socket, this);
   }
 
   get isOpen(): boolean {
@@ -47,27 +62,9 @@ export class Connection {
 
   /** Bytes handed over and not yet taken by the operating system. */
   get backlog(): number {
-    return this.socket?.writableLength ?? this.webSocket.bufferedAmount;
-  }
-
-  /**
-   * The socket if finished frames may be written to it now: the WebSocket itself has nothing queued that
-   * must go first. Nobody here sends fragments, so a frame never falls between those of a message.
-   */
-  get idleSocket(): Duplex | undefined {
-    const socket = this.socket;
-    return socket !== undefined && this.webSocket.bufferedAmount === socket.writableLength ? socket : undefined;
-  }
-
-  /**
-   * The descriptor of the socket if nothing at all is queued before it, so that it may be written to
-   * without the stream. Descriptors are reused: never keep one.
-   */
-  get idleDescriptor(): number | undefined {
-    const socket = this.#plain;
-    if (socket === undefined || this.webSocket.bufferedAmount !== 0 || !this.isOpen) return undefined;
-    const descriptor = (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd;
-    return descriptor !== undefined && descriptor >= 0 ? descriptor : undefined;
+    const backlog = this.delivery.backlog(this.client);
+    if (this.path === 'direct') return backlog;
+    return Math.max(backlog, this.#socket?.writableLength ?? this.webSocket.bufferedAmount);
   }
 
   /** Sends an answer or a notice. */
@@ -77,25 +74,38 @@ export class Connection {
     else this.webSocket.send(packr.pack(answer));
   }
 
-  /** Calls back once everything handed over so far has been taken by the operating system, or the socket has failed. */
-  whenFlushed(callback: () => void): void {
-    if (this.socket !== undefined) this.socket.write(NO_BYTES, callback);
-    else this.webSocket.ping(NO_BYTES, false, callback);
+  /** Passes on frames that delivery has handed over. */
+  passOn(frames: Buffer): void {
+    const passed = (): void => this.delivery.acknowledge(this.client, frames.length);
+    if (!this.isOpen) return passed();
+    // The WebSocket itself has nothing queued that must go first, and nobody here sends fragments.
+    const socket = this.#socket;
+    if (socket !== undefined && this.webSocket.bufferedAmount === socket.writableLength) {
+      socket.write(frames, passed);
+      return;
+    }
+    const all = [...payloads(frames)];
+    all.forEach(({ bytes, binary }, index) => {
+      this.webSocket.send(bytes, { binary }, index === all.length - 1 ? passed : undefined);
+    });
   }
 
-  /**
-   * How far the peer has got with what it was given: changes whenever it takes bytes. Undefined while there
-   * is nothing to take. One large write is one entry in the stream's queue until all of it is gone, so the
-   * handle is asked too.
-   */
-  get progress(): string | undefined {
-    const backlog = this.backlog;
-    if (backlog === 0) return undefined;
-    const socket = this.socket as
-      | (Duplex & { bytesWritten?: number; _handle?: { writeQueueSize?: number } })
-      | undefined;
-    if (socket?.bytesWritten === undefined) return String(backlog);
-    return `${socket.bytesWritten - socket.writableLength}:${socket._handle?.writeQueueSize ?? 0}`;
+  /** Calls back once everything handed over so far has been taken by the operating system. Not called if the client disconnects first. */
+  whenFlushed(callback: () => void): void {
+    if (this.path === 'ws') return this.#whenWritten(callback);
+    this.#await(callback, () => this.delivery.tellWhenDrained(this.client));
+  }
+
+  /** Ends its ticks, and calls back once it has got what is on its way or kept. Not called if the client disconnects first. */
+  finish(callback: () => void): void {
+    this.#await(callback, () => this.delivery.finish(this.client));
+  }
+
+  /** Delivery has nothing left for it. */
+  noteDrained(): void {
+    const callbacks = this.#onFlushed ?? [];
+    this.#onFlushed = undefined;
+    for (const callback of callbacks) callback();
   }
 
   /** Starts the closing handshake after what is queued. */
@@ -106,5 +116,28 @@ export class Connection {
   /** Ends the connection at once. */
   terminate(): void {
     this.webSocket.terminate();
+  }
+
+  /** Ends the connection once the close frame is on its way: nothing that comes is read any more. */
+  terminateSoon(): void {
+    this.webSocket.pause();
+    this.whenFlushed(() => this.terminate());
+  }
+
+  /** Ends its delivery. */
+  detach(): void {
+    this.delivery.detach(this.client);
+    this.#onFlushed = undefined;
+  }
+
+  #whenWritten(callback: () => void): void {
+    if (this.#socket !== undefined) this.#socket.write(NO_BYTES, () => callback());
+    else this.webSocket.ping(NO_BYTES, false, () => callback());
+  }
+
+  #await(callback: () => void, ask: () => void): void {
+    if (this.#onFlushed === undefined) this.#onFlushed = [callback];
+    else this.#onFlushed.push(callback);
+    ask();
   }
 }

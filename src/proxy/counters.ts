@@ -9,8 +9,11 @@ export const REFUSALS = [
   'too_many_clients',
   'too_many_clients_of_address',
   'too_many_subscriptions',
+  'too_many_unknown_topics',
+  'work_budget',
   'too_many_key_checks',
   'message_too_big',
+  'unfinished_message',
   'message_rate',
   'malformed_message',
   'broken_frame',
@@ -23,10 +26,6 @@ export type Refusal = (typeof REFUSALS)[number];
 
 /** What has happened since the start. */
 export class Counters {
-  /** Ticks handed to clients' connections. */
-  sent = 0;
-  /** Ticks that newer ones took the place of, for slow clients. */
-  conflated = 0;
   /** Messages from clients. */
   received = 0;
   /** Clients that have ever connected. */
@@ -35,8 +34,6 @@ export class Counters {
   subscriptionsRefused = 0;
   /** Notices of a refusal, to clients that had been told that they are subscribed. */
   refusalNotices = 0;
-  /** Batches read from the ring. */
-  batches = 0;
   readonly refused: Record<Refusal, number>;
 
   constructor() {

@@ -1,8 +1,8 @@
 import type { FeedSources } from './feed-sources.ts';
-import type { LaneStats, RingStats } from './tick-source.ts';
+import type { LaneStats, RingStats } from '../shm/ring-buffer.ts';
 
 /** Why no ticks can be expected. */
-export type HealthReason = 'ring_gone' | 'no_publisher' | 'source_gone' | 'stale_feed';
+export type HealthReason = 'ring_gone' | 'delivery_failed' | 'no_publisher' | 'source_gone' | 'stale_feed';
 
 /** Whether ticks can be expected, and why not. */
 export interface Health {
@@ -19,8 +19,15 @@ export interface Health {
  * @param nowNs now on the clock of `process.hrtime`.
  * @param staleAfterMs silence that counts as stale; 0 for never.
  * @param sources what the feeds say of their own sources.
+ * @param areThreadsRunning whether all delivery threads run.
  */
-export function assess(ring: RingStats | undefined, nowNs: number, staleAfterMs: number, sources: FeedSources): Health {
+export function assess(
+  ring: RingStats | undefined,
+  nowNs: number,
+  staleAfterMs: number,
+  sources: FeedSources,
+  areThreadsRunning: boolean,
+): Health {
   const publishers = ring?.publishers ?? [];
   const lastTickAgeMs = newestAge(publishers, nowNs);
   const unavailable = (code: HealthReason, message: string): Health => {
@@ -31,6 +38,9 @@ export function assess(ring: RingStats | undefined, nowNs: number, staleAfterMs:
       'ring_gone',
       'the shared memory was removed or replaced; the proxy attaches to it again by itself',
     );
+  }
+  if (!areThreadsRunning) {
+    return unavailable('delivery_failed', 'a delivery thread has failed and is not running again yet; see the log');
   }
   const feeds = publishers.filter((publisher) => publisher.alive).map(({ publisher }) => publisher);
   if (feeds.length === 0) {

@@ -1,26 +1,17 @@
 import { Counter, Gauge, type Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { latencyMetric } from './latency-metric.ts';
-import { type MetricFigures, figuresOf, textOf } from './metric-figures.ts';
 import type { Proxy } from './proxy.ts';
 import type { StatsReport } from './schemas.ts';
-import type { RingStats } from './tick-source.ts';
+import type { RingStats } from '../shm/ring-buffer.ts';
+
+/** Type of the text that Prometheus reads. */
+export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** What a scrape sees. */
 interface Sight {
   report: StatsReport;
   ring: RingStats | undefined;
-  service: Service;
 }
-
-/** The workers that serve a port together. */
-export interface Service {
-  /** Those that the figures are of. */
-  workers: number;
-  missing: number;
-  replaced: number;
-}
-
-const ALONE: Service = { workers: 1, missing: 0, replaced: 0 };
 
 /** A value, and the labels that it has. */
 type Sample = [value: number, labels?: Record<string, string>];
@@ -36,27 +27,23 @@ interface MetricDefinition {
 const SECONDS_PER_NS = 1e-9;
 const LANE = ['lane', 'publisher'] as const;
 const CONSUMER = ['consumer', 'name'] as const;
+const THREAD = ['thread'] as const;
 
 /**
- * The figures of a proxy for Prometheus. Its own have its number as the label `worker`, 0 if it serves alone; what all
- * proxies see in the ring has none. Labels are bounded by the workers, by the ring's lanes and consumers, and by the
- * reasons for refusals; a lane or consumer that is gone has no series any more.
+ * The figures of a proxy for Prometheus. Labels are bounded by the threads, by the ring's lanes and consumers, and by
+ * the reasons for refusals; a lane or consumer that is gone has no series any more.
  */
 export class Metrics {
-  readonly #own = new Registry();
-  readonly #common = new Registry();
+  readonly #registry = new Registry();
   readonly #proxy: Proxy;
   #sight: Sight;
 
-  constructor(proxy: Proxy, worker = 0) {
+  constructor(proxy: Proxy) {
     this.#proxy = proxy;
     this.#sight = this.#look();
-    // Workers that share a port are told apart by this: a scrape meets any of them.
-    this.#own.setDefaultLabels({ worker: String(worker) });
-    collectDefaultMetrics({ register: this.#own });
-    for (const definition of OWN) this.#add(definition, this.#own);
-    for (const definition of COMMON) this.#add(definition, this.#common);
-    this.#own.registerMetric(
+    collectDefaultMetrics({ register: this.#registry });
+    for (const definition of DEFINITIONS) this.#add(definition);
+    this.#registry.registerMetric(
       latencyMetric(
         'openalgo_shm_delivery_latency_seconds',
         'Time from the publishers’ stamps until written to the last client; sampled',
@@ -67,27 +54,15 @@ export class Metrics {
 
   /** The figures of now as Prometheus reads them. */
   text(): Promise<string> {
-    return this.textWith([], ALONE);
-  }
-
-  /** The same, with those of the other workers. */
-  async textWith(others: readonly MetricFigures[][], service: Service): Promise<string> {
-    const own = await this.own();
-    this.#sight.service = service;
-    return textOf([await figuresOf(this.#common), own, ...others]);
-  }
-
-  /** The figures of this proxy alone, without those that all proxies see alike. */
-  own(): Promise<MetricFigures[]> {
     this.#sight = this.#look();
-    return figuresOf(this.#own);
+    return this.#registry.metrics();
   }
 
   #look(): Sight {
-    return { report: this.#proxy.stats(), ring: this.#proxy.ring(), service: ALONE };
+    return { report: this.#proxy.stats(), ring: this.#proxy.ring() };
   }
 
-  #add({ kind, name, help, labels = [], samples }: MetricDefinition, registry: Registry): void {
+  #add({ kind, name, help, labels = [], samples }: MetricDefinition): void {
     const sight = (): Sight => this.#sight;
     const configuration = { name: `openalgo_shm_${name}`, help, labelNames: labels, registers: [] };
     const metric =
@@ -106,14 +81,11 @@ export class Metrics {
               for (const [value, labels = {}] of samples(sight())) this.inc(labels, value);
             },
           });
-    registry.registerMetric(metric);
+    this.#registry.registerMetric(metric);
   }
 }
 
-const COMMON: readonly MetricDefinition[] = [
-  gauge('workers', 'Proxies that serve the port and have answered', ({ service }) => service.workers),
-  gauge('workers_missing', 'Workers that have not answered in time', ({ service }) => service.missing),
-  counter('workers_replaced_total', 'Workers that died and were replaced', ({ service }) => service.replaced),
+const DEFINITIONS: readonly MetricDefinition[] = [
   gauge('ring_size_bytes', 'Size of the segment', ({ report }) => report.ring?.bytes),
   gauge('ring_lanes', 'Publishers that the ring has room for', ({ report }) => report.ring?.lanes),
   gauge('ring_lanes_used', 'Publishers alive', ({ report }) => report.ring?.lanes_used),
@@ -121,9 +93,7 @@ const COMMON: readonly MetricDefinition[] = [
   gauge('ring_topics_per_lane', 'Topics that one publisher can name', ({ report }) => report.ring?.topics),
   ...publisherMetrics(),
   ...consumerMetrics(),
-];
-
-const OWN: readonly MetricDefinition[] = [
+  ...threadMetrics(),
   gauge('uptime_seconds', 'Time since the proxy started', ({ report }) => report.uptime_seconds),
   gauge('ring_attached', '1 while the ring’s name leads to the segment that is read', ({ report }) =>
     Number(report.ring?.attached ?? false),
@@ -133,17 +103,18 @@ const OWN: readonly MetricDefinition[] = [
   {
     kind: 'gauge',
     name: 'read_latency_percentile_seconds',
-    help: 'Time from the publishers’ stamps to the read by this proxy, since the start',
-    labels: ['percentile'],
-    samples: ({ report }) => {
-      const latency = ownReader(report)?.latency_ns;
-      if (latency === undefined || latency.count === 0) return [];
-      return [
-        [latency.p50 * SECONDS_PER_NS, { percentile: '50' }],
-        [latency.p99 * SECONDS_PER_NS, { percentile: '99' }],
-        [latency.p999 * SECONDS_PER_NS, { percentile: '99.9' }],
-      ];
-    },
+    help: 'Time from the publishers’ stamps to the read by a thread of this proxy, since the start',
+    labels: ['thread', 'percentile'],
+    samples: ({ report }) =>
+      ownReaders(report).flatMap((latency, index): Sample[] => {
+        if (latency.count === 0) return [];
+        const thread = String(index + 1);
+        return [
+          [latency.p50 * SECONDS_PER_NS, { thread, percentile: '50' }],
+          [latency.p99 * SECONDS_PER_NS, { thread, percentile: '99' }],
+          [latency.p999 * SECONDS_PER_NS, { thread, percentile: '99.9' }],
+        ];
+      }),
   },
   gauge('clients', 'Clients connected', ({ report }) => report.clients.connected),
   gauge('clients_conflated', 'Clients that get only newest ticks now', ({ report }) => report.clients.conflated),
@@ -184,8 +155,8 @@ const OWN: readonly MetricDefinition[] = [
   ),
   counter(
     'ticks_lost_total',
-    'Ticks that this proxy never read: overwritten before, or left in a ring that was created anew',
-    ({ report }) => ownReader(report)?.messages_lost,
+    'Ticks that a thread of this proxy never read: overwritten before, or left in a ring that was created anew; the most of any',
+    ({ report }) => Math.max(...report.threads.map(({ messages_lost }) => messages_lost)),
   ),
   {
     kind: 'counter',
@@ -297,9 +268,32 @@ function consumerMetrics(): MetricDefinition[] {
   ];
 }
 
-/** A proxy's own reader is the only one whose latencies it knows; undefined while the ring cannot be looked at. */
-function ownReader({ subscribers }: StatsReport): StatsReport['subscribers'][number] | undefined {
-  return subscribers.find(({ latency_ns }) => latency_ns !== undefined);
+function threadMetrics(): MetricDefinition[] {
+  const each = (value: (thread: StatsReport['threads'][number]) => number) => ({
+    labels: THREAD,
+    samples: ({ report }: Sight): Sample[] =>
+      report.threads.map((thread) => [value(thread), { thread: String(thread.number) }]),
+  });
+  return [
+    { kind: 'gauge', name: 'thread_clients', help: 'Clients that a thread serves', ...each(({ clients }) => clients) },
+    {
+      kind: 'counter',
+      name: 'thread_ticks_sent_total',
+      help: 'Ticks that a thread has handed to clients',
+      ...each(({ sent }) => sent),
+    },
+    {
+      kind: 'counter',
+      name: 'thread_restarts_total',
+      help: 'Times that a thread has failed and was started anew',
+      ...each(({ restarts }) => restarts),
+    },
+  ];
+}
+
+/** Latencies of the proxy's own readers: the only ones that are known. */
+function ownReaders({ subscribers }: StatsReport): NonNullable<StatsReport['subscribers'][number]['latency_ns']>[] {
+  return subscribers.flatMap(({ latency_ns }) => latency_ns ?? []);
 }
 
 function gauge(name: string, help: string, value: (sight: Sight) => number | undefined): MetricDefinition {

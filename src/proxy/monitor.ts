@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { FeedSources } from './feed-sources.ts';
 import { type Health, assess } from './health.ts';
-import type { RingStats, TickSource } from './tick-source.ts';
+import type { RingStats } from '../shm/ring-buffer.ts';
+import type { Delivery } from '../shm/delivery.ts';
 
 /** How often the ring is looked at, ms. */
 const ROUND_MS = 1_000;
@@ -16,17 +17,13 @@ interface Sample {
 
 /** What the monitor does when something has happened. */
 export interface MonitorEvents {
-  /** The ring was attached to anew. */
-  onReattached(): void;
   /** The health is another than before. */
   onHealthChanged(health: Health): void;
-  /** Every round. */
-  onRound(): void;
 }
 
 /** Looks at the ring once a second: its figures and rates, its health, and whether it must be attached to anew. */
 export class Monitor {
-  readonly #source: TickSource;
+  readonly #delivery: Delivery;
   readonly #staleAfterMs: number;
   readonly #sources: FeedSources;
   readonly #events: MonitorEvents;
@@ -40,13 +37,13 @@ export class Monitor {
   reattached = 0;
 
   constructor(
-    source: TickSource,
+    delivery: Delivery,
     staleAfterMs: number,
     sources: FeedSources,
     events: MonitorEvents,
     log: FastifyBaseLogger,
   ) {
-    this.#source = source;
+    this.#delivery = delivery;
     this.#staleAfterMs = staleAfterMs;
     this.#sources = sources;
     this.#events = events;
@@ -78,7 +75,9 @@ export class Monitor {
 
   /** Whether ticks can be expected now. A change is told to whoever asked for it before this returns. */
   health(): Health {
-    const health = assess(this.look(), Number(process.hrtime.bigint()), this.#staleAfterMs, this.#sources);
+    const areThreadsRunning = this.#delivery.threads().every(({ isRunning }) => isRunning);
+    const now = Number(process.hrtime.bigint());
+    const health = assess(this.look(), now, this.#staleAfterMs, this.#sources, areThreadsRunning);
     this.#reportChange(health);
     return health;
   }
@@ -96,8 +95,7 @@ export class Monitor {
       this.#previous = this.#latest;
       this.#latest = this.#sample();
       this.health();
-      if (!this.#source.isCurrent()) this.#reattach();
-      this.#events.onRound();
+      if (!this.#delivery.isCurrent()) this.#reattach();
     } catch (error) {
       this.#log.error({ err: error }, 'the ring could not be looked at');
     }
@@ -113,19 +111,18 @@ export class Monitor {
 
   #reattach(): void {
     try {
-      this.#source.reattach();
+      this.#delivery.reattach();
     } catch (error) {
       this.#log.warn({ err: error }, 'the ring is gone and cannot be attached to yet; trying again');
       return;
     }
     this.reattached += 1;
-    this.#log.info({ ring: this.#source.ringInfo().name }, 'attached to the ring anew');
-    this.#events.onReattached();
+    this.#log.info({ ring: this.#delivery.ringInfo().name }, 'attached to the ring anew');
   }
 
   #sample(): Sample {
     try {
-      return { takenAt: performance.now(), ring: this.#source.ringStats() };
+      return { takenAt: performance.now(), ring: this.#delivery.ringStats() };
     } catch (error) {
       this.#log.warn({ err: error }, 'the figures of the ring cannot be read');
       return { takenAt: performance.now(), ring: undefined };

@@ -1,8 +1,7 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import type { RingOptions } from '../shm/options.ts';
 import type { AuthOption } from './auth.ts';
-import type { TickSource } from './tick-source.ts';
-import type { WorkerPlace } from './workers/worker-place.ts';
+import type { DeliveryPath } from './connection.ts';
 
 /** Bounds that keep one client from taking what belongs to all. */
 export interface Limits {
@@ -21,6 +20,13 @@ export interface Limits {
   bulkMessageBytes: number;
   /** Messages of a client in a second. Default 1,000. More are refused, ten times as many close with 1008. */
   messagesPerSecond: number;
+  /**
+   * Entries of a client's lists, and last values that it asks for, in a second. Default 20,000. Ten times as many may
+   * come at once; then a subscribe or unsubscribe is refused with RATE_LIMIT_EXCEEDED until that is made up for.
+   */
+  entriesPerSecond: number;
+  /** Instruments of a client that have never ticked. Default 4,000. More are refused one by one in the answer. */
+  unknownTopicsPerClient: number;
 }
 
 /** Options of the proxy. All are optional. */
@@ -54,8 +60,17 @@ export interface ProxyOptions {
   closeTimeout?: number;
   /** Silence of all feeds in ms after which they count as stale. Default 30,000; 0 for never. */
   staleAfter?: number;
-  /** Whether a client gets the last tick at once when it subscribes. Default true. */
+  /** Whether a client gets the last values at once when it subscribes, unless it says itself what it wants. Default true. */
   snapshot?: boolean;
+  /** Age in ms from which a last value is not sent unasked: `"snapshot": true` in a subscribe asks for any. Default 10,000. */
+  snapshotMaxAge?: number;
+  /** Native threads that bring ticks to clients; each reads the whole ring. Default 1. */
+  threads?: number;
+  /**
+   * How ticks get to clients: `direct` from a native thread to plain sockets, or `ws` through JavaScript to all. Default
+   * `direct`; TLS, compression and Windows always take the other way.
+   */
+  delivery?: DeliveryPath;
   /** Exchange of the short form of subscribe, which names none. Default `NSE`. */
   defaultExchange?: string;
   /** Name in the answers' `broker`. Default: what the key check says, else the first publisher's name. */
@@ -64,17 +79,13 @@ export interface ProxyOptions {
   supportedBrokers?: readonly string[];
   /** Whether clients may have their messages compressed. Default false: it costs far more than it saves on a LAN. */
   perMessageDeflate?: boolean;
-  /** Makes the reader of the ring. Default: a `TickEncoder` on `ring`. The proxy closes it. */
-  source?: () => TickSource;
-  /** The place of this proxy among several that serve one port, which `serve --workers` sets. Default: it serves alone. */
-  worker?: WorkerPlace;
 }
 
 /** The options with their defaults. */
 export type Settings = Required<
-  Omit<ProxyOptions, 'source' | 'worker' | 'origins' | 'broker' | 'supportedBrokers' | 'limits'>
+  Omit<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers' | 'limits'>
 > &
-  Pick<ProxyOptions, 'source' | 'worker' | 'origins' | 'broker' | 'supportedBrokers'> & {
+  Pick<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers'> & {
     limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
   };
 
@@ -87,6 +98,8 @@ const LIMITS = {
   messageBytes: 64 * 1024,
   bulkMessageBytes: 1024 * 1024,
   messagesPerSecond: 1_000,
+  entriesPerSecond: 20_000,
+  unknownTopicsPerClient: 4_000,
 };
 
 const DEFAULTS = {
@@ -100,13 +113,14 @@ const DEFAULTS = {
   closeTimeout: 5_000,
   staleAfter: 30_000,
   snapshot: true,
+  snapshotMaxAge: 10_000,
+  threads: 1,
+  delivery: 'direct',
   defaultExchange: 'NSE',
   perMessageDeflate: false,
 } as const;
 
 const OPTIONAL = [
-  'source',
-  'worker',
   'origins',
   'broker',
   'supportedBrokers',
@@ -122,8 +136,11 @@ const TIMES = [
   'pingInterval',
   'closeTimeout',
   'staleAfter',
+  'snapshotMaxAge',
 ] as const;
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(['subscribeTimeout', 'pingInterval', 'staleAfter', 'closeTimeout']);
+/** Most threads: each needs a place among the ring's readers. */
+export const MOST_THREADS = 64;
 /** Longest time that a timer of Node.js can wait for. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -144,6 +161,10 @@ export function settingsOf(options: ProxyOptions): Settings {
   };
   for (const name of TIMES) wholeNumber(name, settings[name], MAY_BE_ZERO.has(name) ? 0 : 1, LONGEST_MS);
   wholeNumber('highWaterMark', settings.highWaterMark, 1, 2 ** 40);
+  wholeNumber('threads', settings.threads, 1, MOST_THREADS);
+  if (settings.delivery !== 'direct' && settings.delivery !== 'ws') {
+    throw invalid(`delivery is ${String(settings.delivery)}, expected direct or ws`);
+  }
   for (const [name, value] of Object.entries(settings.limits)) {
     if (name !== 'clientsPerAddress' && !(name in LIMITS)) throw invalid(`unknown option limits.${name}`);
     wholeNumber(`limits.${name}`, value, 1, 2 ** 40);

@@ -1,17 +1,11 @@
 import { type Answer, type SubscriptionLine, failedLine } from './answers.ts';
-import type { Mode } from '../message.ts';
 
 /** A line of a subscribe's answer that a feed may still tell the result of. */
 export interface AskedLine {
   /** Its place in the answer. */
   line: number;
-  /** What it asks for, by {@link subscriptionKey}. */
+  /** What it asks for, by `subscriptionKey`. */
   key: number;
-}
-
-/** A topic and a mode as one number. */
-export function subscriptionKey(topic: number, mode: Mode): number {
-  return topic * 4 + mode;
 }
 
 /** The answer to a subscribe that has not gone out yet: feeds may still tell what becomes of its lines. */

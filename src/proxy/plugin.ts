@@ -5,7 +5,7 @@ import { endIfAnswered } from './handshake.ts';
 import { type ProxyOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
 import { routes } from './routes.ts';
-import { MESSAGE_PACK_PROTOCOL } from './variants.ts';
+import { MESSAGE_PACK_PROTOCOL } from './format.ts';
 
 export type { AuthOption, Identity, KeyVerdict } from './auth.ts';
 export type { KeyEntry } from './static-keys.ts';

@@ -1,37 +1,34 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { Mode } from '../message.ts';
-import { TickEncoder } from '../shm/tick-encoder.ts';
+import { Delivery } from '../shm/delivery.ts';
+import type { RingStats } from '../shm/ring-buffer.ts';
+import type { TopicName } from '../shm/topic-words.ts';
 import { isHostAllowed, isLoopback, isOriginAllowed } from './addresses.ts';
 import type { Answer } from './answers.ts';
-import { Audiences } from './audiences.ts';
 import { type Asker, type Authenticator, type Identity, authenticator } from './auth.ts';
 import { Brokers } from './brokers.ts';
 import { Clients } from './clients.ts';
 import { Counters } from './counters.ts';
 import { OrderUpdates } from './events.ts';
-import { FanOut } from './fan-out.ts';
 import { FeedLink } from './feed-link.ts';
 import { FeedSources } from './feed-sources.ts';
 import { FeedStatus } from './feed-status.ts';
+import { payloads } from './frames.ts';
 import type { Health } from './health.ts';
-import { WildcardKeys } from './interests.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
-import type { RecordedLatencies } from './latency-histogram.ts';
+import { MODES_HIGHEST_FIRST } from './modes.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
-import { directWriters } from './direct-writer.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
 import { Verdicts } from './verdicts.ts';
-import { type RingStats, type TickSource, type TopicName, lastMessage } from './tick-source.ts';
 import { TickedTopics } from './topics.ts';
-import { chain, messageWriter, streamWriter } from './writer.ts';
 
-/** Name of the proxy in the rings; workers of one port add their numbers. */
+/** Name of the proxy in the rings. */
 const NAME = 'proxy';
 
 /** What a request may not do, in the form of an HTTP answer. */
@@ -44,14 +41,12 @@ export interface Rejection {
 /** The proxy without its server: one reader of the ring, and the clients that get its ticks. */
 export class Proxy {
   readonly settings: Settings;
-  readonly #name: string;
-  readonly #source: TickSource;
+  readonly #delivery: Delivery;
   readonly #authenticator: Authenticator;
   readonly #counters = new Counters();
   readonly #orders = new OrderUpdates();
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
-  readonly #fanOut: FanOut;
   readonly #monitor: Monitor;
   readonly #clients: Clients;
   readonly #stats: Stats;
@@ -59,6 +54,8 @@ export class Proxy {
   readonly #verdicts: Verdicts;
   readonly #log: FastifyBaseLogger;
   #feeds: FeedLink | undefined;
+  /** What the delivery thread said that failed last; undefined if none has. */
+  lastDeliveryFailure: string | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -68,39 +65,31 @@ export class Proxy {
     const settings = settingsOf(options);
     this.settings = settings;
     this.#log = log;
-    this.#name = settings.worker === undefined ? NAME : `${NAME}-${settings.worker.number}`;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
-    this.#source = settings.source?.() ?? new TickEncoder({ ...settings.ring, subscriberName: this.#name });
-    this.#topics = new TickedTopics(this.#source);
-    const wildcards = new WildcardKeys();
-    const audiences = new Audiences();
-    const writer = chain(...directWriters(this.#source.arena), streamWriter, messageWriter);
-    this.#subscriptions = new Subscriptions(this.#source, audiences, wildcards);
-    this.#fanOut = new FanOut(this.#source, audiences, wildcards, this.#counters, writer, log);
+    this.#delivery = this.#openDelivery();
+    this.#topics = new TickedTopics(this.#delivery);
+    this.#subscriptions = new Subscriptions(this.#delivery);
     const feedStatus = new FeedStatus();
     this.#monitor = new Monitor(
-      this.#source,
+      this.#delivery,
       settings.staleAfter,
       this.#sources,
-      {
-        onReattached: () => this.#fanOut.start(),
-        onHealthChanged: (health) => feedStatus.announce(health),
-        onRound: () => this.#clients.closeSlow(performance.now()),
-      },
+      { onHealthChanged: (health) => feedStatus.announce(health) },
       log,
     );
-    const subscriber = new Subscriber(this.#subscriptions, this.#source, this.#counters, {
+    const subscriber = new Subscriber(this.#subscriptions, this.#delivery, this.#counters, {
       maxSubscriptions: settings.limits.subscriptionsPerClient,
-      snapshot: settings.snapshot,
+      maxUnknownTopics: settings.limits.unknownTopicsPerClient,
     });
-    const verdictDelivery = new VerdictDelivery(this.#subscriptions, audiences, this.#counters);
+    const verdictDelivery = new VerdictDelivery(this.#subscriptions, this.#counters);
     this.#verdicts = new Verdicts(verdictDelivery);
     const services = {
       settings,
       authenticator: this.#authenticator,
       brokers: new Brokers(this.#monitor, this.#sources, settings.broker, settings.supportedBrokers),
       counters: this.#counters,
+      delivery: this.#delivery,
       feedStatus,
       monitor: this.#monitor,
       orders: this.#orders,
@@ -108,30 +97,20 @@ export class Proxy {
       verdicts: this.#verdicts,
       verdictDelivery,
     };
-    const delivery = {
-      writer,
-      counters: this.#counters,
-      highWaterMark: settings.highWaterMark,
-      isWanted: this.#fanOut.isWanted.bind(this.#fanOut),
-    };
-    this.#clients = new Clients(services, delivery, log);
+    this.#clients = new Clients(services, log);
     this.#stats = new Stats({
-      source: this.#source,
+      delivery: this.#delivery,
       monitor: this.#monitor,
       clients: this.#clients,
-      audiences,
       subscriptions: this.#subscriptions,
       orders: this.#orders,
       counters: this.#counters,
       feedEvents: () => this.#feeds?.eventCounts() ?? { unknown: 0, lost: 0 },
-      deliveryLatency: this.#fanOut.latency,
-      readerName: this.#name,
     });
   }
 
-  /** Starts to read the ring. */
+  /** Starts to watch the ring and the clients. */
   start(): void {
-    this.#fanOut.start();
     this.#monitor.start();
     this.#clients.start();
     this.#linkFeeds();
@@ -194,9 +173,9 @@ export class Proxy {
     return this.#stats.report();
   }
 
-  /** How long ticks took from publisher to client. */
-  deliveryLatencies(): RecordedLatencies {
-    return this.#fanOut.latency.recorded();
+  /** Times that a delivery thread has failed and was started anew. */
+  deliveryRestarts(): number {
+    return this.#delivery.threads().reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
   /** Whether ticks can be expected. */
@@ -204,10 +183,12 @@ export class Proxy {
     return this.#monitor.health();
   }
 
-  /** The last tick of an instrument as a client would get it, or undefined if there was none. */
-  lastTick(exchange: string, symbol: string, mode?: Mode): SnapshotMessage | undefined {
-    const topic = this.#source.findTopic(exchange, symbol);
-    return topic === undefined ? undefined : lastMessage(this.#source, topic, mode);
+  /** The last values of an instrument, of any age, as a client would get them on subscribing; without a mode in the richest form there is. Undefined if there was no tick. */
+  async lastTick(exchange: string, symbol: string, mode?: Mode): Promise<SnapshotMessage | undefined> {
+    const modes = mode === undefined ? MODES_HIGHEST_FIRST : [mode];
+    const frame = await this.#delivery.snapshot(exchange, symbol, modes);
+    const [payload] = frame === undefined ? [] : payloads(frame);
+    return payload && (JSON.parse(payload.bytes.toString('utf8')) as SnapshotMessage);
   }
 
   /** Instruments that have ticked, by words of their names; `total` counts those beyond `most` too. */
@@ -251,10 +232,27 @@ export class Proxy {
     return this.#closed;
   }
 
+  #openDelivery(): Delivery {
+    const { ring, threads, highWaterMark, slowClientTimeout } = this.settings;
+    return new Delivery(
+      { ring, name: NAME, threads, highWaterMark, slowClientTimeout },
+      {
+        drained: (client) => this.#clients.drained(client),
+        failed: (client) => this.#clients.failed(client),
+        stuck: (client) => this.#clients.stuck(client),
+        handed: (clients, frames) => this.#clients.handed(clients, frames),
+        panicked: (message) => {
+          this.lastDeliveryFailure = message;
+          this.#log.error({ message }, 'a delivery thread has failed and is started anew; its clients lose their connections');
+        },
+      },
+    );
+  }
+
   #linkFeeds(): void {
     const feeds = new FeedLink({
       ringName: this.settings.ring.name,
-      name: this.#name,
+      name: NAME,
       isOpen: this.#authenticator.open,
       sources: this.#sources,
       verdicts: this.#verdicts,
@@ -266,14 +264,12 @@ export class Proxy {
   }
 
   async #close(): Promise<void> {
-    // The monitor starts the fan-out again when the ring was attached to anew.
     this.#monitor.stop();
-    this.#fanOut.stop();
     await this.#clients.closeAll();
     this.#feeds?.close();
     this.#stats.stop();
     this.#authenticator.close();
-    this.#source.close();
+    this.#delivery.close();
   }
 }
 

@@ -1,9 +1,9 @@
 import { MAX_DEPTH_LEVELS, MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES, type Mode } from '../message.ts';
+import { WILDCARD } from '../shm/delivery.ts';
 import { ALL_MODES, ALL_MODES_MASK, modeBit, readMode } from './modes.ts';
 import { type Body, ProtocolError, isObject, kindOf } from './protocol.ts';
 
-/** Stands for every symbol of an exchange, or with the exchange `*` for everything. */
-export const WILDCARD = '*';
+export { WILDCARD };
 
 /** Longest `interval_ms` a client may ask for: an hour. */
 export const MAX_INTERVAL_MS = 3_600_000;
@@ -17,9 +17,9 @@ export interface RequestedInstrument {
   error?: string;
 }
 
-/** A `subscribe`, understood. */
+/** A `subscribe`, understood but for its entries, which {@link readInstrument} reads. */
 export interface SubscribeRequest {
-  instruments: RequestedInstrument[];
+  entries: readonly Body[];
   modes: readonly Mode[];
   /** Levels a side, as asked for. */
   depth: number;
@@ -27,6 +27,8 @@ export interface SubscribeRequest {
   intervalMs: number;
   /** Whether the client wants `feed_status` messages. */
   status: boolean;
+  /** Whether it wants last values: of any age, none, or those that are sent unasked. */
+  snapshot: boolean | undefined;
   requestId: unknown;
 }
 
@@ -35,10 +37,12 @@ export interface RequestedLeave extends RequestedInstrument {
   modesMask: number;
 }
 
-/** An `unsubscribe` or `unsubscribe_all`, understood. */
+/** An `unsubscribe` or `unsubscribe_all`, understood but for its entries, which {@link readLeave} reads. */
 export interface UnsubscribeRequest {
   all: boolean;
-  leaves: RequestedLeave[];
+  entries: readonly Body[];
+  /** Modes that an entry means which names none. */
+  modesMask: number;
   requestId: unknown;
 }
 
@@ -53,11 +57,12 @@ export function readSubscribe(body: Body, defaultExchange: string): SubscribeReq
   const entries = readEntries(body) ?? single(body, defaultExchange);
   if (entries === undefined) throw new ProtocolError('INVALID_PARAMETERS', 'At least one symbol must be specified');
   return {
-    instruments: entries.filter(isNamed).map(readInstrument),
+    entries: entries.filter(isNamed),
     modes,
     depth: readDepth(body),
     intervalMs: readInterval(body['interval_ms']),
     status: body['status'] === true,
+    snapshot: typeof body['snapshot'] === 'boolean' ? body['snapshot'] : undefined,
     requestId: body['request_id'],
   };
 }
@@ -70,14 +75,14 @@ export function readSubscribe(body: Body, defaultExchange: string): SubscribeReq
 export function readUnsubscribe(body: Body, defaultExchange: string): UnsubscribeRequest {
   const requestId = body['request_id'];
   if (body['action'] === 'unsubscribe_all' || body['type'] === 'unsubscribe_all') {
-    return { all: true, leaves: [], requestId };
+    return { all: true, entries: [], modesMask: ALL_MODES_MASK, requestId };
   }
   const entries = readEntries(body) ?? single(body, defaultExchange);
   if (entries === undefined) {
     throw new ProtocolError('INVALID_PARAMETERS', 'Either symbols or unsubscribe_all is required');
   }
-  const commonMask = body['mode'] === undefined ? ALL_MODES_MASK : modeBit(readMode(body['mode']));
-  return { all: false, leaves: entries.filter(isNamed).map((entry) => readLeave(entry, commonMask)), requestId };
+  const modesMask = body['mode'] === undefined ? ALL_MODES_MASK : modeBit(readMode(body['mode']));
+  return { all: false, entries: entries.filter(isNamed), modesMask, requestId };
 }
 
 /** True when the message is a list of instruments, which may be longer than other messages. */
@@ -116,7 +121,8 @@ function isNamed(entry: Body): boolean {
   return Boolean(entry['symbol']) && Boolean(entry['exchange']);
 }
 
-function readInstrument(entry: Body): RequestedInstrument {
+/** Reads one entry of a subscribe. */
+export function readInstrument(entry: Body): RequestedInstrument {
   const { symbol, exchange } = entry;
   const error = nameError('symbol', symbol, MAX_SYMBOL_BYTES) ?? nameError('exchange', exchange, MAX_EXCHANGE_BYTES);
   const instrument = { symbol: symbol as string, exchange: exchange as string };
@@ -127,7 +133,8 @@ function readInstrument(entry: Body): RequestedInstrument {
   return instrument;
 }
 
-function readLeave(entry: Body, commonMask: number): RequestedLeave {
+/** Reads one entry of an unsubscribe. @param commonMask modes that it means if it names none. */
+export function readLeave(entry: Body, commonMask: number): RequestedLeave {
   const instrument = readInstrument(entry);
   if (entry['mode'] === undefined) return { ...instrument, modesMask: commonMask };
   try {

@@ -3,9 +3,8 @@ import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } f
 import type { WebSocket } from 'ws';
 import { dashboard } from './dashboard.ts';
 import { describe } from './descriptions.ts';
-import { OwnFigures } from './figures.ts';
 import { figuresGuard, webSocketGuard } from './guards.ts';
-import { METRICS_TYPE } from './metric-figures.ts';
+import { METRICS_TYPE, Metrics } from './metrics.ts';
 import { readMode } from './modes.ts';
 import type { Proxy } from './proxy.ts';
 import {
@@ -17,7 +16,6 @@ import {
   TopicsQuery,
   TopicsSchema,
 } from './schemas.ts';
-import { SharedFigures } from './workers/shared-figures.ts';
 
 /** Options of the routes. */
 export interface RoutesOptions {
@@ -35,8 +33,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
   // Where every path takes a WebSocket, those with an HTTP route do too.
   const alsoWebSocket = anyPath ? { wsHandler } : {};
 
-  const { worker } = proxy.settings;
-  const figures = worker === undefined ? new OwnFigures(proxy) : new SharedFigures(proxy, worker);
+  const metrics = new Metrics(proxy);
   // A hook, so that no route is forgotten: any of them may take a WebSocket.
   fastify.addHook('preValidation', webSocketGuard(proxy));
   const guardFigures = figuresGuard(proxy);
@@ -62,7 +59,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
       response: { 200: StatsSchema, 401: ErrorSchema, 403: ErrorSchema, 429: ErrorSchema },
     },
     preValidation: guardFigures,
-    handler: () => figures.stats(),
+    handler: () => proxy.stats(),
     ...alsoWebSocket,
   });
 
@@ -71,7 +68,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     url: '/metrics',
     schema: { summary: 'Figures for Prometheus', produces: ['text/plain'] } as object,
     preValidation: guardFigures,
-    handler: async (_request, reply) => reply.type(METRICS_TYPE).send(await figures.metrics()),
+    handler: async (_request, reply) => reply.type(METRICS_TYPE).send(await metrics.text()),
     ...alsoWebSocket,
   });
 
@@ -82,10 +79,16 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
       summary: 'Whether ticks can be expected, and why not',
       response: { 200: HealthSchema, 503: HealthSchema },
     },
-    handler: async (_request, reply) => {
-      const { status, reasons, lastTickAgeMs } = await figures.health();
+    handler: (_request, reply) => {
+      const { status, reasons, lastTickAgeMs } = proxy.health();
       reply.code(status === 'ok' ? 200 : 503);
-      return { status, reasons, last_tick_age_ms: lastTickAgeMs };
+      return {
+        status,
+        reasons,
+        last_tick_age_ms: lastTickAgeMs,
+        delivery_restarts: proxy.deliveryRestarts(),
+        last_delivery_failure: proxy.lastDeliveryFailure ?? null,
+      };
     },
     ...alsoWebSocket,
   });
@@ -127,10 +130,10 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     },
     preValidation: guardFigures,
     attachValidation: true,
-    handler: (request, reply) => {
+    handler: async (request, reply) => {
       requireValid(request);
       const { exchange, symbol, mode } = request.query;
-      const tick = proxy.lastTick(exchange, symbol, mode === undefined ? undefined : modeOfQuery(mode));
+      const tick = await proxy.lastTick(exchange, symbol, mode === undefined ? undefined : modeOfQuery(mode));
       if (tick !== undefined) return tick;
       reply.code(404);
       return { status: 'error' as const, code: 'NO_TICK', message: `No tick of ${exchange}:${symbol} has come yet` };

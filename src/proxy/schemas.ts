@@ -50,29 +50,25 @@ const Publisher = object({
 const Subscriber = object({
   name: Type.String(),
   pid: count('its process'),
-  messages_received: count('since it came; of this proxy and its workers from all rings that they were attached to'),
+  messages_received: count('since it came; of this proxy from all rings that it was attached to'),
   messages_lost: count('overwritten before it read them, or left in a ring that was created anew'),
   messages_corrupt: count('skipped because they could not be one'),
   lag: count('published and not yet read'),
   latency_ns: Type.Optional(
-    Percentiles('from the publishers’ stamps to the read, ns; of this proxy and its workers only'),
+    Percentiles('from the publishers’ stamps to the read, ns; of this proxy’s threads only'),
   ),
 });
 
-const CLIENT_COUNTS = {
+const Clients = object({
   connected: count('now'),
   connected_total: count('since the start'),
   conflated: count('behind, and given only the newest tick of each topic'),
-  audiences: count('different sets of subscriptions, counted in each worker'),
+  audiences: count('different sets of subscriptions, counted in each thread'),
   order_updates: count('that asked for order updates'),
-};
-
-const Clients = object({
-  ...CLIENT_COUNTS,
   furthest_behind: Type.Array(
     object({
-      id: count('its number since the start of the proxy or worker'),
-      worker: Type.Optional(count('the worker that it is connected to, if there are several')),
+      id: count('its number since the start of the proxy'),
+      thread: count('the thread that serves it, from 1'),
       address: Type.String(),
       user: Type.Union([Type.String(), Type.Null()], { description: 'null until it has authenticated' }),
       connected_seconds: figure('since it came'),
@@ -98,7 +94,7 @@ const FeedEvents = object(
     unknown: count('that were not understood, in whole or in part'),
     lost: count('overwritten before they were read'),
   },
-  'what feeds tell beside ticks; every worker reads all of it',
+  'what feeds tell beside ticks',
 );
 
 const Messages = object({
@@ -113,43 +109,34 @@ const DeliveryLatency = Percentiles('from the publishers’ stamps until written
 
 const EventLoopDelay = object(
   { mean: figure('ms'), p50: figure('ms'), p99: figure('ms'), max: figure('ms') },
-  'of several workers each figure is that of the worst',
+  'of the JavaScript thread: answers wait for it, ticks do not',
 );
 
-const Memory = object(
-  { rss: count('bytes'), heap_used: count('bytes'), external: count('bytes') },
-  'of several workers the sum; memory that they share is in each one’s rss',
-);
+const Memory = object({ rss: count('bytes'), heap_used: count('bytes'), external: count('bytes') });
 
-const Worker = object({
-  number: count('from 1; who replaces it has it again'),
-  pid: count('its process'),
+const Thread = object({
+  number: count('from 1'),
   name: Type.String({ description: 'of its reader in the ring' }),
-  uptime_seconds: figure('since it started'),
+  clients: count('that it serves'),
   messages_received: count('from the ring'),
   messages_lost: count('overwritten before it read them, or left in a ring that was created anew'),
   lag: count('published and not yet read'),
-  clients: object(CLIENT_COUNTS),
-  subscriptions: Subscriptions,
-  messages: Messages,
+  audiences: count('different sets of subscriptions'),
+  batches: count('reads of the ring that brought something'),
+  sent: count('ticks handed to clients'),
+  conflated: count('ticks that newer ones took the place of, for slow clients'),
+  conflated_clients: count('clients that are behind now'),
+  restarts: count('times that it has failed and was started anew; its clients lost their connections'),
   delivery_latency_ns: DeliveryLatency,
-  refused: count('refusals of any kind'),
-  event_loop_delay_ms: EventLoopDelay,
-  memory: Memory,
 });
 
-/**
- * Answer to `GET /stats`. Of several workers the figures are those of all together: counts are summed, percentiles are
- * those of all latencies.
- */
+/** Answer to `GET /stats`: the figures of all delivery threads together, and of each. */
 export const StatsSchema = object({
-  uptime_seconds: figure('since the proxy started, or the worker that has run longest'),
+  uptime_seconds: figure('since the proxy started'),
   ring: Type.Union([Ring, Type.Null()], { description: 'null while it cannot be looked at' }),
   publishers: Type.Array(Publisher),
   subscribers: Type.Array(Subscriber),
-  workers: Type.Array(Worker, { description: 'the processes that serve this port together; empty if it is one' }),
-  workers_missing: count('workers that have not answered in time; the figures are without theirs'),
-  workers_replaced: count('workers that died since the start; what they had counted went with them'),
+  threads: Type.Array(Thread, { description: 'the native threads that bring ticks to clients' }),
   clients: Clients,
   subscriptions: Subscriptions,
   messages: Messages,
@@ -187,6 +174,7 @@ export const HealthSchema = object({
     object({
       code: Type.Union([
         Type.Literal('ring_gone'),
+        Type.Literal('delivery_failed'),
         Type.Literal('no_publisher'),
         Type.Literal('source_gone'),
         Type.Literal('stale_feed'),
@@ -195,6 +183,8 @@ export const HealthSchema = object({
     }),
   ),
   last_tick_age_ms: Type.Union([Type.Number(), Type.Null()]),
+  delivery_restarts: count('times that a delivery thread has failed and was started anew'),
+  last_delivery_failure: Type.Union([Type.String(), Type.Null()]),
 });
 
 /** Question of `GET /snapshot`. */
@@ -230,6 +220,7 @@ export const SnapshotSchema = Type.Object(
     seq: Type.Integer(),
     snapshot: Type.Boolean(),
     age_ms: Type.Integer(),
+    oldest_age_ms: Type.Optional(Type.Integer()),
     data: Type.Object({}, { additionalProperties: true }),
     broker: Type.String(),
   },

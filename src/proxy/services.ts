@@ -1,3 +1,4 @@
+import type { Delivery } from '../shm/delivery.ts';
 import type { Authenticator } from './auth.ts';
 import type { Brokers } from './brokers.ts';
 import type { Counters } from './counters.ts';
@@ -15,6 +16,7 @@ export interface Services {
   readonly authenticator: Authenticator;
   readonly brokers: Brokers;
   readonly counters: Counters;
+  readonly delivery: Delivery;
   readonly feedStatus: FeedStatus;
   readonly monitor: Monitor;
   readonly orders: OrderUpdates;

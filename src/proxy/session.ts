@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import { AnswerQueue } from './answer-queue.ts';
 import * as answers from './answers.ts';
@@ -7,8 +8,7 @@ import type { Refusal as RefusalCount } from './counters.ts';
 import { feedStatus } from './feed-status.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
 import { MessageRate } from './message-rate.ts';
-import { modesOf } from './modes.ts';
-import { PendingSubscribe, subscriptionKey } from './pending-subscribe.ts';
+import { PendingSubscribe } from './pending-subscribe.ts';
 import {
   type Body,
   type Message,
@@ -18,24 +18,31 @@ import {
   needsAuthentication,
 } from './protocol.ts';
 import type { Recipient, RecipientOwner } from './recipient.ts';
-import { isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
-import type { StatsReport } from './schemas.ts';
+import { type SubscribeRequest, type UnsubscribeRequest, isBulk, readSubscribe, readUnsubscribe } from './requests.ts';
 import type { Services } from './services.ts';
 import { keyedLines, settleKnown } from './settled-lines.ts';
+import type { Plan } from './subscriber.ts';
+import { inTurns } from './turns.ts';
 import type { Refusal } from './verdicts.ts';
+import { WorkBudget } from './work-budget.ts';
 
 /** What tells clients apart. */
 export interface ClientName {
   /** Its number since the start of the proxy, from 1. */
   id: number;
   address: string;
+  /** What is read from; undefined where there is no socket of Node.js below. */
+  socket: Socket | undefined;
 }
-
-/** One client in `GET /stats`. */
-export type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
 /** Time that a client whose key was refused has for another one, ms. */
 const SECOND_CHANCE_MS = 1_000;
+
+/** What a refused message counts as, unless it is malformed. */
+const REFUSAL_OF_CODE: Partial<Record<ProtocolErrorCode, RefusalCount>> = {
+  NOT_AUTHENTICATED: 'not_authenticated',
+  RATE_LIMIT_EXCEEDED: 'work_budget',
+};
 
 /** One client: who it is, what it asked for, and the answers to its messages. */
 export class Session implements RecipientOwner, Asker {
@@ -45,16 +52,20 @@ export class Session implements RecipientOwner, Asker {
   readonly #log: FastifyBaseLogger;
   /** Made with the first message: most clients send few, and then only listen. */
   #rate: MessageRate | undefined;
+  /** Entries of lists, and last values; made with the first. */
+  #budget: WorkBudget | undefined;
   #authDeadline: NodeJS.Timeout | undefined;
   /** Whether the deadline is that of a refused key: more refused keys do not move it. */
   #hasSecondChance = false;
-  readonly #id: number;
+  /** Its number since the start of the proxy, from 1. */
+  readonly id: number;
   /** Where it came from. */
   readonly address: string;
+  readonly socket: Socket | undefined;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
-  /** Messages that came while a key was being checked. */
+  /** Messages that came while a key was being checked, or a long list was being served. */
   #waiting: string[] | undefined;
   /** Answers that wait for a broker, and those behind them; undefined while there are none. */
   #held: AnswerQueue | undefined;
@@ -69,8 +80,9 @@ export class Session implements RecipientOwner, Asker {
     log: FastifyBaseLogger,
     name: ClientName,
   ) {
-    this.#id = name.id;
+    this.id = name.id;
     this.address = name.address;
+    this.socket = name.socket;
     this.connection = connection;
     this.recipient = recipient;
     recipient.owner = this;
@@ -89,19 +101,9 @@ export class Session implements RecipientOwner, Asker {
     return this.#ended;
   }
 
-  figures(): ClientFigures {
-    const { sent, conflated, subscriptionCount, isConflated } = this.recipient;
-    return {
-      id: this.#id,
-      address: this.address,
-      user: this.userId ?? null,
-      connected_seconds: (performance.now() - this.#connectedAt) / 1000,
-      subscriptions: subscriptionCount,
-      sent,
-      conflated,
-      backlog_bytes: this.connection.backlog,
-      is_conflated: isConflated,
-    };
+  /** Time since it has connected, s. */
+  get connectedSeconds(): number {
+    return (performance.now() - this.#connectedAt) / 1000;
   }
 
   /** Notes that something has come from the client. */
@@ -149,7 +151,6 @@ export class Session implements RecipientOwner, Asker {
     this.#services.subscriber.release(this.recipient);
     this.#services.orders.unsubscribe(this);
     this.#services.feedStatus.unsubscribe(this);
-    this.recipient.discard();
   }
 
   #answer(text: string, bytes: number): void {
@@ -258,23 +259,66 @@ export class Session implements RecipientOwner, Asker {
   }
 
   #subscribe(body: Body): void {
-    const { settings, brokers, subscriber } = this.#services;
-    const request = readSubscribe(body, settings.defaultExchange);
+    const request = readSubscribe(body, this.#services.settings.defaultExchange);
+    this.#requireBudget();
+    this.#serveInTurns(this.#carryOut(request));
+  }
+
+  *#carryOut(request: SubscribeRequest): Generator<void, void> {
+    const { settings, brokers, subscriber, delivery } = this.#services;
     const broker = brokers.of(this.#identity);
     const depth = brokers.depthOf(request.depth);
-    const { lines, wanted, snapshots } = subscriber.subscribe(this.recipient, request, depth, broker);
-    const unsettled = settleKnown(lines, wanted, depth, this.#services.verdicts);
+    const plan = yield* subscriber.plan(this.recipient, request, depth, broker);
+    if (this.#ended) return subscriber.letGo(plan);
+    this.#budget?.take(request.entries.length + subscriber.snapshotCount(plan));
+    // The answer is before the first tick that it announces.
+    delivery.together(() => {
+      this.#answerSubscribe(request, plan, depth, broker);
+      subscriber.apply(this.recipient, plan, depth);
+    });
+    const oldestMs = request.snapshot === true ? undefined : settings.snapshotMaxAge;
+    if (request.snapshot ?? settings.snapshot) subscriber.sendSnapshots(this.recipient, plan, oldestMs);
+    if (!request.status) return;
+    const health = this.#services.monitor.health();
+    this.#services.feedStatus.subscribe(this);
+    this.notify(feedStatus(health));
+  }
+
+  // Before the subscriptions hold, so that a broker's result finds the answer that waits for it.
+  #answerSubscribe(request: SubscribeRequest, { lines, wanted }: Plan, depth: number, broker: string): void {
+    const { settings, brokers, verdicts } = this.#services;
+    const unsettled = settleKnown(lines, wanted, depth, verdicts);
     const open = settings.subscribeTimeout > 0 ? unsettled : new Set<number>();
     const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
       return answers.subscribed(lines, broker, request.requestId, brokers.trouble());
     };
     if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
     else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
-    if (snapshots !== undefined) this.recipient.deliver(snapshots);
-    if (!request.status) return;
-    const health = this.#services.monitor.health();
-    this.#services.feedStatus.subscribe(this);
-    this.notify(feedStatus(health));
+  }
+
+  /** @throws {ProtocolError} `RATE_LIMIT_EXCEEDED` while what it has asked for before is more than its share. */
+  #requireBudget(): void {
+    const { entriesPerSecond } = this.#services.settings.limits;
+    this.#budget ??= new WorkBudget(entriesPerSecond);
+    const waitMs = this.#budget.waitMs(performance.now());
+    if (waitMs === 0) return;
+    throw new ProtocolError(
+      'RATE_LIMIT_EXCEEDED',
+      `More than ${entriesPerSecond} entries and last values in a second; try again in ${waitMs} ms`,
+    );
+  }
+
+  // Messages that come meanwhile wait, so that all keep their order.
+  #serveInTurns(work: Generator<void, void>): void {
+    const goesOn = inTurns(
+      work,
+      () => this.#ended,
+      (error) => {
+        if (error !== undefined && !this.#ended) this.#refuse(error);
+        this.#goOn();
+      },
+    );
+    if (goesOn) this.#waiting = [];
   }
 
   #hold(pending: PendingSubscribe): void {
@@ -309,12 +353,18 @@ export class Session implements RecipientOwner, Asker {
   }
 
   #unsubscribe(body: Body): void {
-    const { settings, brokers, subscriber } = this.#services;
-    const request = readUnsubscribe(body, settings.defaultExchange);
+    const request = readUnsubscribe(body, this.#services.settings.defaultExchange);
+    this.#requireBudget();
+    this.#serveInTurns(this.#leave(request));
+  }
+
+  *#leave(request: UnsubscribeRequest): Generator<void, void> {
+    const { brokers, subscriber } = this.#services;
     const broker = brokers.of(this.#identity);
-    const { successful, failures, left } = subscriber.unsubscribe(this.recipient, request, broker);
+    const { successful, failures, left } = yield* subscriber.unsubscribe(this.recipient, request, broker);
+    this.#budget?.take(request.entries.length);
     if (request.all) this.#held?.leaveAll();
-    else this.#held?.leave(left.flatMap(([topic, mask]) => modesOf(mask).map((mode) => subscriptionKey(topic, mode))));
+    else this.#held?.leave(left);
     this.#reply(answers.unsubscribed(successful, failures, broker, request.requestId));
   }
 
@@ -325,7 +375,7 @@ export class Session implements RecipientOwner, Asker {
 
   #refuse(error: unknown): void {
     if (error instanceof ProtocolError) {
-      this.#services.counters.refuse(error.code === 'NOT_AUTHENTICATED' ? 'not_authenticated' : 'malformed_message');
+      this.#services.counters.refuse(REFUSAL_OF_CODE[error.code] ?? 'malformed_message');
       return this.#reply(answers.failed(error.code, error.message));
     }
     this.#log.error({ err: error }, 'a message could not be processed');

@@ -1,6 +1,8 @@
 import type { SubscriptionLine } from './answers.ts';
-import { type AskedLine, subscriptionKey } from './pending-subscribe.ts';
+import type { AskedLine } from './pending-subscribe.ts';
+import { WILDCARD } from './requests.ts';
 import type { WantedLine } from './subscriber.ts';
+import { subscriptionKey } from './subscription-key.ts';
 import type { Verdicts } from './verdicts.ts';
 
 /**
@@ -17,19 +19,19 @@ export function settleKnown(
 ): Set<number> {
   const unsettled = new Set<number>();
   if (!verdicts.areExpected) return unsettled;
-  for (const { line, key, mode, instrument, bookDepthBefore } of wanted) {
-    if (key < 0) continue;
+  for (const { line, topic, mode, instrument, bookDepthBefore } of wanted) {
+    if (instrument.symbol === WILDCARD) continue;
     const known = verdicts.known(instrument, mode);
     const levels = mode === 3 ? Math.min(known?.depth ?? depth, depth) : depth;
     // Nobody has asked for such a deep book yet: feeds subscribe anew, and tell the result again.
     const isAskedDeeper = levels < depth && bookDepthBefore < depth;
     (lines[line] as SubscriptionLine).depth = levels;
-    if (known === undefined || isAskedDeeper) unsettled.add(subscriptionKey(key, mode));
+    if (known === undefined || isAskedDeeper) unsettled.add(subscriptionKey(topic, mode));
   }
   return unsettled;
 }
 
-/** The lines by their keys. A wildcard's key meets no topic's, and no feed tells a result of it. */
+/** The lines by their keys. No feed tells a result of a wildcard. */
 export function keyedLines(wanted: readonly WantedLine[]): AskedLine[] {
-  return wanted.map(({ line, key, mode }) => ({ line, key: subscriptionKey(key, mode) }));
+  return wanted.map(({ line, topic, mode }) => ({ line, key: subscriptionKey(topic, mode) }));
 }

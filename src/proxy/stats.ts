@@ -1,13 +1,12 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Audiences } from './audiences.ts';
+import type { Delivery, DeliveryThreadFigures, LatencyPercentiles } from '../shm/delivery.ts';
+import type { LaneStats, RingStats } from '../shm/ring-buffer.ts';
 import type { Clients } from './clients.ts';
 import type { Counters } from './counters.ts';
-import { LATENCY_BOUNDS_NS, type LatencyHistogram } from './latency-histogram.ts';
 import type { OrderUpdates } from './events.ts';
 import type { Monitor } from './monitor.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import type { LaneStats, RingStats, TickSource } from './tick-source.ts';
 
 const EVENT_LOOP_RESOLUTION_MS = 20;
 /** Clients that the figures show one by one. */
@@ -15,18 +14,14 @@ export const SHOWN_CLIENTS = 20;
 
 /** Where the figures come from. */
 export interface StatsSources {
-  source: TickSource;
+  delivery: Delivery;
   monitor: Monitor;
   clients: Clients;
-  audiences: Audiences;
   subscriptions: Subscriptions;
   orders: OrderUpdates;
   counters: Counters;
   /** Events of feeds that were not understood, or lost. */
   feedEvents: () => { unknown: number; lost: number };
-  deliveryLatency: LatencyHistogram;
-  /** Name of the proxy's own reader in the ring. */
-  readerName: string;
 }
 
 /** Puts the figures of the proxy together. */
@@ -45,22 +40,24 @@ export class Stats {
   }
 
   report(): StatsReport {
-    const { monitor, clients, audiences, subscriptions, orders, counters, deliveryLatency, feedEvents } = this.#sources;
+    const { delivery, monitor, clients, subscriptions, orders, counters, feedEvents } = this.#sources;
     const ring = monitor.look();
+    const threads = delivery.threads();
+    const sum = (figure: (thread: DeliveryThreadFigures) => number): number =>
+      threads.reduce((total, thread) => total + figure(thread), 0);
+    const latencies = delivery.latencies();
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,
       ring: ring === undefined ? null : this.#ring(ring),
       publishers: (ring?.publishers ?? []).map((publisher) => this.#publisher(publisher)),
-      subscribers: ring === undefined ? [] : this.#subscribers(ring),
-      workers: [],
-      workers_missing: 0,
-      workers_replaced: 0,
+      subscribers: ring === undefined ? [] : this.#subscribers(ring, threads),
+      threads: threads.map((thread, index) => this.#thread(thread, index)),
       clients: {
         connected: clients.count,
         connected_total: counters.connected,
-        conflated: clients.conflatedCount,
-        audiences: audiences.size,
+        conflated: sum(({ conflatedClients }) => conflatedClients),
+        audiences: sum(({ audiences }) => audiences),
         order_updates: orders.size,
         furthest_behind: clients.furthestBehind(SHOWN_CLIENTS),
       },
@@ -71,22 +68,41 @@ export class Stats {
         refusal_notices: counters.refusalNotices,
       },
       messages: {
-        sent: counters.sent,
-        conflated: counters.conflated,
-        dropped: this.#sources.source.droppedTicks,
+        sent: sum(({ sent }) => sent),
+        conflated: sum(({ conflated }) => conflated),
+        // Every thread reads all ticks.
+        dropped: Math.max(...threads.map(({ dropped }) => dropped)),
         received: counters.received,
-        batches: counters.batches,
+        batches: sum(({ batches }) => batches),
       },
       feed_events: feedEvents(),
-      delivery_latency_ns: deliveryLatency.percentiles(),
+      delivery_latency_ns: percentilesOf(latencies.delivery),
       delivery_latency_histogram: {
-        bounds_ns: [...LATENCY_BOUNDS_NS],
-        counts: [...deliveryLatency.counts],
-        sum_ns: deliveryLatency.sum,
+        bounds_ns: latencies.boundsNs,
+        counts: latencies.counts,
+        sum_ns: latencies.sumNs,
       },
       refused: { total: counters.refusedTotal, ...counters.refused },
       event_loop_delay_ms: this.#eventLoopDelay(),
       memory: { rss, heap_used: heapUsed, external },
+    };
+  }
+
+  #thread(thread: DeliveryThreadFigures, index: number): StatsReport['threads'][number] {
+    return {
+      number: index + 1,
+      name: thread.name,
+      clients: thread.clients,
+      messages_received: thread.received,
+      messages_lost: thread.lost,
+      lag: thread.lag,
+      audiences: thread.audiences,
+      batches: thread.batches,
+      sent: thread.sent,
+      conflated: thread.conflated,
+      conflated_clients: thread.conflatedClients,
+      restarts: thread.restarts,
+      delivery_latency_ns: percentilesOf(this.#sources.delivery.latencies(index).delivery),
     };
   }
 
@@ -123,22 +139,23 @@ export class Stats {
     };
   }
 
-  // The proxy's own reader is told from others of the same name by its process.
-  #subscribers(ring: RingStats): StatsReport['subscribers'] {
-    const { source, readerName } = this.#sources;
-    const own = source.stats();
-    const others = ring.subscribers.filter((other) => other.pid !== process.pid || other.name !== readerName);
-    const { p50, p99, p999, max, count } = source.latency();
+  // The threads' own readers are told from others of the same name by their process.
+  #subscribers(ring: RingStats, threads: readonly DeliveryThreadFigures[]): StatsReport['subscribers'] {
+    const isOwn = (name: string, pid: number): boolean => {
+      return pid === process.pid && threads.some((thread) => thread.name === name);
+    };
+    const own = threads.map((thread, index) => ({
+      name: thread.name,
+      pid: process.pid,
+      messages_received: thread.received,
+      messages_lost: thread.lost,
+      messages_corrupt: thread.corrupt,
+      lag: thread.lag,
+      latency_ns: percentilesOf(this.#sources.delivery.latencies(index).read),
+    }));
+    const others = ring.subscribers.filter(({ name, pid }) => !isOwn(name, pid));
     return [
-      {
-        name: readerName,
-        pid: process.pid,
-        messages_received: own.messagesReceived,
-        messages_lost: own.messagesLost,
-        messages_corrupt: own.messagesCorrupt,
-        lag: own.lag,
-        latency_ns: { p50, p99, p999, max, count },
-      },
+      ...own,
       ...others.map((other) => ({
         name: other.name,
         pid: other.pid,
@@ -161,4 +178,8 @@ export class Stats {
       max: delay(histogram.max),
     };
   }
+}
+
+function percentilesOf({ p50, p99, p999, max, count }: LatencyPercentiles): StatsReport['delivery_latency_ns'] {
+  return { p50, p99, p999, max, count };
 }

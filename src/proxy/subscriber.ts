@@ -1,114 +1,165 @@
 import type { Mode } from '../message.ts';
+import type { Delivery } from '../shm/delivery.ts';
 import { type LeaveLine, type SubscriptionLine, failedLine, leftLine, subscribedLine } from './answers.ts';
 import type { Counters } from './counters.ts';
-import { Frames, frameKey } from './frames.ts';
-import { interest, intervalOf, variantsOf } from './interests.ts';
-import { modesOf } from './modes.ts';
+import { ALL_MODES, modesOf } from './modes.ts';
 import type { Recipient } from './recipient.ts';
-import { type RequestedInstrument, type SubscribeRequest, type UnsubscribeRequest, WILDCARD } from './requests.ts';
-import type { Subscriptions } from './subscriptions.ts';
-import type { TickSource } from './tick-source.ts';
-import { type Format, modesOfVariants, variantOf, variantsOfModes } from './variants.ts';
+import {
+  type RequestedInstrument,
+  type SubscribeRequest,
+  type UnsubscribeRequest,
+  WILDCARD,
+  readInstrument,
+  readLeave,
+} from './requests.ts';
+import { modeOfKey, subscriptionKey, topicOfKey } from './subscription-key.ts';
+import type { Changes, Subscriptions } from './subscriptions.ts';
 
-/** Most topics whose last ticks a wildcard's subscriber gets at once. */
-const MAX_WILDCARD_SNAPSHOTS = 10_000;
+/** Entries of a list between two pauses. */
+const ENTRIES_A_TURN = 1_000;
 
 /** A line of a subscribe that was carried out. */
 export interface WantedLine {
   /** Its place among the lines. */
   line: number;
-  /** The number of the topic; that of a wildcard is negative. */
-  key: number;
+  /** The number of the topic or wildcard. */
+  topic: number;
   mode: Mode;
   instrument: RequestedInstrument;
   /** The deepest book that anybody has asked for before, levels a side. */
   bookDepthBefore: number;
 }
 
+/** What a subscribe comes to, before it is applied. */
+export interface Plan {
+  lines: SubscriptionLine[];
+  wanted: WantedLine[];
+  changes: Changes;
+  /** Topics among them that have never ticked. */
+  unknownTopics: number;
+}
+
 /** How the subscriber is set up. */
 export interface SubscriberOptions {
   /** (topic, mode) pairs of a client. */
   maxSubscriptions: number;
-  /** Whether last ticks are given at once. */
-  snapshot: boolean;
+  /** Topics of a client that have never ticked. */
+  maxUnknownTopics: number;
 }
 
-/** Carries out what a client's subscribe and unsubscribe ask for, line by line. */
+/** Works out what a client's subscribe and unsubscribe ask for, line by line, pausing in long lists. */
 export class Subscriber {
   readonly #subscriptions: Subscriptions;
-  readonly #source: TickSource;
+  readonly #delivery: Delivery;
   readonly #counters: Counters;
   readonly #options: SubscriberOptions;
 
-  constructor(subscriptions: Subscriptions, source: TickSource, counters: Counters, options: SubscriberOptions) {
+  constructor(subscriptions: Subscriptions, delivery: Delivery, counters: Counters, options: SubscriberOptions) {
     this.#subscriptions = subscriptions;
-    this.#source = source;
+    this.#delivery = delivery;
     this.#counters = counters;
     this.#options = options;
   }
 
-  /** Subscribes; the snapshots are to be sent after an answer that goes out at once. */
-  subscribe(
-    recipient: Recipient,
-    request: SubscribeRequest,
-    depth: number,
-    broker: string,
-  ): { lines: SubscriptionLine[]; wanted: WantedLine[]; snapshots: Frames | undefined } {
+  /** What a subscribe comes to. Equal entries count once. To be applied, or let go by {@link letGo}. */
+  *plan(recipient: Recipient, request: SubscribeRequest, depth: number, broker: string): Generator<void, Plan> {
     const lines: SubscriptionLine[] = [];
     const changes = new Map<number, number>();
     const wanted: WantedLine[] = [];
-    const { format } = recipient.connection;
-    let room = this.#options.maxSubscriptions - recipient.subscriptionCount;
-    for (const instrument of request.instruments) {
-      const key = this.#keyOf(instrument, room > 0);
-      for (const mode of request.modes) {
-        if (typeof key === 'string') {
-          lines.push(failedLine(instrument, key, broker));
-          continue;
+    const seen = new Set<string>();
+    const plan: Plan = { lines, wanted, changes, unknownTopics: 0 };
+    let room = this.#options.maxSubscriptions - recipient.subscriptions.size;
+    let isWhole = false;
+    try {
+      for (const [index, entry] of request.entries.entries()) {
+        if (index > 0 && index % ENTRIES_A_TURN === 0) yield;
+        const instrument = readInstrument(entry);
+        const name = nameOf(instrument);
+        if (seen.has(name)) continue;
+        seen.add(name);
+        const topic = this.#topicOf(recipient, instrument, plan, room > 0);
+        for (const mode of request.modes) {
+          if (typeof topic === 'string') {
+            lines.push(failedLine(instrument, topic, broker));
+            continue;
+          }
+          const key = topic === undefined ? undefined : subscriptionKey(topic, mode);
+          const isNew = key !== undefined && !changes.has(key) && !recipient.subscriptions.has(key);
+          if (topic === undefined || key === undefined || (isNew && room <= 0)) {
+            this.#counters.refuse('too_many_subscriptions');
+            lines.push(failedLine(instrument, this.#capacityReached(), broker));
+            continue;
+          }
+          if (isNew) room -= 1;
+          changes.set(key, request.intervalMs);
+          const bookDepthBefore = this.#subscriptions.bookDepthOf(topic);
+          wanted.push({ line: lines.length, topic, mode, instrument, bookDepthBefore });
+          lines.push(subscribedLine(instrument, mode, depth, broker));
         }
-        const variant = variantOf(mode, format);
-        const variants = key === undefined ? 0 : variantsOf(changes.get(key) ?? recipient.interests.get(key) ?? 0);
-        const isNew = ((variants >> variant) & 1) === 0;
-        if (key === undefined || (isNew && room === 0)) {
-          this.#counters.refuse('too_many_subscriptions');
-          lines.push(failedLine(instrument, this.#capacityReached(), broker));
-          continue;
-        }
-        if (isNew) room -= 1;
-        changes.set(key, interest(variants | (1 << variant), request.intervalMs));
-        const bookDepthBefore = this.#subscriptions.bookDepthOf(key);
-        wanted.push({ line: lines.length, key, mode, instrument, bookDepthBefore });
-        lines.push(subscribedLine(instrument, mode, depth, broker));
       }
+      isWhole = true;
+      return plan;
+    } finally {
+      if (!isWhole) this.letGo(plan);
     }
-    this.#subscriptions.apply(recipient, changes, depth);
-    return { lines, wanted, snapshots: this.#options.snapshot ? this.#snapshots(wanted, format) : undefined };
   }
 
-  /** Unsubscribes; what was never subscribed to counts as left. `left` has the topics and the modes' masks. */
-  unsubscribe(
+  /** Lets go of the topics of a plan that is not applied. */
+  letGo({ changes }: Plan): void {
+    for (const key of changes.keys()) this.#subscriptions.letGo(topicOfKey(key));
+  }
+
+  /** Applies a plan. @param depth levels a side that the client asked for. */
+  apply(recipient: Recipient, { changes, unknownTopics }: Plan, depth: number): void {
+    recipient.unknownTopics += unknownTopics;
+    this.#subscriptions.apply(recipient, changes, depth);
+  }
+
+  /**
+   * Sends the last values of what a plan subscribes to.
+   *
+   * @param oldestMs values older than this are left out; undefined for none.
+   */
+  sendSnapshots(recipient: Recipient, { wanted }: Plan, oldestMs: number | undefined): void {
+    if (wanted.length === 0) return;
+    const pairs = Int32Array.from(wanted.flatMap(({ topic, mode }) => [topic, mode]));
+    this.#delivery.sendSnapshots(recipient.connection.client, pairs, oldestMs);
+  }
+
+  /** Number of last values that a plan can bring at most. */
+  snapshotCount({ wanted }: Plan): number {
+    const ofWildcard = this.#delivery.tickedCount();
+    return wanted.reduce((count, { instrument }) => count + (instrument.symbol === WILDCARD ? ofWildcard : 1), 0);
+  }
+
+  /** Unsubscribes; what was never subscribed to counts as left. `left` has the keys. */
+  *unsubscribe(
     recipient: Recipient,
     request: UnsubscribeRequest,
     broker: string,
-  ): { successful: LeaveLine[]; failures: LeaveLine[]; left: [topic: number, modesMask: number][] } {
-    const left: [number, number][] = [];
+  ): Generator<void, { successful: LeaveLine[]; failures: LeaveLine[]; left: number[] }> {
+    const left: number[] = [];
     if (request.all) return { successful: this.#leaveAll(recipient, broker), failures: [], left };
     const successful: LeaveLine[] = [];
     const failures: LeaveLine[] = [];
-    const changes = new Map<number, number>();
-    const { format } = recipient.connection;
-    for (const leave of request.leaves) {
+    const changes = new Map<number, undefined>();
+    const seen = new Set<string>();
+    for (const [index, entry] of request.entries.entries()) {
+      if (index > 0 && index % ENTRIES_A_TURN === 0) yield;
+      const leave = readLeave(entry, request.modesMask);
+      const name = `${leave.modesMask} ${nameOf(leave)}`;
+      if (seen.has(name)) continue;
+      seen.add(name);
       if (leave.error !== undefined) {
         failures.push(failedLine(leave, leave.error, broker));
         continue;
       }
       successful.push(leftLine(leave, broker));
-      const key = this.#subscriptions.knownKeyOf(leave);
-      if (key === undefined) continue;
-      left.push([key, leave.modesMask]);
-      const value = changes.get(key) ?? recipient.interests.get(key) ?? 0;
-      changes.set(key, interest(variantsOf(value) & ~variantsOfModes(leave.modesMask, format), intervalOf(value)));
+      const topic = this.#subscriptions.knownTopicOf(leave);
+      if (topic === undefined) continue;
+      for (const mode of modesOf(leave.modesMask)) left.push(subscriptionKey(topic, mode));
     }
+    for (const key of left) if (recipient.subscriptions.has(key)) changes.set(key, undefined);
     this.#subscriptions.apply(recipient, changes);
     return { successful, failures, left };
   }
@@ -120,48 +171,63 @@ export class Subscriber {
 
   #leaveAll(recipient: Recipient, broker: string): LeaveLine[] {
     const lines: LeaveLine[] = [];
-    for (const [key, value] of recipient.interests) {
-      const name = this.#subscriptions.nameOf(key);
-      for (const _mode of modesOf(modesOfVariants(variantsOf(value)))) lines.push(leftLine(name, broker));
+    const topics = new Map<number, Mode[]>();
+    for (const key of recipient.subscriptions.keys()) {
+      const modes = topics.get(topicOfKey(key));
+      if (modes === undefined) topics.set(topicOfKey(key), [modeOfKey(key)]);
+      else modes.push(modeOfKey(key));
+    }
+    for (const [topic, modes] of topics) {
+      const line = leftLine(this.#subscriptions.nameOf(topic), broker);
+      for (const _mode of modes) lines.push(line);
     }
     this.#subscriptions.release(recipient);
     return lines;
   }
 
-  // A key that is made stays until the one it is made for wants it no more: without room there is none to make.
-  #keyOf(instrument: RequestedInstrument, hasRoom: boolean): number | string | undefined {
+  // A number that is made stays until the one it is made for wants it no more: without room there is none to make.
+  #topicOf(
+    recipient: Recipient,
+    instrument: RequestedInstrument,
+    plan: Plan,
+    hasRoom: boolean,
+  ): number | string | undefined {
     if (instrument.error !== undefined) return instrument.error;
+    if (!hasRoom) return this.#subscriptions.knownTopicOf(instrument);
+    const { maxUnknownTopics } = this.#options;
     try {
-      return hasRoom ? this.#subscriptions.keyOf(instrument) : this.#subscriptions.knownKeyOf(instrument);
+      if (this.#subscriptions.knownTopicOf(instrument) === undefined && this.#hasTooManyUnknown(recipient, plan)) {
+        this.#counters.refuse('too_many_unknown_topics');
+        return `More than ${maxUnknownTopics} instruments that have never ticked; unsubscribe some first`;
+      }
+      const topic = this.#subscriptions.topicOf(instrument);
+      const isMine = ALL_MODES.some((mode) => recipient.subscriptions.has(subscriptionKey(topic, mode)));
+      if (!isMine && !this.#delivery.hasTicked(topic)) plan.unknownTopics += 1;
+      return topic;
     } catch (error) {
       return (error as Error).message;
     }
   }
 
-  #snapshots(wanted: readonly WantedLine[], format: Format): Frames | undefined {
-    const keys: number[] = [];
-    const buffers: Buffer[] = [];
-    for (const { key, mode, instrument } of wanted) {
-      const variant = variantOf(mode, format);
-      for (const topic of this.#topicsOf(key, instrument)) {
-        const frame = this.#source.snapshot(topic, variant);
-        if (frame === null) continue;
-        keys.push(frameKey(topic, variant));
-        buffers.push(frame);
-      }
-    }
-    return keys.length === 0 ? undefined : Frames.ofBuffers(keys, buffers);
-  }
-
-  *#topicsOf(key: number, { exchange }: RequestedInstrument): Generator<number> {
-    if (key >= 0) return yield key;
-    for (const topic of this.#source.ticked(0, MAX_WILDCARD_SNAPSHOTS)) {
-      if (exchange === WILDCARD || this.#source.topicName(topic)?.exchange === exchange) yield topic;
-    }
+  // The count only grows as topics are asked for; those that have ticked or were left since are found when it matters.
+  #hasTooManyUnknown(recipient: Recipient, plan: Plan): boolean {
+    const { maxUnknownTopics } = this.#options;
+    if (recipient.unknownTopics + plan.unknownTopics < maxUnknownTopics) return false;
+    const topics = new Set([...recipient.subscriptions.keys()].map(topicOfKey));
+    let unknown = 0;
+    for (const topic of topics) if (!this.#delivery.hasTicked(topic)) unknown += 1;
+    recipient.unknownTopics = unknown;
+    return unknown + plan.unknownTopics >= maxUnknownTopics;
   }
 
   #capacityReached(): string {
     const { maxSubscriptions } = this.#options;
     return `Maximum capacity reached: ${maxSubscriptions} subscriptions a client. Unsubscribe some first.`;
   }
+}
+
+function nameOf({ exchange, symbol }: RequestedInstrument): string {
+  return typeof exchange === 'string' && typeof symbol === 'string'
+    ? `${exchange}\0${symbol}`
+    : JSON.stringify([exchange, symbol]);
 }

@@ -1,10 +1,9 @@
-import type { Audiences } from './audiences.ts';
-import { type Interests, type WildcardKeys, variantsOf } from './interests.ts';
-import { modeBit } from './modes.ts';
+import type { Mode } from '../message.ts';
+import { type Delivery, LEAVE } from '../shm/delivery.ts';
+import type { TopicName } from '../shm/topic-words.ts';
+import { ALL_MODES, modeBit } from './modes.ts';
 import type { Recipient } from './recipient.ts';
-import { WILDCARD } from './requests.ts';
-import type { TickSource, TopicName } from './tick-source.ts';
-import { modesOfVariants } from './variants.ts';
+import { modeOfKey, subscriptionKey, topicOfKey } from './subscription-key.ts';
 
 /** What all clients together want of an instrument, or of an exchange with the symbol `*`. */
 export interface Interest extends TopicName {
@@ -17,25 +16,27 @@ export interface Interest extends TopicName {
 /** Hears of every change of what all clients together want. */
 export type InterestListener = (interest: Interest) => void;
 
+/** Changes of a client's subscriptions, by `subscriptionKey`: the new interval in ms, undefined ends one. */
+export type Changes = ReadonlyMap<number, number | undefined>;
+
 interface Wish {
-  /** Clients per variant. */
-  clients: number[];
+  name: TopicName;
+  /** Clients per mode. */
+  clients: [ltp: number, quote: number, depth: number];
   depth: number;
+  /** Those who want any of it. */
+  recipients: Set<Recipient>;
 }
 
-/** Who wants what: counts the clients of each (topic, mode) and tells the source. */
+/** Who wants what: counts the clients of each (topic, mode), and tells delivery and the feeds. */
 export class Subscriptions {
-  readonly #source: TickSource;
-  readonly #audiences: Audiences;
-  readonly #wildcards: WildcardKeys;
+  readonly #delivery: Delivery;
   readonly #wishes = new Map<number, Wish>();
   readonly #listeners: InterestListener[] = [];
   #count = 0;
 
-  constructor(source: TickSource, audiences: Audiences, wildcards: WildcardKeys) {
-    this.#source = source;
-    this.#audiences = audiences;
-    this.#wildcards = wildcards;
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery;
   }
 
   /** Number of (client, topic, mode). */
@@ -55,102 +56,133 @@ export class Subscriptions {
 
   /** All that is wanted now. */
   *interests(): Generator<Interest> {
-    for (const [key, wish] of this.#wishes) {
-      yield { ...this.nameOf(key), modes: modesOfVariants(maskOf(wish)), depth: wish.depth };
+    for (const { name, clients, depth } of this.#wishes.values()) {
+      yield { ...name, modes: modesOf(clients), depth };
     }
   }
 
   /**
-   * The key of an instrument or a wildcard that is about to be wanted: until nobody wants it any more.
+   * The number of an instrument or a wildcard that is about to be wanted: until nobody wants it any more. What is not
+   * wanted after all is to be let go by {@link letGo}.
    *
    * @throws {OpenAlgoShmError} `ERR_INVALID_SYMBOL`, `ERR_INVALID_ARGUMENT` when there are too many already.
    */
-  keyOf({ exchange, symbol }: TopicName): number {
-    return symbol === WILDCARD ? this.#wildcards.of(exchange) : this.#source.topic(exchange, symbol);
+  topicOf({ exchange, symbol }: TopicName): number {
+    return this.#delivery.topic(exchange, symbol);
   }
 
-  /** The same of what there is already: whoever asks for what nobody knows, and does not want it, makes no key of it. */
-  knownKeyOf({ exchange, symbol }: TopicName): number | undefined {
-    return symbol === WILDCARD ? this.#wildcards.find(exchange) : this.#source.findTopic(exchange, symbol);
+  /** Looks a number up without creating it. */
+  knownTopicOf({ exchange, symbol }: TopicName): number | undefined {
+    return this.#delivery.findTopic(exchange, symbol);
   }
 
-  /** What a key stands for. */
-  nameOf(key: number): TopicName {
-    if (key < 0) return { exchange: this.#wildcards.exchangeOf(key), symbol: WILDCARD };
-    return this.#source.topicName(key) ?? { exchange: '', symbol: '' };
+  /** Lets go of a number that nobody wants. */
+  letGo(topic: number): void {
+    if (!this.#wishes.has(topic)) this.#delivery.releaseTopic(topic);
+  }
+
+  /** What a wanted number stands for. */
+  nameOf(topic: number): TopicName {
+    return this.#wishes.get(topic)?.name ?? { exchange: '', symbol: '' };
   }
 
   /** The deepest book that is asked for of an instrument, levels a side; 0 where nobody wants its book. */
-  bookDepthOf(key: number): number {
-    const wish = this.#wishes.get(key);
-    if (wish === undefined || (modesOfVariants(maskOf(wish)) & modeBit(3)) === 0) return 0;
-    return wish.depth;
+  bookDepthOf(topic: number): number {
+    const wish = this.#wishes.get(topic);
+    return wish === undefined || wish.clients[2] === 0 ? 0 : wish.depth;
+  }
+
+  /** Clients that want something of a topic. */
+  clientsOf(topic: number): Iterable<Recipient> {
+    return this.#wishes.get(topic)?.recipients ?? [];
   }
 
   /**
-   * Changes what a client wants: for each key its new interest, 0 for none.
+   * Changes what a client wants.
    *
    * @param depth levels a side that the client asked for.
    */
-  apply(recipient: Recipient, changes: Interests, depth = 0): void {
-    const before = recipient.interests;
-    const changed: Interest[] = [];
-    for (const [key, value] of changes) {
-      this.#recount(recipient, key, variantsOf(before.get(key) ?? 0), variantsOf(value), depth, changed);
+  apply(recipient: Recipient, changes: Changes, depth = 0): void {
+    if (changes.size === 0) return;
+    const told = new Int32Array(3 * changes.size);
+    let at = 0;
+    for (const [key, interval] of changes) {
+      told[at++] = topicOfKey(key);
+      told[at++] = modeOfKey(key);
+      told[at++] = interval ?? LEAVE;
+      const topic = topicOfKey(key);
+      if (!this.#wishes.has(topic)) this.#begin(topic);
     }
-    this.#audiences.change(recipient, changes);
-    this.#tellListeners(changed);
+    // Before a number that nobody wants any more is let go.
+    this.#delivery.change(recipient.connection.client, told);
+    const before = new Map<number, [modes: number, depth: number]>();
+    for (const [key, interval] of changes) {
+      const topic = topicOfKey(key);
+      const wish = this.#wishes.get(topic);
+      if (wish === undefined) continue;
+      if (!before.has(topic)) before.set(topic, [modesOf(wish.clients), wish.depth]);
+      this.#recount(recipient, key, wish, interval);
+      wish.depth = Math.max(wish.depth, depth);
+    }
+    this.#tellListeners(before);
   }
 
   /** Ends all that a client wants, and nothing of what others do. */
   release(recipient: Recipient): void {
+    const before = new Map<number, [modes: number, depth: number]>();
+    this.#delivery.release(recipient.connection.client);
+    for (const key of [...recipient.subscriptions.keys()]) {
+      const topic = topicOfKey(key);
+      const wish = this.#wishes.get(topic);
+      if (wish === undefined) continue;
+      if (!before.has(topic)) before.set(topic, [modesOf(wish.clients), wish.depth]);
+      this.#recount(recipient, key, wish, undefined);
+    }
+    recipient.clear();
+    this.#tellListeners(before);
+  }
+
+  #begin(topic: number): void {
+    const name = this.#delivery.topicName(topic);
+    if (name !== undefined) this.#wishes.set(topic, { name, clients: [0, 0, 0], depth: 0, recipients: new Set() });
+  }
+
+  #recount(recipient: Recipient, key: number, wish: Wish, interval: number | undefined): void {
+    const step = Number(interval !== undefined) - Number(recipient.subscriptions.has(key));
+    recipient.set(key, interval);
+    if (step === 0) return;
+    wish.clients[modeOfKey(key) - 1]! += step;
+    this.#count += step;
+    const topic = topicOfKey(key);
+    if (step > 0) wish.recipients.add(recipient);
+    else if (!wantsAny(recipient, topic)) wish.recipients.delete(recipient);
+  }
+
+  #tellListeners(before: ReadonlyMap<number, [modes: number, depth: number]>): void {
     const changed: Interest[] = [];
-    for (const [key, value] of recipient.interests) this.#recount(recipient, key, variantsOf(value), 0, 0, changed);
-    this.#audiences.remove(recipient);
-    this.#tellListeners(changed);
-  }
-
-  #recount(recipient: Recipient, key: number, before: number, after: number, depth: number, changed: Interest[]): void {
-    const wish = this.#wishes.get(key) ?? { clients: [], depth: 0 };
-    const maskBefore = maskOf(wish);
-    const depthBefore = wish.depth;
-    for (const variant of bitsOf(before ^ after)) {
-      const step = ((after >> variant) & 1) === 0 ? -1 : 1;
-      wish.clients[variant] = (wish.clients[variant] ?? 0) + step;
-      recipient.subscriptionCount += step;
-      this.#count += step;
+    for (const [topic, [modesBefore, depthBefore]] of before) {
+      const wish = this.#wishes.get(topic) as Wish;
+      const modes = modesOf(wish.clients);
+      if (modes !== modesBefore || (modes !== 0 && wish.depth !== depthBefore)) {
+        changed.push({ ...wish.name, modes, depth: wish.depth });
+      }
+      if (modes === 0) this.#end(topic);
     }
-    wish.depth = Math.max(wish.depth, depth);
-    const mask = maskOf(wish);
-    if (mask === 0) this.#wishes.delete(key);
-    else this.#wishes.set(key, wish);
-    const isNews = mask !== maskBefore || (mask !== 0 && wish.depth !== depthBefore);
-    if (isNews && this.#listeners.length > 0) {
-      changed.push({ ...this.nameOf(key), modes: modesOfVariants(mask), depth: wish.depth });
-    }
-    // The last: what is wanted no more may be forgotten, and its key may become another's.
-    if (mask !== maskBefore) this.#tellSource(key, mask);
-  }
-
-  #tellSource(key: number, mask: number): void {
-    if (key >= 0) return this.#source.want(key, mask);
-    this.#source.wantExchange(this.#wildcards.exchangeOf(key), mask);
-    if (mask === 0) this.#wildcards.forget(key);
-  }
-
-  #tellListeners(changed: readonly Interest[]): void {
     for (const interest of changed) {
       for (const listener of this.#listeners) listener(interest);
     }
   }
+
+  #end(topic: number): void {
+    this.#wishes.delete(topic);
+    this.#delivery.releaseTopic(topic);
+  }
 }
 
-function maskOf(wish: Wish): number {
-  return wish.clients.reduce((mask, clients, variant) => (clients > 0 ? mask | (1 << variant) : mask), 0);
+function modesOf(clients: readonly number[]): number {
+  return ALL_MODES.reduce((mask, mode) => (clients[mode - 1]! > 0 ? mask | modeBit(mode) : mask), 0);
 }
 
-function bitsOf(mask: number): number[] {
-  const bits: number[] = [];
-  for (let bit = 0; mask >> bit !== 0; bit++) if (((mask >> bit) & 1) === 1) bits.push(bit);
-  return bits;
+function wantsAny(recipient: Recipient, topic: number): boolean {
+  return ALL_MODES.some((mode: Mode) => recipient.subscriptions.has(subscriptionKey(topic, mode)));
 }

@@ -1,12 +1,16 @@
-import type { TickSource, TopicName } from './tick-source.ts';
+import type { Delivery } from '../shm/delivery.ts';
+import type { TopicName } from '../shm/topic-words.ts';
+
+/** Names that are asked for at once. */
+const STRETCH = 10_000;
 
 /** The names of all instruments that have ticked, to search in. Those that were only asked for are nobody else's affair. */
 export class TickedTopics {
-  readonly #source: TickSource;
+  readonly #delivery: Delivery;
   readonly #names: TopicName[] = [];
 
-  constructor(source: TickSource) {
-    this.#source = source;
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery;
   }
 
   /**
@@ -27,9 +31,8 @@ export class TickedTopics {
   }
 
   #catchUp(): void {
-    for (const topic of this.#source.ticked(this.#names.length)) {
-      this.#names.push(this.#source.topicName(topic) ?? { exchange: '', symbol: '' });
-    }
+    const left = (): number => this.#delivery.tickedCount() - this.#names.length;
+    while (left() > 0) this.#names.push(...this.#delivery.ticked(this.#names.length, STRETCH));
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Mode } from '../message.ts';
 import type { SubscriptionResult } from '../shm/subscription-results.ts';
-import type { TopicName } from './tick-source.ts';
+import type { TopicName } from '../shm/topic-words.ts';
 
 /** A subscription that no feed's broker takes. */
 export interface Refusal extends TopicName {

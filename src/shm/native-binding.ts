@@ -3,10 +3,10 @@ import type * as Binding from '#native';
 import { OpenAlgoShmError } from '../errors.ts';
 
 export type { NativeRingOptions, NativeRingStats } from '#native';
+export type NativeDelivery = Binding.NativeDelivery;
 export type NativePublisher = Binding.NativePublisher;
 export type NativeRing = Binding.NativeRing;
 export type NativeSubscriber = Binding.NativeSubscriber;
-export type NativeTickEncoder = Binding.NativeTickEncoder;
 
 /** Systems with a package of their own; Linux has one for glibc and one for musl. */
 const PREBUILT = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'darwin-x64', 'win32-x64'];
@@ -15,17 +15,15 @@ const FROM_SOURCE =
   'to build it from source, install Rust (https://rustup.rs), clone the repository, run `npm ci && npm run build` in it, and `npm install` that folder here';
 
 export const {
+  NativeDelivery,
   NativePublisher,
   NativeRing,
   NativeSubscriber,
-  NativeTickEncoder,
-  canWriteVectored,
   fieldNames,
   findSegments,
   formatVersion,
   removeIfUnused,
   unlinkRing,
-  writeVectored,
 } = load();
 
 function load(): typeof Binding {

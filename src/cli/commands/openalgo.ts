@@ -11,13 +11,12 @@ import { Checkout, flagsOfEnv } from '../openalgo/checkout.ts';
 import { HostProcess } from '../openalgo/host-process.ts';
 import { requireFree } from '../openalgo/ports.ts';
 import { findPython } from '../openalgo/python.ts';
-import { workerCount } from '../option-values.ts';
 import { addRingOptions, ringArguments, type RingFlags } from '../ring-options.ts';
+import { addThreadOptions, type ThreadFlags, threadsOf, warnOfWorkers } from '../thread-options.ts';
 
-interface OpenAlgoFlags extends RingFlags, ListenFlags {
+interface OpenAlgoFlags extends RingFlags, ListenFlags, ThreadFlags {
   python?: string;
   keys: boolean;
-  workers: number;
   logLevel: LogLevel;
   config?: string;
 }
@@ -36,7 +35,7 @@ const HELP = `
 Examples:
   $ openalgo-shm openalgo ~/openalgo                 port, host and bus as in ~/openalgo/.env
   $ openalgo-shm openalgo . --python .venv/bin/python
-  $ openalgo-shm openalgo ~/openalgo --workers auto  as many processes on the port as there are cores
+  $ openalgo-shm openalgo ~/openalgo --threads auto  as many delivery threads as there are cores to spare
   $ openalgo-shm openalgo ~/openalgo --no-keys       no keys: only for programs of this machine
 
 Two processes in the place of OpenAlgo's WebSocket server: the adapter host runs OpenAlgo's broker adapter in its own
@@ -56,15 +55,11 @@ export function openalgoCommand(): Command {
     .argument('<path>', 'OpenAlgo’s checkout: the folder with its .env');
   addListenOptions(command);
   addRingOptions(command, DEEPEST_BOOK);
+  addThreadOptions(command);
   addForeignSettings(command, () => flagsOfEnv(command.args[0]!));
   return command
     .option('--python <file>', 'OpenAlgo’s Python (default: that of its environment, .venv or venv, else python3)')
     .option('--no-keys', 'clients need no key, only where nobody else can connect (default: OpenAlgo’s keys)')
-    .addOption(
-      new Option('--workers <n>', 'processes that share the port, auto for one a core')
-        .default(1)
-        .argParser(workerCount),
-    )
     .addOption(new Option('--log-level <level>', 'what goes to standard error').choices(LOG_LEVELS).default('info'))
     .addHelpText('after', HELP)
     .action((path: string, _: OpenAlgoFlags, command: Command) => replaceServer(path, command.optsWithGlobals()));
@@ -72,6 +67,7 @@ export function openalgoCommand(): Command {
 
 async function replaceServer(path: string, flags: OpenAlgoFlags): Promise<void> {
   const ending = endingSignal();
+  warnOfWorkers(flags);
   const checkout = Checkout.open(path);
   const python = findPython(checkout, flags.python);
   await requireFree(flags, 'WEBSOCKET_PORT');
@@ -133,7 +129,7 @@ function proxyArguments(flags: OpenAlgoFlags): string[] {
     'serve',
     `--host=${flags.host}`,
     `--port=${flags.port}`,
-    `--workers=${flags.workers}`,
+    `--threads=${threadsOf(flags)}`,
     `--log-level=${PROXY_LEVELS[flags.logLevel]}`,
     ...ringArguments(flags),
     ...(flags.config === undefined ? [] : [`--config=${flags.config}`]),

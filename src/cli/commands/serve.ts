@@ -1,13 +1,14 @@
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import type { WorkerOptions } from '../../proxy/workers/messages.ts';
+import type { WebSocketProxyOptions } from '../../proxy/websocket-proxy.ts';
 import type { Wait } from '../../shm/options.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
-import { byteSize, wholeNumber, workerCount } from '../option-values.ts';
+import { byteSize, wholeNumber } from '../option-values.ts';
 import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.ts';
+import { addThreadOptions, type ThreadFlags, threadsOf, warnOfWorkers } from '../thread-options.ts';
 
-interface ServeFlags extends RingFlags, ListenFlags {
+interface ServeFlags extends RingFlags, ListenFlags, ThreadFlags {
   keysFile?: string;
   keysSocket?: string | boolean;
   openalgoUrl?: string;
@@ -19,7 +20,7 @@ interface ServeFlags extends RingFlags, ListenFlags {
   maxClients?: number;
   staleAfter?: number;
   subscribeTimeout?: number;
-  workers: number;
+  snapshotMaxAge?: number;
   logLevel: (typeof LOG_LEVELS)[number];
 }
 
@@ -29,7 +30,7 @@ const HELP = `
 Examples:
   $ openalgo-shm serve                                     ws://127.0.0.1:8765, everybody on this machine
   $ openalgo-shm serve --ring demo --port 9000 --depth-levels 20
-  $ openalgo-shm serve --workers auto                      as many processes on the port as there are cores
+  $ openalgo-shm serve --threads auto                      as many delivery threads as there are cores to spare
   $ openalgo-shm serve --host 0.0.0.0 --keys-file keys.txt      others too, if they know a key
   $ openalgo-shm serve --openalgo-url http://127.0.0.1:5000     keys are those of OpenAlgo's users
   $ openalgo-shm serve --keys-socket                            the same, asked of OpenAlgo's adapter host
@@ -43,6 +44,7 @@ export function serveCommand(): Command {
   const command = createCommand('serve').description('the proxy: from the ring to WebSocket clients');
   addListenOptions(command);
   addRingOptions(command);
+  addThreadOptions(command);
   return command
     .addOption(new Option('--keys-file <file>', 'clients need a key of this file, one a line').conflicts('openalgoUrl'))
     .option('--openalgo-url <url>', 'clients need a key that this OpenAlgo server knows')
@@ -77,9 +79,10 @@ export function serveCommand(): Command {
       ).argParser(wholeNumber(0, 2 ** 31 - 1)),
     )
     .addOption(
-      new Option('--workers <n>', 'processes that share the port, auto for one a core; limits hold for each')
-        .default(1)
-        .argParser(workerCount),
+      new Option(
+        '--snapshot-max-age <ms>',
+        'age from which last values are not sent unasked (default: 10000)',
+      ).argParser(wholeNumber(1, 2 ** 31 - 1)),
     )
     .addOption(
       new Option(
@@ -93,12 +96,8 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
-  if (flags.workers > 1) await serveTogether(flags);
-  else await serveAlone(flags);
-}
-
-async function serveAlone(flags: ServeFlags): Promise<void> {
   const ending = endingSignal();
+  warnOfWorkers(flags);
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
   const proxy = new WebSocketProxy(optionsOf(flags));
   await proxy.start();
@@ -107,35 +106,23 @@ async function serveAlone(flags: ServeFlags): Promise<void> {
   await proxy.stop();
 }
 
-async function serveTogether(flags: ServeFlags): Promise<void> {
-  const ending = endingSignal();
-  const { WorkerPool } = await import('../../proxy/workers/worker-pool.ts');
-  const pool = new WorkerPool(flags.workers, optionsOf(flags));
-  const address = await Promise.race([pool.start(), aborted(ending)]);
-  try {
-    if (address === undefined) return;
-    announce(flags, address.url);
-    await Promise.race([aborted(ending), pool.failed]);
-  } finally {
-    await pool.stop();
-  }
-}
-
-function announce({ ring, workers }: ServeFlags, url: string | undefined): void {
-  const together = workers > 1 ? ` ${workers} workers;` : '';
-  process.stdout.write(`shared memory ${ring} → ${url};${together} Ctrl-C ends it\n`);
+function announce(flags: ServeFlags, url: string | undefined): void {
+  const threads = threadsOf(flags);
+  const together = threads > 1 ? ` ${threads} threads;` : '';
+  process.stdout.write(`shared memory ${flags.ring} → ${url};${together} Ctrl-C ends it\n`);
   reportReady({ url });
 }
 
-function optionsOf(flags: ServeFlags): WorkerOptions {
+function optionsOf(flags: ServeFlags): WebSocketProxyOptions {
   const { host, port, origins, snapshot, dashboard, highWaterMark, maxClients, staleAfter, logLevel, wait } = flags;
-  const { subscribeTimeout } = flags;
+  const { subscribeTimeout, snapshotMaxAge } = flags;
   return {
     host,
     port,
     ring: { ...ringOptionsOf(flags), ...(wait === undefined ? {} : { wait }) },
     auth: authOf(flags),
     snapshot,
+    threads: threadsOf(flags),
     dashboard,
     log: logLevel,
     ...(origins === undefined ? {} : { origins: origins.split(',').map((origin) => origin.trim()) }),
@@ -143,10 +130,11 @@ function optionsOf(flags: ServeFlags): WorkerOptions {
     ...(maxClients === undefined ? {} : { limits: { clients: maxClients } }),
     ...(staleAfter === undefined ? {} : { staleAfter }),
     ...(subscribeTimeout === undefined ? {} : { subscribeTimeout }),
+    ...(snapshotMaxAge === undefined ? {} : { snapshotMaxAge }),
   };
 }
 
-function authOf({ keysFile, openalgoUrl, keysSocket }: ServeFlags): NonNullable<WorkerOptions['auth']> {
+function authOf({ keysFile, openalgoUrl, keysSocket }: ServeFlags): NonNullable<WebSocketProxyOptions['auth']> {
   const socket = keysSocket === false ? undefined : keysSocket;
   const places = { 'keys-file': keysFile, 'openalgo-url': openalgoUrl, 'keys-socket': socket };
   const given = Object.entries(places).filter(([, place]) => place !== undefined);
