@@ -29,10 +29,13 @@ const SECTIONS: readonly [string, (name: string) => boolean][] = [
   ['Ratios to the limit and to peers of the same run', starts('ratio:')],
   ['Ring: one-way latency', starts('one-way', 'wake')],
   ['Ring: throughput', starts('1 to', '2 to', 'publish with nobody', 'ticks lost')],
-  ['JavaScript', starts('JavaScript', 'JSON.stringify', 'onBatch', 'CPU of')],
+  ['JavaScript', starts('JavaScript', 'JSON.stringify', 'onBatch', 'CPU of a subscriber')],
   ['WebSocket deliveries', starts('deliveries')],
-  ['WebSocket latency', starts("publish to client's")],
+  ['WebSocket latency', starts("publish to client's", 'CPU of the proxy')],
   ['WebSocket clients', starts('memory', '50 clients', '45 clients', 'subscribe storm')],
+  ['In an application that blocks its event loop', starts('plugin in')],
+  ['Delivery threads', starts('threads')],
+  ['How cost grows', starts('growth')],
 ];
 
 function section(title: string, figures: readonly Figure[]): string {
