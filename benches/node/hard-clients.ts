@@ -4,11 +4,12 @@ import { type Load, ownProxy } from './servers.ts';
 
 /** Enough bytes that the buffers of a client that does not read are full when the warm-up is over. */
 const LOAD: Load = { clients: 50, topics: 10, mode: 1, gather: 1, rate: 5_000 };
-const WARM_UP = ['--warm-up', 4000];
+const WARM_UP = ['--warm-up', 4000, '--warm-up-rate', 10_000];
+const FIFTY = '50 clients at 5,000 ticks/s';
 
 const BESIDE: readonly [string, readonly (string | number)[]][] = [
-  ['50 clients beside a stalled one', ['--stalled', 1]],
-  ['50 clients beside one that reads 1 byte/s', ['--slow', 1, '--slow-read', 1, '--slow-every', 1000]],
+  [`${FIFTY} beside a stalled one`, ['--stalled', 1]],
+  [`${FIFTY} beside one that reads 1 byte/s`, ['--slow', 1, '--slow-read', 1, '--slow-every', 1000]],
 ];
 
 /** What the others notice of clients that read little, and of clients that come and go. */
@@ -21,7 +22,7 @@ export async function measureHardClients(figures: Figures, quick: boolean): Prom
 
 async function besideUnread(figures: Figures, quick: boolean): Promise<void> {
   const time = [...WARM_UP, '--time', quick ? 1500 : 3000];
-  addLatency(figures, 'own', '50 clients alone', await measure(ownProxy(), LOAD, time));
+  addLatency(figures, 'own', `${FIFTY} alone`, await measure(ownProxy(), LOAD, time));
   for (const [name, clients] of BESIDE) {
     let replaced = 0;
     const seen = await measure(ownProxy(), LOAD, [...time, ...clients], {
@@ -31,7 +32,7 @@ async function besideUnread(figures: Figures, quick: boolean): Promise<void> {
     });
     addLatency(figures, 'own', name, seen);
     figures.add('own', `${name}: ticks that it did not take in time`, '', replaced);
-    figures.addRatio(`ratio: p99, ${name} to alone`, `${name}: p99`, '50 clients alone: p99');
+    figures.addRatio(`ratio: p99, ${name} to alone`, `${name}: p99`, `${FIFTY} alone: p99`);
   }
 }
 
@@ -49,5 +50,5 @@ async function besideSlow(figures: Figures, quick: boolean): Promise<void> {
 async function besideChurn(figures: Figures, quick: boolean): Promise<void> {
   const load = { ...LOAD, rate: 1000 };
   const seen = await measure(ownProxy(), load, ['--time', quick ? 1500 : 4000, '--churn', 100]);
-  addLatency(figures, 'own', '50 clients with 100 connects a second', seen);
+  addLatency(figures, 'own', '50 clients at 1,000 ticks/s with 100 connects a second', seen);
 }
