@@ -11,8 +11,8 @@ export const PROGRAMS = `${ROOT}target/benches/release/`;
 
 const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0;
 
-/** A child on one core, where the system can do that. */
-export function start(core: number, command: string, args: readonly (string | number)[]): ChildProcess {
+/** A child on one core, or on a list of cores like `0,1`, where the system can do that. */
+export function start(core: number | string, command: string, args: readonly (string | number)[]): ChildProcess {
   const words = [command, ...args.map(String)];
   const [program = '', ...rest] = canPin ? ['taskset', '-c', String(core), ...words] : words;
   return spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'], cwd: ROOT });

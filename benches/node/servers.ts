@@ -11,7 +11,7 @@ export interface Load {
   clients: number;
   topics: number;
   mode: 1 | 3;
-  /** Ticks of a round, where the feed goes flat out. */
+  /** Ticks that are published together: a round, where the feed goes flat out. */
   gather: number;
   /** Ticks a second; 0: flat out. */
   rate: number;
@@ -31,32 +31,49 @@ export type Launch = (load: Load) => Promise<Server>;
 
 const TOOLS = `${ROOT}.bench/tools/`;
 
+/** How the proxy is started, apart from its defaults. */
+export interface ProxyVariant {
+  /** How it waits for ticks. Default: as `serve` does by itself. */
+  wait?: Wait;
+  /** Threads that deliver. Default: as `serve` does by itself. */
+  threads?: number;
+  /** The cores that it may use. Default: the first. */
+  cores?: string;
+}
+
+/** How a reader waits for ticks. */
+export type Wait = 'spin' | 'adaptive' | 'sleep';
+
 /** The proxy, fed through a ring of its own by the load client. */
-export async function ownProxy(): Promise<Server> {
-  const ring = new LockFreeRingBuffer({ name: `bench-${process.pid}-${Date.now()}` });
-  const { name } = ring.info();
-  const child = start(0, process.execPath, [
-    'dist/cli/main.js',
-    'serve',
-    '--port',
-    0,
-    '--ring',
-    name,
-    '--no-snapshot',
-    '--log-level',
-    'error',
-  ]);
-  const port = Number(/:(\d+)/.exec(await firstLine(child, /ws:\/\//))?.[1]);
-  return {
-    child,
-    port,
-    arguments: ['--feed', 'ring', '--ring', name],
-    stop: async () => {
-      await stop(child);
-      ring.unlink();
-      ring.close();
-    },
-  };
+export function ownProxy({ wait, threads, cores = '0' }: ProxyVariant = {}): Launch {
+  return () =>
+    withRing(async (name) => {
+      const child = start(cores, process.execPath, [
+        'dist/cli/main.js',
+        'serve',
+        ...['--port', 0, '--ring', name, '--no-snapshot', '--log-level', 'error'],
+        ...(wait === undefined ? [] : ['--wait', wait]),
+        ...(threads === undefined ? [] : ['--threads', threads]),
+      ]);
+      const port = Number(/:(\d+)/.exec(await firstLine(child, /ws:\/\//))?.[1]);
+      return { child, port, arguments: [], stop: () => stop(child) };
+    });
+}
+
+/** Whether `serve` of this version has an option. */
+export function proxyTakes(option: string): boolean {
+  const help = spawnSync(process.execPath, ['dist/cli/main.js', 'serve', '--help'], { cwd: ROOT, encoding: 'utf8' });
+  return help.stdout.includes(option);
+}
+
+/** An application with the plugin, whose timer blocks its event loop so long, so often. 0: never. */
+export function blockingApp(blockMs: number, everyMs: number): Launch {
+  return () =>
+    withRing(async (name) => {
+      const child = startBench(0, 'blocking-app.js', [name, blockMs, everyMs]);
+      const port = Number(await firstLine(child, /^\d+$/));
+      return { child, port, arguments: [], stop: () => stop(child) };
+    });
 }
 
 /** The bare sender: the limit. */
@@ -64,24 +81,33 @@ export async function bareSender(load: Load): Promise<Server> {
   return generating(startBareSender(load));
 }
 
-/** The bare sender, a round for every round of the load client's, as the proxy gets them. */
-export async function bareSenderInStep(load: Load): Promise<Server> {
+/** The bare sender, which gets its ticks through a ring from the load client, as the proxy does. */
+export function bareSenderInStep(wait: Wait): Launch {
+  return (load) =>
+    withRing(async (name) => {
+      const server = await generating(startBareSender(load, ['--ring', name, '--wait', wait]));
+      return { ...server, arguments: ['--protocol', 'plain'] };
+    });
+}
+
+function startBareSender(load: Load, further: string[] = []): ChildProcess {
+  return start(0, `${PROGRAMS}fanout-epoll`, [...loadArguments(load), ...further]);
+}
+
+// A server with a ring that the load client feeds and that is gone with the server.
+async function withRing(launch: (name: string) => Promise<Server>): Promise<Server> {
   const ring = new LockFreeRingBuffer({ name: `bench-${process.pid}-${Date.now()}` });
   const { name } = ring.info();
-  const server = await generating(startBareSender(load, ['--ring', name]));
+  const server = await launch(name);
   return {
     ...server,
-    arguments: ['--protocol', 'plain', '--feed', 'ring', '--ring', name],
+    arguments: [...server.arguments, '--feed', 'ring', '--ring', name],
     stop: async () => {
       await server.stop();
       ring.unlink();
       ring.close();
     },
   };
-}
-
-function startBareSender(load: Load, further: string[] = []): ChildProcess {
-  return start(0, `${PROGRAMS}fanout-epoll`, [...loadArguments(load), ...further]);
 }
 
 /** A load as the programs of the bench take it. */
