@@ -79,6 +79,6 @@ export function answerCalls(calls: Record<string, (argument: never) => unknown>,
     tidyUp?.();
     process.exit();
   });
-  // Ctrl-C goes to the whole group: the parent decides what ends when.
+  // Ctrl-C goes to the whole group; this process ends with its parent.
   process.on('SIGINT', () => undefined);
 }

@@ -28,6 +28,14 @@ export interface Cost {
   health: HealthSeen;
 }
 
+const living = new Set<ChildProcess>();
+process.once('exit', endProxies);
+
+/** Ends every proxy that still runs, and waits for none. */
+export function endProxies(): void {
+  for (const child of living) child.kill();
+}
+
 /** The real proxy in a process of its own, seen from outside. */
 export class ProxyProcess {
   readonly port: number;
@@ -55,10 +63,11 @@ export class ProxyProcess {
     const options = ['--port', '0', '--ring', ring, '--log-level', 'error', ...keys, ...serveOptions];
     const child = spawn(process.execPath, ['dist/cli/main.js', 'serve', ...options], {
       cwd: ROOT,
+      // Not detached: the scheduler shares the cores among sessions, and one of its own would not be on equal terms.
       stdio: ['ignore', 'pipe', 'pipe'],
-      // Ctrl-C is for the harness, which ends the proxy itself.
-      detached: true,
     });
+    living.add(child);
+    child.once('exit', () => living.delete(child));
     const log: string[] = [];
     child.stderr!.on('data', (bytes: Buffer) => {
       log.push(...bytes.toString().trimEnd().split('\n'));

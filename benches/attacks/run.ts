@@ -4,6 +4,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ATTACKS, type Attack } from './catalog.ts';
+import { endProxies } from './proxy-process.ts';
 import { markdown, missedGoals, text } from './report.ts';
 import { type Outcome, type Run, type TrialOptions, tryAttack } from './trial.ts';
 
@@ -29,6 +30,8 @@ depend on the machine and are only printed.
 Attacks:
 ${ATTACKS.map(({ name, does }) => `  ${name.padEnd(24)}${does}`).join('\n')}`;
 
+/** Time that a proxy has to end after Ctrl-C, ms. */
+const PROXY_ENDS_MS = 1_000;
 const MOST_SECONDS = 600;
 const MOST_IDLE_TOPICS = 30_000;
 
@@ -50,6 +53,12 @@ async function main(): Promise<number> {
   const machine = `${cpus().length} cores, ${cpus()[0]?.model.trim() ?? process.arch}, Linux ${release()}, Node ${process.versions.node}`;
   console.log(`machine: ${machine}`);
   const folder = mkdtempSync(join(tmpdir(), 'attacks-'));
+  // The other processes end when this one goes, and the publisher then removes the ring: after the proxy, which uses it.
+  process.on('SIGINT', () => {
+    endProxies();
+    rmSync(folder, { recursive: true, force: true });
+    setTimeout(() => process.exit(130), PROXY_ENDS_MS);
+  });
   try {
     const options: TrialOptions = {
       seconds: wholeNumber('seconds', values.seconds ?? (values.short ? '2' : '10'), 1, MOST_SECONDS),
@@ -64,24 +73,18 @@ async function main(): Promise<number> {
     if (values.markdown) console.log(`\n${markdown(outcomes, machine)}`);
     return conclude(outcomes);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
 async function tryAll(attacks: readonly Attack[], options: TrialOptions): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  let isInterrupted = false;
-  process.once('SIGINT', () => {
-    isInterrupted = true;
-    console.error('ends after this attack; again to end at once');
-  });
   let quiet: Run | undefined;
   for (const attack of attacks) {
     const outcome = await tryAttack(attack, options, options.isShort ? quiet : undefined);
     quiet = outcome.quiet;
     outcomes.push(outcome);
     console.log(`\n${text(outcome)}`);
-    if (isInterrupted) break;
   }
   return outcomes;
 }
