@@ -285,6 +285,23 @@ describe('interval_ms', () => {
     expect(running.proxy.getStats().messages.conflated).toBe(0);
   });
 
+  test('belongs to a mode: an LTP once an hour does not slow the ladder of the same symbol', async () => {
+    const client = await subscriber(1, 'SBIN', { interval_ms: 3_600_000 });
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 3 });
+    for (let i = 0; i < 3; i++) for (const tick of [LTP, DEPTH]) publisher.publishMarketData('SBIN', tick);
+    await after(client);
+    expect(brief(client)).toEqual(['SBIN:1', 'SBIN:3', 'SBIN:3', 'SBIN:3']);
+  });
+
+  test('is undone by leaving', async () => {
+    const client = await subscriber(1, 'SBIN', { interval_ms: 3_600_000 });
+    await client.ask({ action: 'unsubscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1 });
+    for (let i = 0; i < 3; i++) publisher.publishMarketData('SBIN', LTP);
+    await after(client);
+    expect(brief(client)).toEqual(['SBIN:1', 'SBIN:1', 'SBIN:1']);
+  });
+
   test('holds for each topic by itself', async () => {
     const client = await running.client();
     const symbols = ['A', 'B'].map((symbol) => ({ symbol, exchange: 'NSE' }));

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
-import { RunningProxy, until } from './running-proxy.ts';
+import { type Received, RunningProxy, until } from './running-proxy.ts';
 
 let running: RunningProxy;
 let publisher: SharedMemoryPublisher;
@@ -77,5 +77,57 @@ test('GET /snapshot gives the same, in the richest form or in the mode asked for
   expect(await running.get('/snapshot?symbol=SBIN')).toMatchObject({
     status: 400,
     body: { code: 'INVALID_PARAMETERS' },
+  });
+});
+
+describe('last values', () => {
+  const book = { buy: [{ price: 99, quantity: 5, orders: 1 }], sell: [{ price: 101, quantity: 6, orders: 2 }] };
+  const ask = async (mode: number, extra = {}): Promise<Received[]> => {
+    const client = await running.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode, ...extra });
+    await client.settle();
+    return client.ticks();
+  };
+
+  test('are kept per field: a depth packet without a price hides no price', async () => {
+    publisher.publishMarketData('SBIN', { type: 2, ltp: 100, open: 98 });
+    publisher.publishMarketData('SBIN', { type: 3, depth: book });
+    publisher.publishMarketData('SBIN', { type: 1, volume: 7 });
+    await seen(3);
+    expect(await ask(1)).toMatchObject([{ snapshot: true, data: { ltp: 100, open: 98, volume: 7, depth: book } }]);
+    expect(await ask(2)).toMatchObject([{ snapshot: true, data: { ltp: 100, open: 98, depth: book } }]);
+    const [deep] = await ask(3);
+    expect(deep).toMatchObject({ snapshot: true, data: { depth: book } });
+    // A subscriber of depth has seen none.
+    expect(deep?.data).not.toHaveProperty('ltp');
+  });
+
+  test('that are old are not sent unasked, and come marked when they are asked for', async () => {
+    await running.stop();
+    running = await RunningProxy.start({ snapshotMaxAge: 50 });
+    publisher = running.publisher();
+    publisher.publishMarketData('SBIN', { type: 2, ltp: 1, open: 2 });
+    await seen(1);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await ask(1)).toEqual([]);
+    const [asked] = await ask(1, { snapshot: true });
+    expect(asked).toMatchObject({ snapshot: true, data: { ltp: 1, open: 2 } });
+    expect(asked?.['age_ms']).toBeGreaterThanOrEqual(50);
+    expect(asked).not.toHaveProperty('oldest_age_ms');
+    const { body } = await running.get('/snapshot?exchange=NSE&symbol=SBIN&mode=1');
+    expect(body).toMatchObject({ snapshot: true, data: { ltp: 1, open: 2 } });
+    // What is recent comes without what is old, unless that is asked for.
+    publisher.publishMarketData('SBIN', { type: 2, ltp: 3 });
+    await seen(2);
+    const [, mixed] = [await ask(1), (await ask(1, { snapshot: true }))[0]];
+    expect(mixed).toMatchObject({ data: { ltp: 3, open: 2 } });
+    expect(mixed?.['oldest_age_ms']).toBeGreaterThanOrEqual(50);
+  });
+
+  test('do not come where the client asks for none', async () => {
+    publisher.publishMarketData('SBIN', { ltp: 1 });
+    await seen(1);
+    expect(await ask(1, { snapshot: false })).toEqual([]);
+    expect(await ask(1)).toMatchObject([{ snapshot: true }]);
   });
 });

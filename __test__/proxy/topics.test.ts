@@ -25,7 +25,7 @@ async function areForgotten(names: readonly { exchange: string; symbol: string }
 }
 
 /** The proxy's own: no public name leads to it, so the calls that it gets tell. */
-const asked = vi.spyOn(Delivery.prototype, 'findTopic');
+const asked = vi.spyOn(Delivery.prototype, 'ringStats');
 const delivery = (): Delivery => asked.mock.contexts.at(-1) as Delivery;
 
 async function subscribe(client: Client, symbols: object[]): Promise<void> {

@@ -196,9 +196,10 @@ export class Clients {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
     session.markAlive();
-    if (session.socket !== undefined) this.#unfinished.finish(session.socket);
+    const { socket } = session;
+    if (socket !== undefined) this.#unfinished.complete(socket);
     try {
-      session.receive(Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer));
+      session.receive(bufferOf(data), () => socket && this.#unfinished.finish(socket));
     } catch (error) {
       this.#log.error({ err: error }, 'a client is closed because of an error of the server');
       session.connection.close(CLOSE.INTERNAL, 'internal error');
@@ -214,13 +215,12 @@ export class Clients {
     if (verdict === 'pass') return;
     this.#services.counters.refuse(verdict === 'too_big' ? 'message_too_big' : 'unfinished_message');
     if (verdict === 'too_much') {
-      session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
+      session.connection.closeUnread(CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
     } else {
-      session.connection.close(CLOSE.TOO_BIG, verdict === 'too_big' ? 'message too big' : 'message takes too long');
+      const reason = verdict === 'too_big' ? 'message too big' : 'message takes too long';
+      session.connection.closeUnread(CLOSE.TOO_BIG, reason);
     }
     session.end();
-    // The closing handshake would read on.
-    session.connection.terminateSoon();
   }
 
   // `ws` closes the connection by itself, with the right code.
@@ -270,6 +270,11 @@ export class Clients {
       }
     }
   }
+}
+
+function bufferOf(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
 /** A listener that all WebSockets share: functions of their own would take more memory than their sessions. */

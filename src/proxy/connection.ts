@@ -24,6 +24,9 @@ export type CloseCode = (typeof CLOSE)[keyof typeof CLOSE];
 /** How ticks get to a client: `direct` from a native thread to its socket, `ws` through the WebSocket in JavaScript. */
 export type DeliveryPath = 'direct' | 'ws';
 
+/** Time in ms for a close frame to arrive at a client that still sends. */
+const UNREAD_MS = 1_000;
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** Plain MessagePack, without the library's own extensions. */
@@ -118,10 +121,11 @@ export class Connection {
     this.webSocket.terminate();
   }
 
-  /** Ends the connection once the close frame is on its way: nothing that comes is read any more. */
-  terminateSoon(): void {
-    this.webSocket.pause();
-    this.whenFlushed(() => this.terminate());
+  /** Closes, and throws away what still comes: unread bytes would make the system reset the connection before the close frame has arrived. */
+  closeUnread(code: CloseCode, reason: string): void {
+    this.close(code, reason);
+    this.#socket?.removeAllListeners('data').resume();
+    setTimeout(() => this.terminate(), UNREAD_MS).unref();
   }
 
   /** Ends its delivery. */

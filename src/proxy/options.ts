@@ -25,7 +25,10 @@ export interface Limits {
    * come at once; then a subscribe or unsubscribe is refused with RATE_LIMIT_EXCEEDED until that is made up for.
    */
   entriesPerSecond: number;
-  /** Instruments of a client that have never ticked. Default 4,000. More are refused one by one in the answer. */
+  /**
+   * Instruments of a client that have never ticked. Default 10,000; fewer once all clients together have asked for more
+   * than 32,768 of them. More are refused one by one in the answer.
+   */
   unknownTopicsPerClient: number;
 }
 
@@ -99,7 +102,7 @@ const LIMITS = {
   bulkMessageBytes: 1024 * 1024,
   messagesPerSecond: 1_000,
   entriesPerSecond: 20_000,
-  unknownTopicsPerClient: 4_000,
+  unknownTopicsPerClient: 10_000,
 };
 
 const DEFAULTS = {

@@ -23,6 +23,7 @@ import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
+import { Turnstile } from './turnstile.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
 import { Verdicts } from './verdicts.ts';
@@ -94,6 +95,7 @@ export class Proxy {
       monitor: this.#monitor,
       orders: this.#orders,
       subscriber,
+      turnstile: new Turnstile(),
       verdicts: this.#verdicts,
       verdictDelivery,
     };

@@ -7,6 +7,7 @@ import type { FeedStatus } from './feed-status.ts';
 import type { Monitor } from './monitor.ts';
 import type { Settings } from './options.ts';
 import type { Subscriber } from './subscriber.ts';
+import type { Turnstile } from './turnstile.ts';
 import type { VerdictDelivery } from './verdict-delivery.ts';
 import type { Verdicts } from './verdicts.ts';
 
@@ -21,6 +22,8 @@ export interface Services {
   readonly monitor: Monitor;
   readonly orders: OrderUpdates;
   readonly subscriber: Subscriber;
+  /** Where long messages wait for one another. */
+  readonly turnstile: Turnstile;
   readonly verdicts: Verdicts;
   readonly verdictDelivery: VerdictDelivery;
 }

@@ -35,6 +35,16 @@ export interface ClientName {
   socket: Socket | undefined;
 }
 
+/** A message that has come. */
+interface Incoming {
+  data: Buffer;
+  /** To be called once its memory is free. */
+  onServed: () => void;
+}
+
+/** Bytes above which messages of all clients are served one at a time. */
+const LONG_MESSAGE = 16 * 1024;
+
 /** Time that a client whose key was refused has for another one, ms. */
 const SECOND_CHANCE_MS = 1_000;
 
@@ -66,7 +76,9 @@ export class Session implements RecipientOwner, Asker {
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked, or a long list was being served. */
-  #waiting: string[] | undefined;
+  #waiting: Incoming[] | undefined;
+  /** Lets the next long message of all clients be served; undefined unless one of this client is. */
+  #leaveTurnstile: (() => void) | undefined;
   /** Answers that wait for a broker, and those behind them; undefined while there are none. */
   #held: AnswerQueue | undefined;
   #ended = false;
@@ -135,10 +147,11 @@ export class Session implements RecipientOwner, Asker {
     this.#held?.giveUp();
   }
 
-  /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. */
-  receive(data: Buffer): void {
+  /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. @param onServed is called once its memory is free */
+  receive(data: Buffer, onServed: () => void): void {
     this.#services.counters.received += 1;
-    if (!this.#ended && this.#isWithinRate()) this.#take(data.toString('utf8'), data.length);
+    if (!this.#ended && this.#isWithinRate()) this.#take({ data, onServed });
+    else onServed();
   }
 
   /** Ends all that it asked for; the connection is somebody else's. */
@@ -148,14 +161,18 @@ export class Session implements RecipientOwner, Asker {
     clearTimeout(this.#authDeadline);
     this.#unwatchKey?.();
     this.#dropHeld();
+    this.#waiting = undefined;
     this.#services.subscriber.release(this.recipient);
     this.#services.orders.unsubscribe(this);
     this.#services.feedStatus.unsubscribe(this);
   }
 
-  #answer(text: string, bytes: number): void {
+  #answer({ data, onServed }: Incoming): void {
+    onServed();
     try {
-      const message = this.#decode(text, bytes);
+      // A list alone may be as long as that, and would be refused after it had been read.
+      if (data.length > this.#services.settings.limits.messageBytes) this.#requireBudget();
+      const message = this.#decode(data.toString('utf8'), data.length);
       if (message !== undefined) this.#serve(message);
     } catch (error) {
       this.#refuse(error);
@@ -242,20 +259,46 @@ export class Session implements RecipientOwner, Asker {
     this.#reply(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
   }
 
-  // Messages keep their order: those that came meanwhile are served now, and one of them may check a key again.
+  // Messages keep their order: those that came meanwhile are served now, and one of them may have to wait again.
   #goOn(): void {
+    this.#leaveTurnstile?.();
+    this.#leaveTurnstile = undefined;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     this.#resume();
-    for (const text of waiting) this.#take(text, Buffer.byteLength(text));
+    for (const incoming of waiting) this.#take(incoming);
   }
 
-  // A client that sends nothing while its key is checked is read on, or nobody would notice that it goes.
-  #take(text: string, bytes: number): void {
-    if (this.#ended) return;
-    if (this.#waiting === undefined) return this.#answer(text, bytes);
-    this.#waiting.push(text);
+  // A client that sends nothing while it waits is read on, or nobody would notice that it goes.
+  #take(incoming: Incoming): void {
+    if (this.#ended) return incoming.onServed();
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(incoming);
+      this.connection.webSocket.pause();
+    } else if (incoming.data.length > LONG_MESSAGE) {
+      this.#takeInTurn(incoming);
+    } else {
+      this.#answer(incoming);
+    }
+  }
+
+  // What a long message is read into takes many times its size: one of all clients' is served at a time.
+  #takeInTurn(incoming: Incoming): void {
+    this.#waiting = [];
     this.connection.webSocket.pause();
+    this.#services.turnstile.enter((leave) => {
+      if (this.#ended) {
+        incoming.onServed();
+        return leave();
+      }
+      this.#leaveTurnstile = leave;
+      const behind = this.#waiting ?? [];
+      this.#waiting = undefined;
+      this.#answer(incoming);
+      const goesOn = (this.#waiting as Incoming[] | undefined) !== undefined;
+      this.#waiting = behind;
+      if (!goesOn) this.#goOn();
+    });
   }
 
   #subscribe(body: Body): void {

@@ -47,18 +47,29 @@ export interface SubscriberOptions {
   maxUnknownTopics: number;
 }
 
+/** Topics that have never ticked, of all clients together, up to which each client may have its full number. */
+const AMPLE_UNKNOWN = 32_768;
+/** What the clients share of further ones: each gets an eighth of what is left at once. */
+const MOST_UNKNOWN = 65_536;
+const SHARE = 8;
+
 /** Works out what a client's subscribe and unsubscribe ask for, line by line, pausing in long lists. */
 export class Subscriber {
   readonly #subscriptions: Subscriptions;
   readonly #delivery: Delivery;
   readonly #counters: Counters;
   readonly #options: SubscriberOptions;
+  /** One text for all lines that are refused for this reason: lists may have thousands. */
+  readonly #unknownRefusal: string;
+  readonly #capacityReached: string;
 
   constructor(subscriptions: Subscriptions, delivery: Delivery, counters: Counters, options: SubscriberOptions) {
     this.#subscriptions = subscriptions;
     this.#delivery = delivery;
     this.#counters = counters;
     this.#options = options;
+    this.#unknownRefusal = `More than ${options.maxUnknownTopics} instruments that have never ticked, or too many of all clients; unsubscribe some, or try again later`;
+    this.#capacityReached = `Maximum capacity reached: ${options.maxSubscriptions} subscriptions a client. Unsubscribe some first.`;
   }
 
   /** What a subscribe comes to. Equal entries count once. To be applied, or let go by {@link letGo}. */
@@ -68,6 +79,7 @@ export class Subscriber {
     const wanted: WantedLine[] = [];
     const seen = new Set<string>();
     const plan: Plan = { lines, wanted, changes, unknownTopics: 0 };
+    const unknownRoom = this.#unknownRoom(recipient);
     let room = this.#options.maxSubscriptions - recipient.subscriptions.size;
     let isWhole = false;
     try {
@@ -77,7 +89,7 @@ export class Subscriber {
         const name = nameOf(instrument);
         if (seen.has(name)) continue;
         seen.add(name);
-        const topic = this.#topicOf(recipient, instrument, plan, room > 0);
+        const topic = this.#topicOf(recipient, instrument, plan, room > 0, unknownRoom);
         for (const mode of request.modes) {
           if (typeof topic === 'string') {
             lines.push(failedLine(instrument, topic, broker));
@@ -87,7 +99,7 @@ export class Subscriber {
           const isNew = key !== undefined && !changes.has(key) && !recipient.subscriptions.has(key);
           if (topic === undefined || key === undefined || (isNew && room <= 0)) {
             this.#counters.refuse('too_many_subscriptions');
-            lines.push(failedLine(instrument, this.#capacityReached(), broker));
+            lines.push(failedLine(instrument, this.#capacityReached, broker));
             continue;
           }
           if (isNew) room -= 1;
@@ -191,14 +203,14 @@ export class Subscriber {
     instrument: RequestedInstrument,
     plan: Plan,
     hasRoom: boolean,
+    unknownRoom: number,
   ): number | string | undefined {
     if (instrument.error !== undefined) return instrument.error;
     if (!hasRoom) return this.#subscriptions.knownTopicOf(instrument);
-    const { maxUnknownTopics } = this.#options;
     try {
-      if (this.#subscriptions.knownTopicOf(instrument) === undefined && this.#hasTooManyUnknown(recipient, plan)) {
+      if (plan.unknownTopics >= unknownRoom && this.#subscriptions.knownTopicOf(instrument) === undefined) {
         this.#counters.refuse('too_many_unknown_topics');
-        return `More than ${maxUnknownTopics} instruments that have never ticked; unsubscribe some first`;
+        return this.#unknownRefusal;
       }
       const topic = this.#subscriptions.topicOf(instrument);
       const isMine = ALL_MODES.some((mode) => recipient.subscriptions.has(subscriptionKey(topic, mode)));
@@ -209,20 +221,19 @@ export class Subscriber {
     }
   }
 
-  // The count only grows as topics are asked for; those that have ticked or were left since are found when it matters.
-  #hasTooManyUnknown(recipient: Recipient, plan: Plan): boolean {
+  // The counts only grow as topics are asked for; those that have ticked or were left since are found when it matters.
+  #unknownRoom(recipient: Recipient): number {
     const { maxUnknownTopics } = this.#options;
-    if (recipient.unknownTopics + plan.unknownTopics < maxUnknownTopics) return false;
-    const topics = new Set([...recipient.subscriptions.keys()].map(topicOfKey));
-    let unknown = 0;
-    for (const topic of topics) if (!this.#delivery.hasTicked(topic)) unknown += 1;
-    recipient.unknownTopics = unknown;
-    return unknown + plan.unknownTopics >= maxUnknownTopics;
-  }
-
-  #capacityReached(): string {
-    const { maxSubscriptions } = this.#options;
-    return `Maximum capacity reached: ${maxSubscriptions} subscriptions a client. Unsubscribe some first.`;
+    if (2 * recipient.unknownTopics >= maxUnknownTopics) {
+      const topics = new Set([...recipient.subscriptions.keys()].map(topicOfKey));
+      recipient.unknownTopics = 0;
+      for (const topic of topics) if (!this.#delivery.hasTicked(topic)) recipient.unknownTopics += 1;
+    }
+    const own = maxUnknownTopics - recipient.unknownTopics;
+    if (this.#subscriptions.unknownTopicCount < AMPLE_UNKNOWN) return own;
+    this.#subscriptions.recountUnknown(performance.now());
+    const left = MOST_UNKNOWN - this.#subscriptions.unknownTopicCount;
+    return left > MOST_UNKNOWN - AMPLE_UNKNOWN ? own : Math.min(own, Math.floor(left / SHARE));
   }
 }
 

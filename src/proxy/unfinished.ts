@@ -54,7 +54,13 @@ export class UnfinishedMessages {
     return since !== undefined && now - since > PATIENCE_MS;
   }
 
-  /** A message of a client is finished. What came behind it with the same read belongs to the next, which is not worth counting. */
+  /** A message of a client has come whole. It counts until it is served. */
+  complete(socket: Socket): void {
+    const unfinished = this.#clients.get(socket);
+    if (unfinished !== undefined) unfinished.since = undefined;
+  }
+
+  /** A message of a client is served. What came behind it with the same read belongs to the next, which is not worth counting. */
   finish(socket: Socket): void {
     const unfinished = this.#of(socket);
     unfinished.finishedAt = socket.bytesRead;

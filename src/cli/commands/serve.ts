@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
 import type { WebSocketProxyOptions } from '../../proxy/websocket-proxy.ts';
@@ -98,6 +99,9 @@ export function serveCommand(): Command {
 async function serve(flags: ServeFlags): Promise<void> {
   const ending = endingSignal();
   warnOfWorkers(flags);
+  // Lists that clients send leave much garbage, which the engine would keep until the heap has doubled. JavaScript may
+  // be slower for it: no tick passes through it.
+  setFlagsFromString('--optimize-for-size');
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
   const proxy = new WebSocketProxy(optionsOf(flags));
   await proxy.start();

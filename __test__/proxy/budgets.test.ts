@@ -1,0 +1,155 @@
+import type { Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { maskedFrame, type Received, RunningProxy, until } from './running-proxy.ts';
+
+let running: RunningProxy;
+afterEach(() => running.stop());
+
+const invented = (count: number, name = 'X') =>
+  Array.from({ length: count }, (_, index) => ({ exchange: 'NSE', symbol: `${name}${index}` }));
+const linesOf = (answer: Received) => answer['subscriptions'] as { symbol: string; status: string; message?: string }[];
+
+describe('a long list', () => {
+  test('is answered once for equal entries, and brings their last value once', async () => {
+    running = await RunningProxy.start();
+    const publisher = running.publisher();
+    publisher.publishMarketData('SBIN', { ltp: 1 });
+    await until('it was read', () => running.proxy.getStats().threads[0]!.messages_received === 1);
+    const client = await running.client();
+    const symbols = Array.from({ length: 15_000 }, () => ({ exchange: 'NSE', symbol: '*' }));
+    const answer = await client.ask({ action: 'subscribe', symbols, mode: 1 });
+    expect(linesOf(answer)).toMatchObject([{ symbol: '*', status: 'success' }]);
+    await client.settle();
+    expect(client.ticks()).toHaveLength(1);
+    client.send({ action: 'unsubscribe', symbols });
+    expect((await client.nextOf('unsubscribe'))['successful']).toHaveLength(1);
+  });
+
+  test('lets other clients be answered meanwhile, and keeps the order of its own messages', async () => {
+    running = await RunningProxy.start({ limits: { unknownTopicsPerClient: 20_000 } });
+    const [long, other] = [await running.client(), await running.client()];
+    long.send({ action: 'subscribe', symbols: invented(9_000), mode: 1 });
+    long.send({ action: 'ping', _pingId: 'behind' });
+    long.send({ action: 'unsubscribe', symbols: invented(9_000) });
+    await until('the list is being served', () => running.proxy.getStats().messages.received > 0);
+    await other.ask({ action: 'ping' });
+    expect((await long.next())['type']).toBe('subscribe');
+    expect((await long.next())['_pingId']).toBe('behind');
+    expect((await long.next())['type']).toBe('unsubscribe');
+    expect(running.proxy.getStats().subscriptions.total).toBe(0);
+  });
+
+  test('of a client that goes meanwhile leaves nothing behind', async () => {
+    running = await RunningProxy.start();
+    const client = await running.client();
+    client.send({ action: 'subscribe', symbols: invented(4_000), mode: 1 });
+    await until('it is read', () => running.proxy.getStats().messages.received === 1);
+    client.webSocket.terminate();
+    await until('it has gone', () => running.proxy.getStats().clients.connected === 0);
+    expect(running.proxy.getStats().subscriptions).toMatchObject({ total: 0, topics: 0 });
+  });
+});
+
+test('more work than its share is refused with the limit and the time, costs nobody else, and passes', async () => {
+  running = await RunningProxy.start({ limits: { entriesPerSecond: 1_000 } });
+  const [greedy, other] = [await running.client(), await running.client()];
+  const symbols = invented(1_000);
+  for (let round = 0; round < 20; round++) {
+    greedy.send({ action: round % 2 === 0 ? 'subscribe' : 'unsubscribe', symbols, mode: 1 });
+  }
+  await until('all are answered', () => greedy.received.length >= 20);
+  const refused = greedy.received.filter(({ type }) => type === 'error');
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]).toMatchObject({
+    code: 'RATE_LIMIT_EXCEEDED',
+    message: expect.stringMatching(/^More than 1000 entries and last values in a second; try again in \d+ ms$/),
+  });
+  expect(running.proxy.getStats().refused.work_budget).toBe(refused.length);
+  expect(await other.ask({ action: 'subscribe', symbols: invented(10), mode: 1 })).toMatchObject({ status: 'success' });
+  const waitMs = Number(/(\d+) ms$/.exec(String(refused.at(-1)!['message']))![1]);
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  greedy.received.length = 0;
+  greedy.send({ action: 'unsubscribe_all' });
+  await until('it is answered', () => greedy.received.length === 1);
+  expect(greedy.received).toMatchObject([{ type: 'unsubscribe', status: 'success' }]);
+});
+
+test('names that never tick have a quota for each client, and those that tick count no more', async () => {
+  running = await RunningProxy.start({ limits: { unknownTopicsPerClient: 10 } });
+  const publisher = running.publisher();
+  const client = await running.client();
+  const answer = await client.ask({ action: 'subscribe', symbols: invented(12), mode: 1 });
+  const refusal =
+    'More than 10 instruments that have never ticked, or too many of all clients; unsubscribe some, or try again later';
+  expect(linesOf(answer).map(({ status, message }) => message ?? status)).toEqual([
+    ...Array<string>(10).fill('success'),
+    refusal,
+    refusal,
+  ]);
+  expect(running.proxy.getStats().refused.too_many_unknown_topics).toBe(2);
+  const other = await running.client();
+  expect(await other.ask({ action: 'subscribe', symbols: invented(3, 'Y'), mode: 1 })).toMatchObject({
+    status: 'success',
+  });
+  for (const { symbol } of invented(4)) publisher.publishMarketData(symbol, { ltp: 1 });
+  await until('they have ticked', () => client.ticks().length === 4);
+  client.received.length = 0;
+  client.send({ action: 'subscribe', symbols: invented(5, 'Z'), mode: 1 });
+  await until('it is answered', () => client.received.length > 0);
+  expect(linesOf(client.received[0]!).map(({ status }) => status)).toEqual([...Array<string>(4).fill('success'), 'error']);
+});
+
+describe('messages that begin and do not end', () => {
+  const begin = async (bytes: number): Promise<Socket> => {
+    const socket = await running.rawClient();
+    socket.write(maskedFrame(1, Buffer.alloc(bytes, 'x'), { fin: false }));
+    return socket;
+  };
+  /** The close code that comes. */
+  const closeCode = (socket: Socket): Promise<number> =>
+    new Promise((resolve) => {
+      let all = Buffer.alloc(0);
+      socket.on('data', (data) => {
+        all = Buffer.concat([all, data]);
+        const at = all.indexOf(0x88);
+        if (at >= 0 && all.length >= at + 4) resolve(all.readUInt16BE(at + 2));
+      });
+      socket.on('close', () => resolve(1006));
+    });
+
+  test('are bounded for a client without a key', async () => {
+    running = await RunningProxy.start({ auth: { keys: ['a-secret-key-of-length'] } });
+    const codes = await Promise.all([closeCode(await begin(20_000)), closeCode(await begin(900_000))]);
+    expect(codes).toEqual([1009, 1009]);
+    expect(running.proxy.getStats().refused.message_too_big).toBe(2);
+  });
+
+  test('are bounded for all clients together', async () => {
+    running = await RunningProxy.start();
+    const sockets = await Promise.all(Array.from({ length: 40 }, () => begin(1_000_000)));
+    const idle = new Promise<number>((resolve) => setTimeout(resolve, 5_000, 0));
+    const codes = sockets.map((socket) => Promise.race([closeCode(socket), idle]));
+    await until('some are refused', () => running.proxy.getStats().refused.unfinished_message >= 20);
+    for (const code of await Promise.all(codes)) expect([0, 1013]).toContain(code);
+    expect((await Promise.all(codes)).filter((code) => code === 1013).length).toBeGreaterThanOrEqual(20);
+    for (const socket of sockets) socket.destroy();
+    // What they held is free again.
+    await until('they have gone', () => running.proxy.getStats().clients.connected === 0);
+    const client = await running.client();
+    const symbols = invented(4_000).map((entry) => ({ ...entry, note: 'x'.repeat(150) }));
+    expect(await client.ask({ action: 'subscribe', symbols, mode: 1 })).toMatchObject({ status: 'success' });
+  });
+
+  test('that end after all are served, in whatever pieces they come', async () => {
+    running = await RunningProxy.start();
+    const socket = await running.rawClient();
+    const message = Buffer.from(JSON.stringify({ action: 'subscribe', symbols: invented(2_000), mode: 1 }));
+    const whole = maskedFrame(1, message);
+    for (let at = 0; at < whole.length; at += 10_000) {
+      socket.write(whole.subarray(at, at + 10_000));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await until('it is served', () => running.proxy.getStats().subscriptions.total === 2_000);
+    socket.destroy();
+  });
+});
