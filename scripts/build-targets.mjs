@@ -76,6 +76,6 @@ function refuseNewerGlibc(path, oldest) {
 async function check({ target }) {
   const env = { ...process.env, CARGO_TARGET_DIR: targetDirectory };
   await runOrExit('cargo', ['check', '--locked', '--package', 'openalgo-shm-node', '--target', target], { env });
-  const crates = ['--package', 'openalgo-shm-ring', '--package', 'openalgo-shm-frames'];
+  const crates = ['ring', 'frames', 'delivery'].flatMap((name) => ['--package', `openalgo-shm-${name}`]);
   await runOrExit('cargo', ['check', '--locked', ...crates, '--tests', '--target', target], { env });
 }

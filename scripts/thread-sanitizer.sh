@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Looks for data races in the ring with ThreadSanitizer (nightly toolchain with rust-src).
+# Looks for data races in the ring, in the table of topics and in delivery with ThreadSanitizer (nightly toolchain with
+# rust-src).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(rustc +nightly -vV | sed -n 's/^host: //p')
@@ -8,5 +9,8 @@ export RUSTFLAGS="-Zsanitizer=thread"
 export RUSTDOCFLAGS="-Zsanitizer=thread"
 # Optimized as what ships, with the checks of a debug build.
 export CARGO_PROFILE_TEST_OPT_LEVEL=2
-exec cargo +nightly test --quiet -Zbuild-std --target "$target" --package openalgo-shm-ring \
+test=(cargo +nightly test --quiet -Zbuild-std --target "$target")
+"${test[@]}" --package openalgo-shm-ring \
   --lib --test lapping --test places --test waiting --test threads --test model --test segment "$@"
+"${test[@]}" --package openalgo-shm-frames --test threads "$@"
+"${test[@]}" --package openalgo-shm-delivery --test delivery "$@"

@@ -33,7 +33,7 @@ export interface Intention {
 const SHM = '/dev/shm';
 const DEFAULT_LANES = 8;
 /** Open files that a proxy with its clients should be allowed. */
-const ENOUGH_FILES = 4096;
+const ENOUGH_FILES = 8192;
 /** Oldest kernel whose memory population and file locks are used, as major * 1000 + minor. */
 const POPULATE_KERNEL = 5014;
 
@@ -150,7 +150,13 @@ function sharedMemory(intention: Intention): Finding {
 }
 
 const LIMITS = {
-  files: { row: 'Max open files', least: ENOUGH_FILES, why: 'a client is an open file', flag: 'n', item: 'nofile' },
+  files: {
+    row: 'Max open files',
+    least: ENOUGH_FILES,
+    why: 'a client takes two open files',
+    flag: 'n',
+    item: 'nofile',
+  },
   locks: { row: 'Max file locks', least: 64, why: 'a lane and a reader hold a lock each', flag: 'x', item: 'locks' },
 } as const;
 

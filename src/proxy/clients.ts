@@ -10,7 +10,7 @@ import { Recipient } from './recipient.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Services } from './services.ts';
 import { Session } from './session.ts';
-import { UnfinishedMessages } from './unfinished.ts';
+import { UnfinishedMessage, UnfinishedMessages } from './unfinished.ts';
 
 /** One client in `GET /stats`. */
 type ClientFigures = StatsReport['clients']['furthest_behind'][number];
@@ -31,21 +31,22 @@ export class Clients {
   readonly #ofSocket = new WeakMap<Socket, WebSocket>();
   readonly #listeners = {
     message: ofItself((webSocket, data: RawData) => this.#receive(webSocket, data)),
-    pong: ofItself((webSocket) => this.#sessions.get(webSocket)?.markAlive()),
+    ping: ofItself((webSocket, payload: Buffer) => this.#sessions.get(webSocket)?.unfinished.leaveOut(payload.length)),
+    pong: ofItself((webSocket, payload: Buffer) => this.#noteAlive(webSocket, payload)),
     error: ofItself((_webSocket, error: Error) => this.#noteBrokenFrame(error)),
     close: ofItself((webSocket) => this.#farewell(webSocket)),
   };
   /** Shared by all sockets, like the listeners above. */
-  readonly #onData: (this: Socket) => void;
+  readonly #onData: (this: Socket, chunk: Buffer) => void;
   #pingTimer: NodeJS.Timeout | undefined;
   #closing = false;
 
   constructor(services: Services, log: FastifyBaseLogger) {
     this.#services = services;
     this.#settings = services.settings;
-    const judge = (socket: Socket): void => this.#judgeUnfinished(socket);
-    this.#onData = function (this: Socket): void {
-      judge(this);
+    const judge = (socket: Socket, chunk: Buffer): void => this.#judgeUnfinished(socket, chunk);
+    this.#onData = function (this: Socket, chunk: Buffer): void {
+      judge(this, chunk);
     };
     this.#log = log;
   }
@@ -64,6 +65,7 @@ export class Clients {
         return {
           id: session.id,
           thread: thread + 1,
+          delivery: session.connection.path,
           address: session.address,
           user: session.userId ?? null,
           connected_seconds: session.connectedSeconds,
@@ -98,12 +100,20 @@ export class Clients {
     const { counters, delivery } = this.#services;
     const connection = new Connection(webSocket, socket, delivery, this.#settings.delivery);
     counters.connected += 1;
-    const name = { id: counters.connected, address, socket: socket instanceof Socket ? socket : undefined };
-    const session = new Session(connection, new Recipient(connection), this.#services, this.#log, name);
+    const name = { id: counters.connected, address };
+    const session = new Session(
+      connection,
+      new Recipient(connection),
+      new UnfinishedMessage(this.#unfinished),
+      this.#services,
+      this.#log,
+      name,
+    );
     this.#sessions.set(webSocket, session);
     this.#byNumber.set(connection.client, session);
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     webSocket.on('message', this.#listeners.message);
+    webSocket.on('ping', this.#listeners.ping);
     webSocket.on('pong', this.#listeners.pong);
     webSocket.on('close', this.#listeners.close);
     if (socket instanceof Socket) {
@@ -196,22 +206,28 @@ export class Clients {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
     session.markAlive();
-    const { socket } = session;
-    if (socket !== undefined) this.#unfinished.complete(socket);
+    const { unfinished } = session;
+    unfinished.complete();
     try {
-      session.receive(bufferOf(data), () => socket && this.#unfinished.finish(socket));
+      session.receive(bufferOf(data), () => unfinished.release());
     } catch (error) {
       this.#log.error({ err: error }, 'a client is closed because of an error of the server');
       session.connection.close(CLOSE.INTERNAL, 'internal error');
     }
   }
 
+  #noteAlive(webSocket: WebSocket, payload: Buffer): void {
+    const session = this.#sessions.get(webSocket);
+    session?.markAlive();
+    session?.unfinished.leaveOut(payload.length);
+  }
+
   // The WebSocket has taken what there was before: a message that ends with it is no concern any more.
-  #judgeUnfinished(socket: Socket): void {
+  #judgeUnfinished(socket: Socket, chunk: Buffer): void {
     const webSocket = this.#ofSocket.get(socket);
     const session = webSocket && this.#sessions.get(webSocket);
     if (session === undefined || !session.connection.isOpen) return;
-    const verdict = this.#unfinished.judge(socket, session.userId !== undefined, performance.now());
+    const verdict = session.unfinished.judge(chunk.length, session.userId !== undefined, performance.now());
     if (verdict === 'pass') return;
     this.#services.counters.refuse(verdict === 'too_big' ? 'message_too_big' : 'unfinished_message');
     if (verdict === 'too_much') {
@@ -241,9 +257,9 @@ export class Clients {
     }
   }
 
-  #forget(webSocket: WebSocket, { address, connection, socket }: Session): void {
+  #forget(webSocket: WebSocket, { address, connection, unfinished }: Session): void {
     this.#sessions.delete(webSocket);
-    if (socket !== undefined) this.#unfinished.forget(socket);
+    unfinished.release();
     this.#byNumber.delete(connection.client);
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);
@@ -256,12 +272,13 @@ export class Clients {
     const now = performance.now();
     for (const session of this.#sessions.values()) {
       const { connection } = session;
-      if (session.socket !== undefined && this.#unfinished.isTooSlow(session.socket, now)) {
+      if (!connection.isOpen || connection.webSocket.isPaused) continue;
+      if (session.unfinished.isTooSlow(now)) {
         this.#services.counters.refuse('unfinished_message');
         connection.terminate();
         continue;
       }
-      if (!connection.isOpen || connection.backlog > 0 || connection.webSocket.isPaused) continue;
+      if (connection.backlog > 0) continue;
       if (session.answersPing()) {
         connection.webSocket.ping();
       } else {

@@ -14,7 +14,10 @@ export interface Limits {
   clientsPerAddress: number;
   /** (topic, mode) pairs of a client. Default 10,000. More are refused one by one in the answer. */
   subscriptionsPerClient: number;
-  /** Bytes of a client's message. Default 64 KiB. A longer one closes the connection with 1009. */
+  /**
+   * Bytes of a client's message. Default 64 KiB. A longer one closes the connection with 1009; before a client has
+   * authenticated, so does one of more than 16 KiB that comes in several reads.
+   */
   messageBytes: number;
   /** Bytes of a subscribe or unsubscribe with a list of symbols. Default 1 MiB: some 20,000 symbols. */
   bulkMessageBytes: number;
@@ -85,9 +88,7 @@ export interface ProxyOptions {
 }
 
 /** The options with their defaults. */
-export type Settings = Required<
-  Omit<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers' | 'limits'>
-> &
+export type Settings = Required<Omit<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers' | 'limits'>> &
   Pick<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers'> & {
     limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
   };
@@ -123,15 +124,7 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = [
-  'origins',
-  'broker',
-  'supportedBrokers',
-  'limits',
-  'prefix',
-  'anyPath',
-  'dashboard',
-];
+const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath', 'dashboard'];
 const TIMES = [
   'slowClientTimeout',
   'authTimeout',

@@ -245,7 +245,10 @@ export class Proxy {
         handed: (clients, frames) => this.#clients.handed(clients, frames),
         panicked: (message) => {
           this.lastDeliveryFailure = message;
-          this.#log.error({ message }, 'a delivery thread has failed and is started anew; its clients lose their connections');
+          this.#log.error(
+            { message },
+            'a delivery thread has failed and is started anew; its clients lose their connections',
+          );
         },
       },
     );

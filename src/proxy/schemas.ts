@@ -54,9 +54,7 @@ const Subscriber = object({
   messages_lost: count('overwritten before it read them, or left in a ring that was created anew'),
   messages_corrupt: count('skipped because they could not be one'),
   lag: count('published and not yet read'),
-  latency_ns: Type.Optional(
-    Percentiles('from the publishers’ stamps to the read, ns; of this proxy’s threads only'),
-  ),
+  latency_ns: Type.Optional(Percentiles('from the publishers’ stamps to the read, ns; of this proxy’s threads only')),
 });
 
 const Clients = object({
@@ -69,6 +67,9 @@ const Clients = object({
     object({
       id: count('its number since the start of the proxy'),
       thread: count('the thread that serves it, from 1'),
+      delivery: Type.Union([Type.Literal('direct'), Type.Literal('ws')], {
+        description: 'from the thread to its socket, or through JavaScript: TLS, compression, Windows',
+      }),
       address: Type.String(),
       user: Type.Union([Type.String(), Type.Null()], { description: 'null until it has authenticated' }),
       connected_seconds: figure('since it came'),

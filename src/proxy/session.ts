@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import { AnswerQueue } from './answer-queue.ts';
 import * as answers from './answers.ts';
@@ -23,6 +22,7 @@ import type { Services } from './services.ts';
 import { keyedLines, settleKnown } from './settled-lines.ts';
 import type { Plan } from './subscriber.ts';
 import { inTurns } from './turns.ts';
+import type { UnfinishedMessage } from './unfinished.ts';
 import type { Refusal } from './verdicts.ts';
 import { WorkBudget } from './work-budget.ts';
 
@@ -31,8 +31,6 @@ export interface ClientName {
   /** Its number since the start of the proxy, from 1. */
   id: number;
   address: string;
-  /** What is read from; undefined where there is no socket of Node.js below. */
-  socket: Socket | undefined;
 }
 
 /** A message that has come. */
@@ -71,7 +69,8 @@ export class Session implements RecipientOwner, Asker {
   readonly id: number;
   /** Where it came from. */
   readonly address: string;
-  readonly socket: Socket | undefined;
+  /** What it has sent of a message that is not finished. */
+  readonly unfinished: UnfinishedMessage;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
@@ -88,13 +87,14 @@ export class Session implements RecipientOwner, Asker {
   constructor(
     connection: Connection,
     recipient: Recipient,
+    unfinished: UnfinishedMessage,
     services: Services,
     log: FastifyBaseLogger,
     name: ClientName,
   ) {
     this.id = name.id;
     this.address = name.address;
-    this.socket = name.socket;
+    this.unfinished = unfinished;
     this.connection = connection;
     this.recipient = recipient;
     recipient.owner = this;
@@ -313,14 +313,16 @@ export class Session implements RecipientOwner, Asker {
     const depth = brokers.depthOf(request.depth);
     const plan = yield* subscriber.plan(this.recipient, request, depth, broker);
     if (this.#ended) return subscriber.letGo(plan);
-    this.#budget?.take(request.entries.length + subscriber.snapshotCount(plan));
+    const wantsSnapshots = request.snapshot ?? settings.snapshot;
+    this.#budget?.take(costOf(request.entries.length, plan.lines.length));
+    if (wantsSnapshots) this.#budget?.take(subscriber.snapshotCount(plan));
     // The answer is before the first tick that it announces.
     delivery.together(() => {
       this.#answerSubscribe(request, plan, depth, broker);
       subscriber.apply(this.recipient, plan, depth);
     });
     const oldestMs = request.snapshot === true ? undefined : settings.snapshotMaxAge;
-    if (request.snapshot ?? settings.snapshot) subscriber.sendSnapshots(this.recipient, plan, oldestMs);
+    if (wantsSnapshots) subscriber.sendSnapshots(this.recipient, plan, oldestMs);
     if (!request.status) return;
     const health = this.#services.monitor.health();
     this.#services.feedStatus.subscribe(this);
@@ -405,7 +407,7 @@ export class Session implements RecipientOwner, Asker {
     const { brokers, subscriber } = this.#services;
     const broker = brokers.of(this.#identity);
     const { successful, failures, left } = yield* subscriber.unsubscribe(this.recipient, request, broker);
-    this.#budget?.take(request.entries.length);
+    this.#budget?.take(costOf(request.entries.length, successful.length + failures.length));
     if (request.all) this.#held?.leaveAll();
     else this.#held?.leave(left);
     this.#reply(answers.unsubscribed(successful, failures, broker, request.requestId));
@@ -482,6 +484,11 @@ export class Session implements RecipientOwner, Asker {
   #resume(): void {
     if (this.#waiting === undefined && !this.#held?.isFull) this.connection.webSocket.resume();
   }
+}
+
+/** What a list costs: to read past an entry that is there already takes a tenth of serving one. */
+function costOf(entries: number, lines: number): number {
+  return lines + Math.max(0, entries - lines) / 10;
 }
 
 function bulkMessage(text: string): Message | undefined {

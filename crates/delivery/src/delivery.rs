@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -23,6 +23,9 @@ use crate::sink::Sink;
 use crate::subscription::Change;
 use crate::thread::{Shared, spawn};
 
+/// The thread that is asked for last values: all have the same.
+const ASKED: usize = 0;
+
 /// Number of a client, never given twice.
 pub type ClientId = u32;
 
@@ -38,6 +41,8 @@ pub struct Delivery {
     gathered: RefCell<Option<Vec<Vec<Command>>>>,
     last_client: ClientId,
     last_query: u32,
+    /// Last values that were asked for and have not come.
+    pending_queries: HashSet<u32, RandomState>,
 }
 
 struct Thread {
@@ -109,6 +114,7 @@ impl Delivery {
             gathered: RefCell::new(None),
             last_client: 0,
             last_query: 0,
+            pending_queries: HashSet::default(),
         };
         for (shared, consumer) in shared.into_iter().zip(consumers) {
             let handle = Some(spawn(&shared, consumer)?);
@@ -199,8 +205,10 @@ impl Delivery {
     /// Asks for the last value of a topic, in the first of these modes that has one. It comes among
     /// [`Events::answers`] with the number that is returned.
     pub fn ask_snapshot(&mut self, topic: Arc<Topic>, modes: Vec<Mode>) -> u32 {
-        self.last_query = self.last_query.wrapping_add(1);
-        self.push_to(0, Command::Ask { query: self.last_query, topic, modes });
+        // 0 is no query.
+        self.last_query = self.last_query.checked_add(1).unwrap_or(1);
+        self.pending_queries.insert(self.last_query);
+        self.push_to(ASKED, Command::Ask { query: self.last_query, topic, modes });
         self.last_query
     }
 
@@ -263,6 +271,12 @@ impl Delivery {
     /// All that has happened since the last call.
     pub fn take_events(&mut self) -> Events {
         let mut events = self.outbox.take();
+        for (query, _) in &events.answers {
+            self.pending_queries.remove(query);
+        }
+        if events.restarted.contains(&ASKED) {
+            events.answers.extend(self.pending_queries.drain().map(|query| (query, None)));
+        }
         for thread in std::mem::take(&mut events.restarted) {
             // Those that were attached since lose their connection, too: which ones these are is not known.
             let lost: Vec<ClientId> =
