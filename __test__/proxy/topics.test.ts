@@ -49,7 +49,7 @@ test('names that nobody wants leave nothing behind when they are unsubscribed', 
     await areForgotten(invented(round));
   }
   // The numbers are given again, so that none of them grows with what is asked.
-  expect(delivery().topic('NSE', 'FRESH')).toBeLessThan(3000);
+  expect(delivery().holdTopic('NSE', 'FRESH')).toBeLessThan(3000);
 });
 
 test('nor do those of a client that leaves all at once, or goes', async () => {

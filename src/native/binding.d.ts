@@ -16,9 +16,14 @@ export declare class NativeDelivery {
    * `take_events`.
    */
   constructor(ring: NativeRing, options: NativeDeliveryOptions, onEvents: () => void)
-  /** Number of a topic that is about to be wanted, its own until it is let go; -1 when there are too many. */
-  topic(exchange: string, symbol: string): number
-  /** Lets go of a topic's number: it may become another's, unless the topic has ticked. */
+  /**
+   * Number of a topic that is about to be wanted: its own until it has been let go as often as it was asked for.
+   * -1 when there are too many.
+   */
+  holdTopic(exchange: string, symbol: string): number
+  /** Holds a topic once more whose number is held already. */
+  holdAgain(topic: number): void
+  /** Lets go of a topic's number. After the last time it may become another's, unless the topic has ticked. */
   releaseTopic(topic: number): void
   /** Number of a topic that has ticked or is wanted; -1 of another. */
   findTopic(exchange: string, symbol: string): number
@@ -48,10 +53,15 @@ export declare class NativeDelivery {
   release(client: number): void
   /** Sends last values of what a client wants, two numbers each; of any age without `oldest_ms`. */
   sendSnapshots(client: number, wanted: Int32Array, oldestMs?: number | undefined | null): void
-  /** No new tick goes to the client; it is among the drained once nothing is left. */
-  finish(client: number): void
-  /** The client is among the drained once nothing is left. */
-  tellWhenDrained(client: number): void
+  /**
+   * No new tick goes to the client. Returns the request that is fulfilled once nothing is left; 0 for an unknown
+   * client.
+   */
+  finish(client: number): number
+  /** Returns the request that is fulfilled once all that is there has been taken; 0 for an unknown client. */
+  tellWhenFlushed(client: number): number
+  /** Whether any thread runs. */
+  isRunning(): boolean
   /** So many bytes of a client's frames were passed on. */
   acknowledge(client: number, bytes: number): void
   /** Asks for the last value of a topic in the first of these modes that has one; 0 for an unknown topic. */
@@ -176,7 +186,8 @@ export interface NativeConsumerStats {
 
 /** All that has happened since the last call. */
 export interface NativeDeliveryEvents {
-  drained: Array<number>
+  /** Requests. */
+  fulfilled: Array<number>
   failed: Array<number>
   stuck: Array<number>
   handed: Array<NativeHanded>

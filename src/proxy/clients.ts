@@ -12,6 +12,9 @@ import type { Services } from './services.ts';
 import { Session } from './session.ts';
 import { UnfinishedMessage, UnfinishedMessages } from './unfinished.ts';
 
+/** Time in ms in which a client that reads has taken what an event loop that stood still passes on. */
+const ACKNOWLEDGED_MS = 1_000;
+
 /** One client in `GET /stats`. */
 type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
@@ -31,7 +34,7 @@ export class Clients {
   readonly #ofSocket = new WeakMap<Socket, WebSocket>();
   readonly #listeners = {
     message: ofItself((webSocket, data: RawData) => this.#receive(webSocket, data)),
-    ping: ofItself((webSocket, payload: Buffer) => this.#sessions.get(webSocket)?.unfinished.leaveOut(payload.length)),
+    ping: ofItself((webSocket, payload: Buffer) => this.#sessions.get(webSocket)?.notePing(payload.length)),
     pong: ofItself((webSocket, payload: Buffer) => this.#noteAlive(webSocket, payload)),
     error: ofItself((_webSocket, error: Error) => this.#noteBrokenFrame(error)),
     close: ofItself((webSocket) => this.#farewell(webSocket)),
@@ -123,11 +126,6 @@ export class Clients {
     this.#log.debug({ address, clients: this.#sessions.size }, 'a client has connected');
   }
 
-  /** Nothing is left for a client that delivery was asked about. */
-  drained(client: number): void {
-    this.#byNumber.get(client)?.connection.noteDrained();
-  }
-
   /** Delivery cannot write to a client any more. */
   failed(client: number): void {
     this.#byNumber.get(client)?.connection.terminate();
@@ -136,7 +134,19 @@ export class Clients {
   /** A client has taken nothing for too long. */
   stuck(client: number): void {
     const session = this.#byNumber.get(client);
-    if (session === undefined || !session.connection.isOpen) return;
+    if (session === undefined) return;
+    const { connection } = session;
+    // It has said that it goes, and does not take what is left.
+    if (!connection.isOpen) return connection.terminate();
+    if (connection.path === 'direct') return this.#closeStuck(session);
+    // It may be this event loop that has passed nothing on.
+    const { backlog } = connection;
+    setTimeout(() => {
+      if (connection.isOpen && connection.backlog >= backlog) this.#closeStuck(session);
+    }, ACKNOWLEDGED_MS).unref();
+  }
+
+  #closeStuck(session: Session): void {
     this.#services.counters.refuse('slow_client');
     this.#log.info({ backlog: session.connection.backlog }, 'a client that takes nothing is closed');
     session.connection.close(CLOSE.TRY_AGAIN_LATER, 'too slow');
@@ -187,6 +197,9 @@ export class Clients {
   #obstacle(address: string): { refusal: Refusal; code: CloseCode; reason: string } | undefined {
     if (this.#closing) {
       return { refusal: 'too_many_clients', code: CLOSE.GOING_AWAY, reason: 'server is shutting down' };
+    }
+    if (!this.#services.delivery.isRunning()) {
+      return { refusal: 'delivery_failed', code: CLOSE.TRY_AGAIN_LATER, reason: 'delivery is being started again' };
     }
     if (this.#sessions.size >= this.#settings.limits.clients) {
       return { refusal: 'too_many_clients', code: CLOSE.TRY_AGAIN_LATER, reason: 'too many clients' };

@@ -43,7 +43,6 @@ export class Connection {
   readonly delivery: Delivery;
   /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
   readonly #socket: Duplex | undefined;
-  #onFlushed: (() => void)[] | undefined;
 
   /** @param path the way that is preferred; plain sockets alone can go `direct`. */
   constructor(webSocket: WebSocket, socket: Duplex | undefined, delivery: Delivery, path: DeliveryPath) {
@@ -93,22 +92,16 @@ export class Connection {
     });
   }
 
-  /** Calls back once everything handed over so far has been taken by the operating system. Not called if the client disconnects first. */
+  /** Calls back once everything handed over so far has been taken by the operating system, or the client is gone. */
   whenFlushed(callback: () => void): void {
-    if (this.path === 'ws') return this.#whenWritten(callback);
-    this.#await(callback, () => this.delivery.tellWhenDrained(this.client));
+    if (this.path === 'direct') this.delivery.whenFlushed(this.client, callback);
+    else if (this.#socket !== undefined) this.#socket.write(NO_BYTES, () => callback());
+    else this.webSocket.ping(NO_BYTES, false, () => callback());
   }
 
-  /** Ends its ticks, and calls back once it has got what is on its way or kept. Not called if the client disconnects first. */
+  /** Ends its ticks, and calls back once it has got what is on its way or kept, or is gone. */
   finish(callback: () => void): void {
-    this.#await(callback, () => this.delivery.finish(this.client));
-  }
-
-  /** Delivery has nothing left for it. */
-  noteDrained(): void {
-    const callbacks = this.#onFlushed ?? [];
-    this.#onFlushed = undefined;
-    for (const callback of callbacks) callback();
+    this.delivery.finish(this.client, callback);
   }
 
   /** Starts the closing handshake after what is queued. */
@@ -131,17 +124,5 @@ export class Connection {
   /** Ends its delivery. */
   detach(): void {
     this.delivery.detach(this.client);
-    this.#onFlushed = undefined;
-  }
-
-  #whenWritten(callback: () => void): void {
-    if (this.#socket !== undefined) this.#socket.write(NO_BYTES, () => callback());
-    else this.webSocket.ping(NO_BYTES, false, () => callback());
-  }
-
-  #await(callback: () => void, ask: () => void): void {
-    if (this.#onFlushed === undefined) this.#onFlushed = [callback];
-    else this.#onFlushed.push(callback);
-    ask();
   }
 }

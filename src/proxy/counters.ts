@@ -7,6 +7,7 @@ export const REFUSALS = [
   'origin',
   'not_local',
   'too_many_clients',
+  'delivery_failed',
   'too_many_clients_of_address',
   'too_many_subscriptions',
   'too_many_unknown_topics',

@@ -30,7 +30,7 @@ export interface Limits {
   entriesPerSecond: number;
   /**
    * Instruments of a client that have never ticked. Default 10,000; fewer once all clients together have asked for more
-   * than 32,768 of them. More are refused one by one in the answer.
+   * than 16,384 of them. More are refused one by one in the answer.
    */
   unknownTopicsPerClient: number;
 }

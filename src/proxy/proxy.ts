@@ -239,7 +239,6 @@ export class Proxy {
     return new Delivery(
       { ring, name: NAME, threads, highWaterMark, slowClientTimeout },
       {
-        drained: (client) => this.#clients.drained(client),
         failed: (client) => this.#clients.failed(client),
         stuck: (client) => this.#clients.stuck(client),
         handed: (clients, frames) => this.#clients.handed(clients, frames),

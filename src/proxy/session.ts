@@ -76,6 +76,8 @@ export class Session implements RecipientOwner, Asker {
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked, or a long list was being served. */
   #waiting: Incoming[] | undefined;
+  /** A list is served over several turns of the event loop. */
+  #isServing = false;
   /** Lets the next long message of all clients be served; undefined unless one of this client is. */
   #leaveTurnstile: (() => void) | undefined;
   /** Answers that wait for a broker, and those behind them; undefined while there are none. */
@@ -121,6 +123,13 @@ export class Session implements RecipientOwner, Asker {
   /** Notes that something has come from the client. */
   markAlive(): void {
     this.#isAlive = true;
+  }
+
+  /** A ping has come: its pong is written, and may not be taken. */
+  notePing(payloadBytes: number): void {
+    this.markAlive();
+    this.unfinished.leaveOut(payloadBytes);
+    this.#holdBack();
   }
 
   /** Whether anything has come since this was asked the last time. */
@@ -261,15 +270,15 @@ export class Session implements RecipientOwner, Asker {
 
   // Messages keep their order: those that came meanwhile are served now, and one of them may have to wait again.
   #goOn(): void {
-    this.#leaveTurnstile?.();
-    this.#leaveTurnstile = undefined;
+    if (!this.#isServing) this.#passTurnstile();
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     this.#resume();
     for (const incoming of waiting) this.#take(incoming);
+    this.#holdBack();
   }
 
-  // A client that sends nothing while it waits is read on, or nobody would notice that it goes.
+  // A client that sends nothing while its key is checked is read on, or nobody would notice that it goes.
   #take(incoming: Incoming): void {
     if (this.#ended) return incoming.onServed();
     if (this.#waiting !== undefined) {
@@ -294,11 +303,21 @@ export class Session implements RecipientOwner, Asker {
       this.#leaveTurnstile = leave;
       const behind = this.#waiting ?? [];
       this.#waiting = undefined;
-      this.#answer(incoming);
-      const goesOn = (this.#waiting as Incoming[] | undefined) !== undefined;
-      this.#waiting = behind;
-      if (!goesOn) this.#goOn();
+      try {
+        this.#answer(incoming);
+      } finally {
+        const mustWait = (this.#waiting as Incoming[] | undefined) !== undefined;
+        this.#waiting = behind;
+        // A key that is being checked keeps nobody else waiting.
+        if (!this.#isServing) this.#passTurnstile();
+        if (!mustWait) this.#goOn();
+      }
     });
+  }
+
+  #passTurnstile(): void {
+    this.#leaveTurnstile?.();
+    this.#leaveTurnstile = undefined;
   }
 
   #subscribe(body: Body): void {
@@ -308,18 +327,27 @@ export class Session implements RecipientOwner, Asker {
   }
 
   *#carryOut(request: SubscribeRequest): Generator<void, void> {
-    const { settings, brokers, subscriber, delivery } = this.#services;
+    const { brokers, subscriber } = this.#services;
     const broker = brokers.of(this.#identity);
     const depth = brokers.depthOf(request.depth);
     const plan = yield* subscriber.plan(this.recipient, request, depth, broker);
-    if (this.#ended) return subscriber.letGo(plan);
+    try {
+      if (!this.#ended) this.#apply(request, plan, depth, broker);
+    } finally {
+      subscriber.letGo(plan);
+    }
+  }
+
+  #apply(request: SubscribeRequest, plan: Plan, depth: number, broker: string): void {
+    const { settings, subscriber, delivery } = this.#services;
     const wantsSnapshots = request.snapshot ?? settings.snapshot;
     this.#budget?.take(costOf(request.entries.length, plan.lines.length));
     if (wantsSnapshots) this.#budget?.take(subscriber.snapshotCount(plan));
-    // The answer is before the first tick that it announces.
+    // No tick comes between the subscriptions and the answer that announces them.
     delivery.together(() => {
-      this.#answerSubscribe(request, plan, depth, broker);
+      const answer = this.#answerTo(request, plan, depth, broker);
       subscriber.apply(this.recipient, plan, depth);
+      answer();
     });
     const oldestMs = request.snapshot === true ? undefined : settings.snapshotMaxAge;
     if (wantsSnapshots) subscriber.sendSnapshots(this.recipient, plan, oldestMs);
@@ -329,16 +357,19 @@ export class Session implements RecipientOwner, Asker {
     this.notify(feedStatus(health));
   }
 
-  // Before the subscriptions hold, so that a broker's result finds the answer that waits for it.
-  #answerSubscribe(request: SubscribeRequest, { lines, wanted }: Plan, depth: number, broker: string): void {
+  // What is known is looked up before the subscriptions hold. Feeds hear of these in a later turn of the event loop, so
+  // that a broker's result finds the answer that waits for it.
+  #answerTo(request: SubscribeRequest, { lines, wanted }: Plan, depth: number, broker: string): () => void {
     const { settings, brokers, verdicts } = this.#services;
     const unsettled = settleKnown(lines, wanted, depth, verdicts);
     const open = settings.subscribeTimeout > 0 ? unsettled : new Set<number>();
     const answer = (lines: readonly answers.SubscriptionLine[]): answers.Answer => {
       return answers.subscribed(lines, broker, request.requestId, brokers.trouble());
     };
-    if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
-    else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
+    return () => {
+      if (open.size === 0 && this.#held === undefined) this.#reply(answer(lines));
+      else this.#hold(new PendingSubscribe(lines, depth, keyedLines(wanted), open, answer));
+    };
   }
 
   /** @throws {ProtocolError} `RATE_LIMIT_EXCEEDED` while what it has asked for before is more than its share. */
@@ -355,15 +386,16 @@ export class Session implements RecipientOwner, Asker {
 
   // Messages that come meanwhile wait, so that all keep their order.
   #serveInTurns(work: Generator<void, void>): void {
-    const goesOn = inTurns(
+    this.#isServing = inTurns(
       work,
       () => this.#ended,
       (error) => {
+        this.#isServing = false;
         if (error !== undefined && !this.#ended) this.#refuse(error);
         this.#goOn();
       },
     );
-    if (goesOn) this.#waiting = [];
+    if (this.#isServing) this.#waiting = [];
   }
 
   #hold(pending: PendingSubscribe): void {

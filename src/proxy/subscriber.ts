@@ -35,6 +35,8 @@ export interface Plan {
   lines: SubscriptionLine[];
   wanted: WantedLine[];
   changes: Changes;
+  /** Numbers that are held for it, until it is let go. */
+  held: number[];
   /** Topics among them that have never ticked. */
   unknownTopics: number;
 }
@@ -48,9 +50,9 @@ export interface SubscriberOptions {
 }
 
 /** Topics that have never ticked, of all clients together, up to which each client may have its full number. */
-const AMPLE_UNKNOWN = 32_768;
+const AMPLE_UNKNOWN = 16_384;
 /** What the clients share of further ones: each gets an eighth of what is left at once. */
-const MOST_UNKNOWN = 65_536;
+const MOST_UNKNOWN = 32_768;
 const SHARE = 8;
 
 /** Works out what a client's subscribe and unsubscribe ask for, line by line, pausing in long lists. */
@@ -72,13 +74,13 @@ export class Subscriber {
     this.#capacityReached = `Maximum capacity reached: ${options.maxSubscriptions} subscriptions a client. Unsubscribe some first.`;
   }
 
-  /** What a subscribe comes to. Equal entries count once. To be applied, or let go by {@link letGo}. */
+  /** What a subscribe comes to. Equal entries count once. To be applied or not, and then to be let go by {@link letGo}. */
   *plan(recipient: Recipient, request: SubscribeRequest, depth: number, broker: string): Generator<void, Plan> {
     const lines: SubscriptionLine[] = [];
     const changes = new Map<number, number>();
     const wanted: WantedLine[] = [];
     const seen = new Set<string>();
-    const plan: Plan = { lines, wanted, changes, unknownTopics: 0 };
+    const plan: Plan = { lines, wanted, changes, held: [], unknownTopics: 0 };
     const unknownRoom = this.#unknownRoom(recipient);
     let room = this.#options.maxSubscriptions - recipient.subscriptions.size;
     let isWhole = false;
@@ -116,9 +118,9 @@ export class Subscriber {
     }
   }
 
-  /** Lets go of the topics of a plan that is not applied. */
-  letGo({ changes }: Plan): void {
-    for (const key of changes.keys()) this.#subscriptions.letGo(topicOfKey(key));
+  /** Lets go of the topics of a plan: after it was applied, or where it is not. */
+  letGo({ held }: Plan): void {
+    for (const topic of held.splice(0)) this.#subscriptions.letGo(topic);
   }
 
   /** Applies a plan. @param depth levels a side that the client asked for. */
@@ -206,13 +208,14 @@ export class Subscriber {
     unknownRoom: number,
   ): number | string | undefined {
     if (instrument.error !== undefined) return instrument.error;
-    if (!hasRoom) return this.#subscriptions.knownTopicOf(instrument);
     try {
+      if (!hasRoom && this.#subscriptions.knownTopicOf(instrument) === undefined) return undefined;
       if (plan.unknownTopics >= unknownRoom && this.#subscriptions.knownTopicOf(instrument) === undefined) {
         this.#counters.refuse('too_many_unknown_topics');
         return this.#unknownRefusal;
       }
-      const topic = this.#subscriptions.topicOf(instrument);
+      const topic = this.#subscriptions.hold(instrument);
+      plan.held.push(topic);
       const isMine = ALL_MODES.some((mode) => recipient.subscriptions.has(subscriptionKey(topic, mode)));
       if (!isMine && !this.#delivery.hasTicked(topic)) plan.unknownTopics += 1;
       return topic;

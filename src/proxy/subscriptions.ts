@@ -84,13 +84,13 @@ export class Subscriptions {
   }
 
   /**
-   * The number of an instrument or a wildcard that is about to be wanted: until nobody wants it any more. What is not
-   * wanted after all is to be let go by {@link letGo}.
+   * The number of an instrument or a wildcard that is about to be wanted. It is its own until {@link letGo} is called for
+   * each time that it was asked for, and nobody wants it.
    *
    * @throws {OpenAlgoShmError} `ERR_INVALID_SYMBOL`, `ERR_INVALID_ARGUMENT` when there are too many already.
    */
-  topicOf({ exchange, symbol }: TopicName): number {
-    return this.#delivery.topic(exchange, symbol);
+  hold({ exchange, symbol }: TopicName): number {
+    return this.#delivery.holdTopic(exchange, symbol);
   }
 
   /** Looks a number up without creating it. */
@@ -98,9 +98,9 @@ export class Subscriptions {
     return this.#delivery.findTopic(exchange, symbol);
   }
 
-  /** Lets go of a number that nobody wants. */
+  /** Lets go of a number that was held. */
   letGo(topic: number): void {
-    if (!this.#wishes.has(topic)) this.#delivery.releaseTopic(topic);
+    this.#delivery.releaseTopic(topic);
   }
 
   /** What a wanted number stands for. */
@@ -168,6 +168,7 @@ export class Subscriptions {
   #begin(topic: number): void {
     const isUnknown = !this.#delivery.hasTicked(topic);
     if (isUnknown) this.#unknown += 1;
+    this.#delivery.holdAgain(topic);
     this.#wishes.set(topic, { clients: [0, 0, 0], depth: 0, recipients: undefined, isUnknown });
   }
 

@@ -22,8 +22,6 @@ export interface DeliveryOptions {
 
 /** What delivery tells, on the event loop. Clients are given by their numbers. */
 export interface DeliveryEvents {
-  /** Nothing is left for a client that was asked about. */
-  drained(client: number): void;
   /** A client's connection has failed, or the thread that served it has. */
   failed(client: number): void;
   /** A client has taken nothing for `slowClientTimeout`. */
@@ -105,6 +103,8 @@ export class Delivery {
   readonly #events: DeliveryEvents;
   readonly #delivery: NativeDelivery;
   readonly #asked = new Map<number, (frame: Buffer | undefined) => void>();
+  /** What is called once a request is fulfilled. */
+  readonly #requests = new Map<number, { client: number; callback: () => void }>();
   #ring: NativeRing;
 
   /**
@@ -131,18 +131,23 @@ export class Delivery {
   }
 
   /**
-   * The number of a topic that is about to be wanted, until {@link releaseTopic}. With the symbol `*` it stands for
-   * all of an exchange, with exchange and symbol `*` for everything.
+   * The number of a topic that is about to be wanted: its own until it has been let go by {@link releaseTopic} as often
+   * as it was asked for. With the symbol `*` it stands for all of an exchange, with exchange and symbol `*` for everything.
    *
    * @throws `ERR_INVALID_SYMBOL`; `ERR_INVALID_ARGUMENT` when 262,144 topics are wanted that never ticked
    */
-  topic(exchange: string, symbol: string): number {
-    const topic = native(() => this.#delivery.topic(exchange, symbol));
+  holdTopic(exchange: string, symbol: string): number {
+    const topic = native(() => this.#delivery.holdTopic(exchange, symbol));
     if (topic < 0) throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', 'too many topics: this name is not kept');
     return topic;
   }
 
-  /** Lets go of a topic's number. Unless the topic has ticked, it is forgotten once no thread has it. */
+  /** Holds a topic once more whose number is held already. */
+  holdAgain(topic: number): void {
+    this.#delivery.holdAgain(topic);
+  }
+
+  /** Lets go of a topic's number. After the last time it is forgotten once no thread has it, unless the topic has ticked. */
   releaseTopic(topic: number): void {
     this.#delivery.releaseTopic(topic);
   }
@@ -219,14 +224,27 @@ export class Delivery {
     native(() => this.#delivery.sendSnapshots(client, wanted, oldestMs));
   }
 
-  /** Ends the ticks of a client; it is told as drained once it has got what is on its way or kept. */
-  finish(client: number): void {
-    native(() => this.#delivery.finish(client));
+  /** Ends the ticks of a client, and calls back once it has got what is on its way or kept, or is gone. */
+  finish(client: number, callback: () => void): void {
+    this.#await(
+      client,
+      native(() => this.#delivery.finish(client)),
+      callback,
+    );
   }
 
-  /** The client is told as drained once nothing is left for it. */
-  tellWhenDrained(client: number): void {
-    native(() => this.#delivery.tellWhenDrained(client));
+  /** Calls back once the system has taken all that was said to a client before, or the client is gone. */
+  whenFlushed(client: number, callback: () => void): void {
+    this.#await(
+      client,
+      native(() => this.#delivery.tellWhenFlushed(client)),
+      callback,
+    );
+  }
+
+  /** Whether any thread runs: else nobody would serve a new client. */
+  isRunning(): boolean {
+    return this.#delivery.isRunning();
   }
 
   /** So many bytes of the frames that were handed over for a client were passed on. */
@@ -303,15 +321,30 @@ export class Delivery {
       // Closed while the call was on its way.
       return;
     }
-    const { drained, failed, stuck, handed, snapshots, panics } = events;
+    const { fulfilled, failed, stuck, handed, snapshots, panics } = events;
     for (const { clients, frames } of handed) this.#events.handed(clients, frames);
-    for (const client of drained) this.#events.drained(client);
+    for (const request of fulfilled) this.#fulfil(request);
     for (const client of stuck) this.#events.stuck(client);
     for (const message of panics) this.#events.panicked(message);
-    for (const client of failed) this.#events.failed(client);
+    for (const client of failed) {
+      // Those of a thread that has panicked are not fulfilled.
+      for (const [request, { client: of }] of this.#requests) if (of === client) this.#requests.delete(request);
+      this.#events.failed(client);
+    }
     for (const { query, frame } of snapshots) {
       this.#asked.get(query)?.(frame ?? undefined);
       this.#asked.delete(query);
     }
+  }
+
+  #await(client: number, request: number, callback: () => void): void {
+    if (request === 0) setImmediate(callback);
+    else this.#requests.set(request, { client, callback });
+  }
+
+  #fulfil(request: number): void {
+    const callback = this.#requests.get(request)?.callback;
+    this.#requests.delete(request);
+    callback?.();
   }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Audience {
     /// Equal for equal subscriptions in the same format.
     pub signature: u128,
     pub pacing: Pacing,
+    /// When its timer is due; `u64::MAX` while none is set.
+    pub timer_ns: u64,
     /// What the present turn has for it.
     pub batch: Batch,
     topics: HashMap<u32, Subscription, RandomState>,
@@ -53,6 +55,7 @@ impl Audience {
             members: IndexSet::default(),
             signature,
             pacing: Pacing::default(),
+            timer_ns: u64::MAX,
             batch: Batch::default(),
             topics: HashMap::default(),
             wildcards: Vec::new(),

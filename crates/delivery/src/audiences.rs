@@ -7,11 +7,12 @@ use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 use openalgo_shm_frames::Topic;
 use openalgo_shm_frames::encode::Format;
+use openalgo_shm_ring::message::Mode;
 use slab::Slab;
 
 use crate::audience::{Audience, Signatures};
 use crate::batch::{Frame, FrameKey};
-use crate::subscription::{MODES, Subscription};
+use crate::subscription::{MODES, Subscription, WILDCARD};
 
 /// Subscriptions of this number and more are compared with other audiences' only when much of them changes, or when
 /// nothing has for a while: to leave an audience of many topics costs a step for each.
@@ -76,8 +77,8 @@ impl Audiences {
         changes: &[NewSubscription],
     ) -> Changed {
         let signature = self.signature_after(from, format, changes);
-        let (size, is_alone) = match from {
-            Some(from) => (self.all[from].len(), self.all[from].members.len() == 1),
+        let (size, is_alone) = match from.map(|from| &self.all[from]) {
+            Some(from) => (from.len().max(from.pacing.len()), from.members.len() == 1),
             None => (0, false),
         };
         let equal = self.by_signature.get(&signature).copied();
@@ -131,8 +132,8 @@ impl Audiences {
         let mut steps = 1;
         if let Some(from) = from {
             // The other audience may have sent these already, or never will.
-            freed.extend(self.all[from].pacing.held());
-            steps += self.remove(client, from);
+            freed = self.all[from].pacing.held_beside(&self.all[to].pacing);
+            steps += self.all[from].pacing.len() + self.remove(client, from);
         }
         self.all[to].members.insert(client);
         Changed { audience: Some(to), steps, freed }
@@ -155,7 +156,7 @@ impl Audiences {
             self.remove(client, from);
         }
         let freed = apply(&mut audience, changes, signature);
-        let steps = audience.len() + changes.len();
+        let steps = audience.len() + audience.pacing.len() + changes.len();
         if audience.len() == 0 {
             return Changed { audience: None, steps, freed };
         }
@@ -180,7 +181,7 @@ impl Audiences {
                 None => self.unindex(number, place),
             }
         }
-        let steps = changes.len();
+        let steps = changes.len() + freed.len();
         if self.all[place].len() == 0 {
             self.all.remove(place);
             return Changed { audience: None, steps, freed };
@@ -229,22 +230,30 @@ fn index(
     by_topic[topic as usize].insert(audience, subscription);
 }
 
-/// Makes the changes, and ends the pacing that goes with them. Returns what was held by it.
+/// Makes the changes, and ends the pacing of what has another interval now. Returns what was held by it.
 fn apply(audience: &mut Audience, changes: &[NewSubscription], signature: u128) -> Vec<(FrameKey, Frame)> {
     let mut freed = Vec::new();
     for (topic, after) in changes {
         let number = topic.number();
         let before = audience.named(number);
         audience.set(topic, *after);
-        for mode in MODES {
-            if before.interval_ms(mode) > 0 && after.interval_ms(mode) == 0 {
-                let key = FrameKey::new(number, mode as u8);
-                freed.extend(audience.pacing.end(key).map(|frame| (key, frame)));
-            }
+        if before == *after || audience.pacing.is_empty() {
+            continue;
+        }
+        if topic.symbol() == WILDCARD {
+            // Whatever is not named with an interval of its own may have another one now.
+            let mut pacing = std::mem::take(&mut audience.pacing);
+            let named = |key: FrameKey| audience.topics_entry(key.topic()).unwrap_or_default();
+            let is_own = |key: FrameKey| Mode::from_u8(key.mode()).is_some_and(|mode| named(key).has(mode));
+            freed.extend(pacing.end_all(|key| !is_own(key)));
+            audience.pacing = pacing;
+        } else {
+            let keys = MODES.map(|mode| FrameKey::new(number, mode as u8));
+            freed.extend(keys.into_iter().filter_map(|key| Some((key, audience.pacing.end(key)?))));
         }
     }
     if !audience.is_paced() {
-        freed.extend(std::mem::take(&mut audience.pacing).into_held());
+        freed.extend(std::mem::take(&mut audience.pacing).end_all(|_| true));
     }
     audience.signature = signature;
     freed

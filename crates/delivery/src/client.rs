@@ -1,5 +1,6 @@
 //! One client: what goes out to it, and in which order.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use openalgo_shm_frames::encode::Format;
 use crate::backlog::Backlog;
 use crate::batch::{Arena, Batch, Frame, FrameKey};
 use crate::conflation::Conflation;
-use crate::delivery::ClientId;
+use crate::delivery::{ClientId, Request};
 use crate::sink::Sink;
 use crate::snapshots::SnapshotJob;
 
@@ -54,6 +55,10 @@ pub(crate) struct Sums {
     pub conflated_clients: usize,
 }
 
+/// How long the subscriptions of a client that is alone with them must stay as they are until it is moved to others
+/// that want the same; doubled each time that it leaves these again.
+const FIRST_MERGE_AFTER_NS: u64 = 1_000_000_000;
+
 /// Whether anything may still be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -76,8 +81,14 @@ pub(crate) struct Client {
     pub conflation: Option<Box<Conflation>>,
     pub snapshots: Option<Box<SnapshotJob>>,
     pub figures: Arc<ClientFigures>,
-    /// The control plane asked to be told once nothing is left.
-    pub tell_drained: bool,
+    /// Bytes that were taken since the start: by the system, or passed on by the control plane.
+    taken: u64,
+    /// What the control plane asked to be told: its request, once so many bytes were taken.
+    awaited: VecDeque<(u64, Request)>,
+    /// It asked to be told once nothing at all is left.
+    pub finish: Option<Request>,
+    /// It is in the queue of those that get last values.
+    pub is_queued_for_snapshots: bool,
     /// When the client has last taken bytes, or had nothing to take.
     pub progress_ns: u64,
     /// It was reported as stuck.
@@ -99,6 +110,61 @@ pub(crate) enum After {
 }
 
 impl Client {
+    pub fn new(id: ClientId, sink: Sink, format: Format, figures: Arc<ClientFigures>, now_ns: u64) -> Self {
+        Self {
+            id,
+            format,
+            audience: None,
+            sink,
+            phase: Phase::Open,
+            backlog: Backlog::default(),
+            conflation: None,
+            snapshots: None,
+            figures,
+            taken: 0,
+            awaited: VecDeque::new(),
+            finish: None,
+            is_queued_for_snapshots: false,
+            progress_ns: now_ns,
+            is_reported: false,
+            merge_after_ns: FIRST_MERGE_AFTER_NS,
+        }
+    }
+
+    /// Remembers to tell when all bytes that are there now have been taken.
+    pub fn await_flush(&mut self, request: Request) {
+        self.awaited.push_back((self.taken + self.unsent() as u64, request));
+    }
+
+    /// The requests that are fulfilled now.
+    pub fn fulfilled(&mut self) -> Vec<Request> {
+        let mut fulfilled = Vec::new();
+        let all = self.phase == Phase::Failed;
+        while self.awaited.front().is_some_and(|&(mark, _)| all || mark <= self.taken) {
+            fulfilled.extend(self.awaited.pop_front().map(|(_, request)| request));
+        }
+        if all || self.is_drained() {
+            fulfilled.extend(self.finish.take());
+        }
+        fulfilled
+    }
+
+    /// All requests that were not fulfilled: nothing will come of them.
+    pub fn awaited_requests(&mut self) -> Vec<Request> {
+        let awaited = std::mem::take(&mut self.awaited).into_iter().map(|(_, request)| request);
+        awaited.chain(self.finish.take()).collect()
+    }
+
+    /// So many bytes were passed on.
+    pub fn acknowledge(&mut self, bytes: usize) {
+        if let Sink::Handed { in_flight } = &mut self.sink {
+            let bytes = bytes.min(*in_flight);
+            *in_flight -= bytes;
+            self.taken += bytes as u64;
+        }
+        self.show_unsent();
+    }
+
     /// Bytes that it has not taken.
     pub fn unsent(&self) -> usize {
         match &self.sink {
@@ -156,6 +222,7 @@ impl Client {
                     }
                     _ => socket.send(joined.get_or_insert_with(|| batch.join(arena.bytes))),
                 };
+                self.taken += *sent.as_ref().unwrap_or(&0) as u64;
                 match sent {
                     Ok(sent) if sent == batch.byte_length() => After::Nothing,
                     Ok(sent) => {
@@ -218,7 +285,10 @@ impl Client {
         while !self.backlog.is_empty() {
             match socket.send_pieces(&self.backlog.slices()) {
                 Ok(0) => return self.shown(After::Wait),
-                Ok(sent) => self.backlog.advance(sent),
+                Ok(sent) => {
+                    self.taken += sent as u64;
+                    self.backlog.advance(sent);
+                }
                 Err(_) => return self.fail(),
             }
         }

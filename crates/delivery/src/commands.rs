@@ -11,7 +11,7 @@ use openalgo_shm_ring::{Consumer, Segment, Sleepers};
 
 use crate::batch::Frame;
 use crate::client::ClientFigures;
-use crate::delivery::ClientId;
+use crate::delivery::{ClientId, Request};
 use crate::sink::Sink;
 use crate::subscription::Change;
 
@@ -41,8 +41,15 @@ pub(crate) enum Command {
         oldest_ns: Option<u64>,
     },
     /// No new ticks; tell when nothing is left.
-    Finish(ClientId),
-    TellWhenDrained(ClientId),
+    Finish {
+        id: ClientId,
+        request: Request,
+    },
+    /// Tell when what is there now has been taken.
+    TellWhenFlushed {
+        id: ClientId,
+        request: Request,
+    },
     /// The control plane has passed on so many bytes.
     Acknowledge {
         id: ClientId,

@@ -29,6 +29,9 @@ const ASKED: usize = 0;
 /// Number of a client, never given twice.
 pub type ClientId = u32;
 
+/// Number of something that was asked for and comes as an event.
+pub type Request = u32;
+
 /// Delivers a ring's ticks to clients, in threads of its own.
 ///
 /// Every method returns after a push to a queue: none waits for a thread, and none for a socket.
@@ -40,9 +43,9 @@ pub struct Delivery {
     /// Commands that are gathered, by thread; `None` while each goes at once.
     gathered: RefCell<Option<Vec<Vec<Command>>>>,
     last_client: ClientId,
-    last_query: u32,
+    last_request: Request,
     /// Last values that were asked for and have not come.
-    pending_queries: HashSet<u32, RandomState>,
+    pending_queries: HashSet<Request, RandomState>,
 }
 
 struct Thread {
@@ -113,7 +116,7 @@ impl Delivery {
             clients: HashMap::default(),
             gathered: RefCell::new(None),
             last_client: 0,
-            last_query: 0,
+            last_request: 0,
             pending_queries: HashSet::default(),
         };
         for (shared, consumer) in shared.into_iter().zip(consumers) {
@@ -145,7 +148,9 @@ impl Delivery {
     }
 
     fn add(&mut self, sink: Sink, format: Format) -> ClientId {
-        let least = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.clients);
+        // One that has failed and does not run again yet is the last choice.
+        let rank = |thread: &Thread| (!thread.shared.is_running.load(Ordering::Relaxed), thread.clients);
+        let least = self.threads.iter().enumerate().min_by_key(|(_, thread)| rank(thread));
         let thread = least.map_or(0, |(number, _)| number);
         self.last_client += 1;
         let (id, figures) = (self.last_client, Arc::<ClientFigures>::default());
@@ -186,15 +191,18 @@ impl Delivery {
         self.push(id, Command::Snapshots { id, wanted, oldest_ns });
     }
 
-    /// No tick goes to the client any more but what is on its way or kept. It is among [`Events::drained`] once
-    /// nothing is left.
-    pub fn finish(&self, id: ClientId) {
-        self.push(id, Command::Finish(id));
+    /// No tick goes to the client any more but what is on its way or kept. The request that is returned is fulfilled
+    /// once nothing is left; `None` for an unknown client.
+    pub fn finish(&mut self, id: ClientId) -> Option<Request> {
+        let request = self.next_request();
+        self.push(id, Command::Finish { id, request }).then_some(request)
     }
 
-    /// The client is among [`Events::drained`] as soon as nothing is left for it.
-    pub fn tell_when_drained(&self, id: ClientId) {
-        self.push(id, Command::TellWhenDrained(id));
+    /// The request that is returned is fulfilled once all has been taken that was said before; `None` for an unknown
+    /// client.
+    pub fn tell_when_flushed(&mut self, id: ClientId) -> Option<Request> {
+        let request = self.next_request();
+        self.push(id, Command::TellWhenFlushed { id, request }).then_some(request)
     }
 
     /// So many bytes of a client's frames were passed on.
@@ -204,12 +212,11 @@ impl Delivery {
 
     /// Asks for the last value of a topic, in the first of these modes that has one. It comes among
     /// [`Events::answers`] with the number that is returned.
-    pub fn ask_snapshot(&mut self, topic: Arc<Topic>, modes: Vec<Mode>) -> u32 {
-        // 0 is no query.
-        self.last_query = self.last_query.checked_add(1).unwrap_or(1);
-        self.pending_queries.insert(self.last_query);
-        self.push_to(ASKED, Command::Ask { query: self.last_query, topic, modes });
-        self.last_query
+    pub fn ask_snapshot(&mut self, topic: Arc<Topic>, modes: Vec<Mode>) -> Request {
+        let query = self.next_request();
+        self.pending_queries.insert(query);
+        self.push_to(ASKED, Command::Ask { query, topic, modes });
+        query
     }
 
     /// Gathers all that is said from now on until [`release_gathered`](Self::release_gathered): no tick comes in
@@ -296,6 +303,11 @@ impl Delivery {
         })
     }
 
+    /// Whether any thread runs: else nobody would serve a new client.
+    pub fn is_running(&self) -> bool {
+        self.threads.iter().any(|thread| thread.shared.is_running.load(Ordering::Relaxed))
+    }
+
     /// Names of the threads' consumers in the ring.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.threads.iter().map(|thread| thread.shared.name.as_str())
@@ -319,10 +331,20 @@ impl Delivery {
         self.push_to(thread, Command::Panic);
     }
 
-    fn push(&self, id: ClientId, command: Command) {
-        if let Some(Attached { thread, .. }) = self.clients.get(&id) {
-            self.push_to(*thread, command);
-        }
+    /// From 1.
+    const fn next_request(&mut self) -> Request {
+        self.last_request = match self.last_request.checked_add(1) {
+            Some(next) => next,
+            None => 1,
+        };
+        self.last_request
+    }
+
+    /// False for an unknown client.
+    fn push(&self, id: ClientId, command: Command) -> bool {
+        let Some(Attached { thread, .. }) = self.clients.get(&id) else { return false };
+        self.push_to(*thread, command);
+        true
     }
 
     fn push_to(&self, thread: usize, command: Command) {

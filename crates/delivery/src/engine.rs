@@ -1,6 +1,6 @@
 //! The state of a thread, and what its commands do to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use slab::Slab;
 
 use crate::audiences::{Audiences, Changed, NewSubscription};
 use crate::batch::{Frame, FrameKey};
-use crate::client::{After, Client, ClientFigures, Phase, Sums};
+use crate::client::{After, Client, Phase, Sums};
 use crate::commands::Command;
 use crate::delivery::ClientId;
 use crate::demand::{Demand, variant_of};
@@ -35,13 +35,17 @@ use crate::thread::Shared;
 const ARENA_BYTES: usize = 1 << 20;
 /// Steps of commands in a turn, about 50 ns each: ticks wait no longer for them.
 const STEPS: usize = 4_000;
+/// Steps of what is a system call.
+const SYSTEM_CALL: usize = 100;
+/// Bytes that are sent in the time of a step.
+const BYTES_A_STEP: usize = 64;
 /// Last values that are sent in a turn.
 const SNAPSHOTS: usize = 256;
 /// Bytes that a client may leave untaken before it gets no more last values.
 const SNAPSHOT_MARK: usize = 256 * 1024;
-/// How long the subscriptions of a client that is alone with them must stay as they are until it is moved to others
-/// that want the same; doubled each time that it leaves these again.
-const FIRST_MERGE_AFTER_NS: u64 = 1_000_000_000;
+/// What it counts as to look at a stretch of topics, whatever is found there.
+const LOOK_AT_A_STRETCH: usize = 16;
+/// Longest time until a client whose subscriptions do not change is moved to others that want the same.
 const LAST_MERGE_AFTER_NS: u64 = 60_000_000_000;
 
 pub(crate) struct Engine {
@@ -62,7 +66,7 @@ pub(crate) struct Engine {
     /// Clients with something that they have not taken.
     pub behind: IndexSet<usize, RandomState>,
     /// Clients with last values to get.
-    snapshotting: IndexSet<usize, RandomState>,
+    snapshotting: VecDeque<usize>,
     /// Clients that may be moved to an audience of equals, and when.
     merging: IndexMap<usize, u64, RandomState>,
     pub pause: Pause,
@@ -100,7 +104,7 @@ impl Engine {
             #[cfg(unix)]
             blocked: Blocked::new()?,
             behind: IndexSet::default(),
-            snapshotting: IndexSet::default(),
+            snapshotting: VecDeque::new(),
             merging: IndexMap::default(),
             pause: Pause::new(shared.options.wait),
             latencies: Latencies::default(),
@@ -144,36 +148,45 @@ impl Engine {
 
     fn carry_out(&mut self, command: Command) -> usize {
         match command {
-            Command::Attach { id, sink, format, figures } => self.attach(id, sink, format, figures),
-            Command::Detach(id) => return self.detach(id),
-            Command::Send { id, bytes } => self.send(id, bytes),
+            Command::Attach { id, sink, format, figures } => {
+                let client = Client::new(id, sink, format, figures, self.now_ns);
+                self.slots.insert(id, self.clients.insert(client));
+            }
+            Command::Detach(id) => return SYSTEM_CALL + self.detach(id),
+            Command::Send { id, bytes } => {
+                let steps = SYSTEM_CALL + bytes.len() / BYTES_A_STEP;
+                self.send(id, bytes);
+                return steps;
+            }
             Command::Change { id, changes } => return self.change(id, changes),
             Command::Release(id) => return self.release(id),
             Command::Snapshots { id, wanted, oldest_ns } => {
                 if let Some(&slot) = self.slots.get(&id) {
                     let count = wanted.len();
                     self.clients[slot].snapshots.get_or_insert_default().add(wanted, oldest_ns);
-                    self.snapshotting.insert(slot);
+                    self.queue_for_snapshots(slot);
                     return count / 8;
                 }
             }
-            Command::Finish(id) => {
-                if let Some(slot) = self.slot(id) {
+            Command::Finish { id, request } => match self.slots.get(&id) {
+                Some(&slot) => {
                     let client = &mut self.clients[slot];
                     client.snapshots = None;
                     if client.phase == Phase::Open {
                         client.phase = Phase::Finishing;
                     }
-                    client.tell_drained = true;
+                    client.finish = Some(request);
                     self.settle(slot);
                 }
-            }
-            Command::TellWhenDrained(id) => {
-                if let Some(slot) = self.slot(id) {
-                    self.clients[slot].tell_drained = true;
-                    self.settle(slot);
+                None => self.events.fulfilled.push(request),
+            },
+            Command::TellWhenFlushed { id, request } => match self.slots.get(&id) {
+                Some(&slot) => {
+                    self.clients[slot].await_flush(request);
+                    self.tell_fulfilled(slot);
                 }
-            }
+                None => self.events.fulfilled.push(request),
+            },
             Command::Acknowledge { id, bytes } => self.acknowledge(id, bytes),
             Command::Ask { query, topic, modes } => self.answer(query, &topic, &modes),
             Command::Reattach(consumer) => {
@@ -188,34 +201,6 @@ impl Engine {
         0
     }
 
-    /// The place of a client; for an unknown one, which has failed or was detached, what was asked is done.
-    fn slot(&mut self, id: ClientId) -> Option<usize> {
-        let slot = self.slots.get(&id).copied();
-        if slot.is_none() {
-            self.events.drained.push(id);
-        }
-        slot
-    }
-
-    fn attach(&mut self, id: ClientId, sink: Sink, format: Format, figures: Arc<ClientFigures>) {
-        let slot = self.clients.insert(Client {
-            id,
-            format,
-            audience: None,
-            sink,
-            phase: Phase::Open,
-            backlog: Default::default(),
-            conflation: None,
-            snapshots: None,
-            figures,
-            tell_drained: false,
-            progress_ns: self.now_ns,
-            is_reported: false,
-            merge_after_ns: FIRST_MERGE_AFTER_NS,
-        });
-        self.slots.insert(id, slot);
-    }
-
     fn detach(&mut self, id: ClientId) -> usize {
         let steps = self.release(id);
         let Some(slot) = self.slots.remove(&id) else { return 0 };
@@ -223,8 +208,8 @@ impl Engine {
         let mut client = self.clients.remove(slot);
         client.end_ticks(&mut self.sums);
         self.behind.swap_remove(&slot);
-        self.snapshotting.swap_remove(&slot);
         self.merging.swap_remove(&slot);
+        self.events.fulfilled.extend(client.awaited_requests());
         #[cfg(unix)]
         if let Sink::Socket(socket) = &mut client.sink {
             self.blocked.forget(socket);
@@ -248,10 +233,7 @@ impl Engine {
     fn acknowledge(&mut self, id: ClientId, bytes: usize) {
         let Some(&slot) = self.slots.get(&id) else { return };
         let client = &mut self.clients[slot];
-        if let Sink::Handed { in_flight } = &mut client.sink {
-            *in_flight = in_flight.saturating_sub(bytes);
-        }
-        client.show_unsent();
+        client.acknowledge(bytes);
         client.progress_ns = self.now_ns;
         client.is_reported = false;
         self.settle(slot);
@@ -278,7 +260,6 @@ impl Engine {
         let Some(&slot) = self.slots.get(&id) else { return 0 };
         let client = &mut self.clients[slot];
         client.snapshots = None;
-        self.snapshotting.swap_remove(&slot);
         self.merging.swap_remove(&slot);
         let Some(place) = client.audience.take() else { return 0 };
         let format = client.format;
@@ -307,25 +288,24 @@ impl Engine {
             from.and_then(|from| self.audiences.get(from)).is_some_and(|from| from.members.len() > 1);
         let changed = self.audiences.change(slot, from, format, after);
         let steps = changed.steps + after.len();
-        self.moved(slot, from, changed, was_shared);
+        self.moved(slot, changed, was_shared);
         steps
     }
 
     /// A client has another audience, or others subscriptions in its own.
-    fn moved(&mut self, slot: usize, from: Option<usize>, changed: Changed, was_shared: bool) {
+    fn moved(&mut self, slot: usize, changed: Changed, was_shared: bool) {
         let Changed { audience, freed, .. } = changed;
         self.clients[slot].audience = audience;
         let Some(place) = audience else {
             self.merging.swap_remove(&slot);
             return;
         };
-        let Some(now) = self.audiences.get(place) else { return };
+        let Some(now) = self.audiences.get_mut(place) else { return };
         let is_alone = now.members.len() == 1;
-        if is_alone && from != audience {
-            // Timers of what the copy holds belong to the audience that it was copied from.
-            for (key, due_ns) in now.pacing.timed() {
-                self.timers.set(Timer { due_ns, audience: place, serial: now.serial, key });
-            }
+        // A copy has no timer yet.
+        if let Some(due_ns) = now.pacing.next_due_ns().filter(|&due_ns| due_ns < now.timer_ns) {
+            now.timer_ns = due_ns;
+            self.timers.set(Timer { due_ns, audience: place, serial: now.serial });
         }
         let client = &mut self.clients[slot];
         if is_alone {
@@ -358,7 +338,7 @@ impl Engine {
             let Some(from) = self.clients[slot].audience else { continue };
             if let Some(changed) = self.audiences.merge(slot, from) {
                 steps += changed.steps;
-                self.moved(slot, Some(from), changed, false);
+                self.moved(slot, changed, false);
             }
         }
     }
@@ -438,10 +418,8 @@ impl Engine {
         if let Sink::Socket(socket) = &mut client.sink {
             self.blocked.forget(socket);
         }
-        if std::mem::take(&mut client.tell_drained) {
-            self.events.drained.push(client.id);
-        }
         self.behind.swap_remove(&slot);
+        self.tell_fulfilled(slot);
     }
 
     /// Sends what was kept for a client that has nothing more to take, and tells when nothing is left.
@@ -455,10 +433,20 @@ impl Engine {
             self.follow_up(slot, after, &frames);
         }
         self.note_behind(slot);
+        self.queue_for_snapshots(slot);
+        self.tell_fulfilled(slot);
+    }
+
+    /// Tells what a client's requests waited for, as far as it has come.
+    pub fn tell_fulfilled(&mut self, slot: usize) {
+        self.events.fulfilled.append(&mut self.clients[slot].fulfilled());
+    }
+
+    /// A client with last values to get has its turn, unless it has one already.
+    fn queue_for_snapshots(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
-        if client.tell_drained && client.is_drained() {
-            client.tell_drained = false;
-            self.events.drained.push(client.id);
+        if client.snapshots.is_some() && !std::mem::replace(&mut client.is_queued_for_snapshots, true) {
+            self.snapshotting.push_back(slot);
         }
     }
 
@@ -489,28 +477,31 @@ impl Engine {
     pub fn send_snapshots(&mut self) -> bool {
         let mark = SNAPSHOT_MARK.min(self.shared.options.high_water_mark);
         let mut left = SNAPSHOTS;
-        let mut waits = 0;
-        while left > 0 && waits < self.snapshotting.len() {
-            // In turn: each client gets a stretch, then the next has its own.
-            let Some(slot) = self.snapshotting.shift_remove_index(0) else { break };
-            let client = &self.clients[slot];
-            if client.unsent() > mark || client.conflation.is_some() {
-                waits += 1;
-                self.snapshotting.insert(slot);
+        // In turn: each client gets a stretch, then the next has its own.
+        while left > 0
+            && let Some(slot) = self.snapshotting.pop_front()
+        {
+            // Its place may be another's by now, which is in the queue for itself if it has to be.
+            let Some(client) = self.clients.get_mut(slot) else { continue };
+            if !std::mem::take(&mut client.is_queued_for_snapshots) {
                 continue;
             }
-            let Some(mut job) = self.clients[slot].snapshots.take() else { continue };
+            // Later, when it has taken what it has.
+            if client.unsent() > mark || client.conflation.is_some() {
+                continue;
+            }
+            let Some(mut job) = client.snapshots.take() else { continue };
             let next = job.next(&self.shared.table);
-            left = left.saturating_sub(next.len().max(1));
+            left = left.saturating_sub(next.len().max(LOOK_AT_A_STRETCH));
             self.write_snapshots(slot, &next);
             if job.is_empty() {
                 self.settle(slot);
-            } else {
+            } else if self.clients[slot].phase == Phase::Open {
                 self.clients[slot].snapshots = Some(job);
-                self.snapshotting.insert(slot);
+                self.queue_for_snapshots(slot);
             }
         }
-        self.snapshotting.len() > waits
+        !self.snapshotting.is_empty()
     }
 
     fn write_snapshots(&mut self, slot: usize, wanted: &[Wanted]) {
@@ -544,14 +535,14 @@ impl Engine {
 
     /// Gives the events of the turn to the control plane.
     pub fn tell(&mut self) {
-        let Events { drained, failed, stuck, handed, answers, .. } = &self.events;
-        let lists = [drained.len(), failed.len(), stuck.len(), handed.len(), answers.len()];
+        let Events { fulfilled, failed, stuck, handed, answers, .. } = &self.events;
+        let lists = [fulfilled.len(), failed.len(), stuck.len(), handed.len(), answers.len()];
         if lists.iter().all(|&length| length == 0) {
             return;
         }
         let events = &mut self.events;
         self.shared.outbox.add(|all| {
-            all.drained.append(&mut events.drained);
+            all.fulfilled.append(&mut events.fulfilled);
             all.failed.append(&mut events.failed);
             all.stuck.append(&mut events.stuck);
             all.handed.append(&mut events.handed);

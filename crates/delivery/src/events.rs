@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::batch::Frame;
 use crate::commands::lock;
-use crate::delivery::ClientId;
+use crate::delivery::{ClientId, Request};
 
 /// Frames for clients that the thread cannot write to.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Handed {
 /// All that has happened since it was asked the last time.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// Clients for which nothing is left, that were asked about.
-    pub drained: Vec<ClientId>,
+    /// Requests that are fulfilled: what was there has been taken, or the client is gone.
+    pub fulfilled: Vec<Request>,
     /// Clients whose connection has failed, or whose thread has.
     pub failed: Vec<ClientId>,
     /// Clients that have taken nothing for the timeout, each once.

@@ -11,7 +11,7 @@
 //!
 //! Each thread has a consumer of the ring, an encoder and clients of its own. It owns the order of everything that
 //! is written to a client: answers are commands in the same queue as subscriptions. Memory for a client is bounded:
-//! beyond a mark of unsent bytes only the newest tick of each of its topics is kept.
+//! beyond a mark of unsent bytes only the newest tick of each of its topics and modes is kept.
 #![forbid(clippy::todo, clippy::unimplemented)]
 
 mod audience;
@@ -38,7 +38,7 @@ mod thread;
 mod turn;
 
 pub use client::ClientFigures;
-pub use delivery::{ClientId, Delivery, ThreadState};
+pub use delivery::{ClientId, Delivery, Request, ThreadState};
 pub use events::{Events, Handed};
 pub use figures::ThreadFigures;
 pub use latency::{LATENCY_BOUNDS_NS, Latencies, LatencyBuckets};

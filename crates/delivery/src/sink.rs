@@ -98,7 +98,7 @@ mod socket {
             if socket.is_watched {
                 return self.poller.modify_with_mode(&socket.socket, interest, PollMode::Oneshot);
             }
-            // SAFETY: `forget` is called before the socket is dropped; the kernel forgets a descriptor that is closed.
+            // SAFETY: `forget` is called before the socket is dropped.
             unsafe { self.poller.add_with_mode(&socket.socket, interest, PollMode::Oneshot)? };
             socket.is_watched = true;
             Ok(())

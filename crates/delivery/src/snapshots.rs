@@ -45,7 +45,7 @@ impl SnapshotJob {
         self.steps.is_empty()
     }
 
-    /// The next ones, at most 64; none once all are through.
+    /// The next ones, at most 127; there may be none although more are left.
     pub fn next(&mut self, table: &TopicTable) -> Vec<Wanted> {
         let mut next = Vec::new();
         while next.len() < STRETCH
@@ -64,10 +64,9 @@ impl SnapshotJob {
             next.extend(matching.map(|topic| Wanted { topic: topic.number(), mode, oldest_ns }));
             if topics.len() < STRETCH {
                 self.steps.pop_front();
-            } else if next.is_empty() {
-                // A stretch without a match is a turn's work, too.
-                break;
             }
+            // One stretch at a time, whatever was found in it.
+            break;
         }
         next
     }

@@ -15,7 +15,7 @@ use crate::commands::lock;
 use crate::engine::Engine;
 use crate::events::Handed;
 use crate::figures::ThreadFigures;
-use crate::pacing::{Timer, Timers, Verdict};
+use crate::pacing::{Timer, Timers};
 use crate::subscription::Subscription;
 
 /// How soon a full socket is looked at again. The time doubles while none takes anything.
@@ -25,6 +25,10 @@ const LAST_RETRY_NS: u64 = 16_000_000;
 const CHORES_NS: u64 = 100_000_000;
 /// Longest sleep.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// Frames that were held back and are given to clients in one turn.
+const HELD_FRAMES: usize = 4_000;
+/// Timers that may be of no use any more before they are looked through.
+const IDLE_TIMERS: usize = 4_096;
 /// Most latencies recorded of one turn, evenly spread over its frames.
 const LATENCIES: usize = 32;
 
@@ -34,7 +38,7 @@ impl Engine {
         self.now_ns = clock::monotonic_ns();
         let mut is_busy = self.take_commands();
         is_busy |= self.deliver_ticks();
-        self.send_due();
+        is_busy |= self.send_due();
         self.retry();
         is_busy |= self.send_snapshots();
         if self.now_ns >= self.chores_at_ns {
@@ -143,22 +147,41 @@ impl Engine {
         }
     }
 
-    /// Sends what was held back and may go by now.
-    fn send_due(&mut self) {
-        while let Some(Timer { audience: place, serial, key, .. }) = self.timers.take_due(self.now_ns) {
-            let now_ns = self.now_ns;
-            let Some(audience) = self.audiences.get_mut(place).filter(|audience| audience.serial == serial)
-            else {
-                continue;
+    /// Sends what was held back and may go by now: to each client all of it at once. True if there is more.
+    fn send_due(&mut self) -> bool {
+        let mut left = HELD_FRAMES;
+        while left > 0 {
+            let Some(Timer { due_ns, audience: place, serial }) = self.timers.take_due(self.now_ns) else {
+                return false;
             };
-            let Some(frame) = audience.pacing.take(key, now_ns) else { continue };
-            let members: Vec<usize> = audience.members.iter().copied().collect();
-            for slot in members {
-                if self.wants(slot, key) {
-                    self.deliver_kept(slot, &[(key, Frame::clone(&frame))]);
-                }
-            }
+            left = left.saturating_sub(1 + self.send_held(place, serial, due_ns, left));
         }
+        self.timers.next_due_ns().is_some_and(|due_ns| due_ns <= self.now_ns)
+    }
+
+    /// The timer of an audience is due. Returns how many frames were given to clients.
+    fn send_held(&mut self, place: usize, serial: u64, due_ns: u64, most: usize) -> usize {
+        let now_ns = self.now_ns;
+        let Some(audience) = self.audiences.get_mut(place) else { return 0 };
+        if audience.serial != serial || audience.timer_ns != due_ns {
+            return 0;
+        }
+        let members: Vec<usize> = audience.members.iter().copied().collect();
+        let mut frames = audience.pacing.take_due(now_ns, most.div_ceil(members.len().max(1)));
+        audience.timer_ns = u64::MAX;
+        if let Some(due_ns) = audience.pacing.next_due_ns() {
+            audience.timer_ns = due_ns;
+            self.timers.set(Timer { due_ns, audience: place, serial });
+        }
+        if let Some(&first) = members.first() {
+            // The same for all of them.
+            frames.retain(|&(key, _)| self.wants(first, key));
+        }
+        if frames.is_empty() {
+            return 0;
+        }
+        members.iter().for_each(|&slot| self.deliver_kept(slot, &frames));
+        frames.len() * members.len()
     }
 
     /// Sends to sockets that were full and are not any more.
@@ -179,6 +202,8 @@ impl Engine {
             self.follow_up(slot, after, &[]);
             if after == After::Nothing {
                 self.settle(slot);
+            } else {
+                self.tell_fulfilled(slot);
             }
         }
     }
@@ -190,8 +215,19 @@ impl Engine {
         self.chores_at_ns = self.now_ns + CHORES_NS;
         self.report_stuck();
         self.merge();
+        self.forget_idle_timers();
         self.latencies.read.clone_from(self.encoder.latency());
         lock(&self.shared.latencies).clone_from(&self.latencies);
+    }
+
+    fn forget_idle_timers(&mut self) {
+        if self.timers.len() > IDLE_TIMERS + 2 * self.audiences.len() {
+            let Self { timers, audiences, .. } = self;
+            timers.retain(|timer| {
+                let audience = audiences.get(timer.audience);
+                audience.is_some_and(|own| own.serial == timer.serial && own.timer_ns == timer.due_ns)
+            });
+        }
     }
 
     fn report_stuck(&mut self) {
@@ -295,16 +331,15 @@ impl Router<'_> {
             }
             return true;
         }
-        match audience.pacing.judge(key, interval_ms, self.now_ns) {
-            Verdict::Pass => true,
-            Verdict::Hold(timer) => {
-                audience.pacing.hold(key, self.arena.frame(number as u32));
-                if let Some(due_ns) = timer {
-                    self.timers.set(Timer { due_ns, audience: place, serial: audience.serial, key });
-                }
-                false
-            }
+        if audience.pacing.passes(key, interval_ms, self.now_ns) {
+            return true;
         }
+        audience.pacing.hold(key, self.arena.frame(number as u32));
+        if let Some(due_ns) = audience.pacing.next_due_ns().filter(|&due_ns| due_ns < audience.timer_ns) {
+            audience.timer_ns = due_ns;
+            self.timers.set(Timer { due_ns, audience: place, serial: audience.serial });
+        }
+        false
     }
 }
 

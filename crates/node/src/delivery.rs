@@ -51,7 +51,8 @@ pub struct NativeSnapshot {
 /// All that has happened since the last call.
 #[napi(object)]
 pub struct NativeDeliveryEvents {
-    pub drained: Vec<u32>,
+    /// Requests.
+    pub fulfilled: Vec<u32>,
     pub failed: Vec<u32>,
     pub stuck: Vec<u32>,
     pub handed: Vec<NativeHanded>,
@@ -114,8 +115,8 @@ pub struct NativeLatencies {
 #[napi]
 pub struct NativeDelivery {
     delivery: Option<Delivery>,
-    /// Topics that JavaScript has the numbers of.
-    held: HashMap<u32, Arc<Topic>>,
+    /// Topics that JavaScript has the numbers of, and how many times it has asked for each.
+    held: HashMap<u32, (Arc<Topic>, u32)>,
 }
 
 #[napi]
@@ -147,20 +148,33 @@ impl NativeDelivery {
         Ok(Self { delivery: Some(delivery.map_err(convert)?), held: HashMap::new() })
     }
 
-    /// Number of a topic that is about to be wanted, its own until it is let go; -1 when there are too many.
+    /// Number of a topic that is about to be wanted: its own until it has been let go as often as it was asked for.
+    /// -1 when there are too many.
     #[napi(catch_unwind)]
-    pub fn topic(&mut self, exchange: String, symbol: String) -> Result<i32> {
+    pub fn hold_topic(&mut self, exchange: String, symbol: String) -> Result<i32> {
         let name = TopicName::new(&exchange, &symbol).map_err(convert)?;
         let Some(topic) = self.open()?.topics().ask(&name) else { return Ok(-1) };
         let number = topic.number();
-        self.held.insert(number, topic);
+        self.held.entry(number).or_insert((topic, 0)).1 += 1;
         Ok(number as i32)
     }
 
-    /// Lets go of a topic's number: it may become another's, unless the topic has ticked.
+    /// Holds a topic once more whose number is held already.
+    #[napi(catch_unwind)]
+    pub fn hold_again(&mut self, topic: u32) {
+        if let Some((_, holders)) = self.held.get_mut(&topic) {
+            *holders += 1;
+        }
+    }
+
+    /// Lets go of a topic's number. After the last time it may become another's, unless the topic has ticked.
     #[napi(catch_unwind)]
     pub fn release_topic(&mut self, topic: u32) {
-        self.held.remove(&topic);
+        let Some((_, holders)) = self.held.get_mut(&topic) else { return };
+        *holders -= 1;
+        if *holders == 0 {
+            self.held.remove(&topic);
+        }
     }
 
     /// Number of a topic that has ticked or is wanted; -1 of another.
@@ -174,13 +188,13 @@ impl NativeDelivery {
     /// Name of a topic whose number is held.
     #[napi(catch_unwind)]
     pub fn topic_name(&self, topic: u32) -> Option<NativeTopic> {
-        self.held.get(&topic).map(|topic| name_of(topic))
+        self.held.get(&topic).map(|(topic, _)| name_of(topic))
     }
 
     /// Whether a topic whose number is held has ever ticked.
     #[napi(catch_unwind)]
     pub fn has_ticked(&self, topic: u32) -> bool {
-        self.held.get(&topic).is_some_and(|topic| topic.has_ticked())
+        self.held.get(&topic).is_some_and(|(topic, _)| topic.has_ticked())
     }
 
     /// Number of topics that have ticked.
@@ -270,18 +284,23 @@ impl NativeDelivery {
         Ok(())
     }
 
-    /// No new tick goes to the client; it is among the drained once nothing is left.
+    /// No new tick goes to the client. Returns the request that is fulfilled once nothing is left; 0 for an unknown
+    /// client.
     #[napi(catch_unwind)]
-    pub fn finish(&mut self, client: u32) -> Result<()> {
-        self.open()?.finish(client);
-        Ok(())
+    pub fn finish(&mut self, client: u32) -> Result<u32> {
+        Ok(self.open()?.finish(client).unwrap_or(0))
     }
 
-    /// The client is among the drained once nothing is left.
+    /// Returns the request that is fulfilled once all that is there has been taken; 0 for an unknown client.
     #[napi(catch_unwind)]
-    pub fn tell_when_drained(&mut self, client: u32) -> Result<()> {
-        self.open()?.tell_when_drained(client);
-        Ok(())
+    pub fn tell_when_flushed(&mut self, client: u32) -> Result<u32> {
+        Ok(self.open()?.tell_when_flushed(client).unwrap_or(0))
+    }
+
+    /// Whether any thread runs.
+    #[napi(catch_unwind)]
+    pub fn is_running(&self) -> bool {
+        self.delivery.as_ref().is_some_and(Delivery::is_running)
     }
 
     /// So many bytes of a client's frames were passed on.
@@ -322,7 +341,7 @@ impl NativeDelivery {
     /// Takes all that has happened.
     #[napi(catch_unwind)]
     pub fn take_events(&mut self) -> Result<NativeDeliveryEvents> {
-        let delivery::Events { drained, failed, stuck, handed, answers, panics, .. } =
+        let delivery::Events { fulfilled, failed, stuck, handed, answers, panics, .. } =
             self.open()?.take_events();
         let handed = handed.into_iter().map(|delivery::Handed { clients, frames }| NativeHanded {
             clients: clients.into(),
@@ -332,7 +351,7 @@ impl NativeDelivery {
             .into_iter()
             .map(|(query, frame)| NativeSnapshot { query, frame: frame.map(Buffer::from) });
         Ok(NativeDeliveryEvents {
-            drained,
+            fulfilled,
             failed,
             stuck,
             handed: handed.collect(),
@@ -385,7 +404,7 @@ impl NativeDelivery {
 
     fn pair(&self, numbers: &[i32]) -> Result<(Arc<Topic>, Mode)> {
         let topic = u32::try_from(numbers[0]).ok().and_then(|number| self.held.get(&number));
-        let topic = topic.ok_or_else(|| argument(format!("topic {} is not held", numbers[0])))?;
+        let (topic, _) = topic.ok_or_else(|| argument(format!("topic {} is not held", numbers[0])))?;
         Ok((Arc::clone(topic), mode_of(u32::try_from(numbers[1]).unwrap_or_default())?))
     }
 

@@ -1,9 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
 import type { WebSocketProxyOptions } from '../../proxy/websocket-proxy.ts';
 import type { Wait } from '../../shm/options.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
+import { keepMemorySmall } from '../memory-keeper.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
 import { byteSize, wholeNumber } from '../option-values.ts';
 import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.ts';
@@ -99,12 +99,10 @@ export function serveCommand(): Command {
 async function serve(flags: ServeFlags): Promise<void> {
   const ending = endingSignal();
   warnOfWorkers(flags);
-  // Lists that clients send leave much garbage, which the engine would keep until the heap has doubled. JavaScript may
-  // be slower for it: no tick passes through it.
-  setFlagsFromString('--optimize-for-size');
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
   const proxy = new WebSocketProxy(optionsOf(flags));
   await proxy.start();
+  keepMemorySmall();
   announce(flags, proxy.address()?.url);
   await aborted(ending);
   await proxy.stop();

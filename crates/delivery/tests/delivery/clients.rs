@@ -125,7 +125,7 @@ fn a_client_that_finishes_gets_what_is_kept_and_no_new_ticks() {
         bench.publish("A", Mode::Ltp, ltp);
     }
     until("all were read", || bench.delivery.threads().all(|thread| thread.figures.received == ltp as u64));
-    bench.delivery.finish(client.id);
+    let request = bench.delivery.finish(client.id).unwrap();
     let id = client.id;
     let reader = std::thread::spawn(move || {
         let mut last = None;
@@ -137,7 +137,7 @@ fn a_client_that_finishes_gets_what_is_kept_and_no_new_ticks() {
             last = Some(brief(&message));
         }
     });
-    bench.await_event("nothing is left", |events| events.drained.contains(&id));
+    bench.await_event("nothing is left", |events| events.fulfilled.contains(&request));
     bench.publish("A", Mode::Ltp, -1.0);
     let (mut client, last) = reader.join().unwrap();
     assert_eq!(last, tick("A", 1, ltp));

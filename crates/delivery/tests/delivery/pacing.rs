@@ -144,3 +144,60 @@ fn a_wildcards_interval_holds_for_every_topic_and_a_topics_own_comes_before_it()
         ["SLOW", "FAST", "FAST", "OTHER"]
     );
 }
+
+#[test]
+fn a_shorter_interval_counts_from_the_next_tick_and_gives_what_was_held_at_once() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.settle(client.id);
+    for ltp in [1.0, 2.0] {
+        bench.publish("A", Mode::Ltp, ltp);
+    }
+    crate::support::until("both were read", || bench.received() == 2);
+    bench.want_paced(client.id, "A", Mode::Ltp, 50);
+    bench.settle(client.id);
+    assert_eq!(client.ticks(2).iter().map(|tick| tick.2).collect::<Vec<_>>(), [1.0, 2.0]);
+    // The last price of a burst comes within the new interval, although no other tick does.
+    for ltp in [3.0, 4.0, 5.0] {
+        bench.publish("A", Mode::Ltp, ltp);
+    }
+    assert_eq!(client.ticks(2).iter().map(|tick| tick.2).collect::<Vec<_>>(), [3.0, 5.0]);
+}
+
+#[test]
+fn a_name_without_an_interval_frees_what_a_wildcard_holds_of_it() {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "*", Mode::Ltp, HOUR_MS);
+    bench.settle(client.id);
+    for ltp in [1.0, 2.0] {
+        bench.publish("A", Mode::Ltp, ltp);
+    }
+    crate::support::until("both were read", || bench.received() == 2);
+    bench.want(client.id, "A", Mode::Ltp);
+    bench.settle(client.id);
+    assert_eq!(client.ticks(2).iter().map(|tick| tick.2).collect::<Vec<_>>(), [1.0, 2.0]);
+}
+
+#[test]
+fn what_is_due_for_many_topics_comes_whole_and_in_one_piece_for_each_client() {
+    let mut bench = Bench::new();
+    let mut clients: Vec<_> = (0..10).map(|_| bench.client()).collect();
+    for client in &clients {
+        bench.want_paced(client.id, "*", Mode::Ltp, 200);
+        bench.settle(client.id);
+    }
+    for ltp in [1.0, 2.0] {
+        for topic in 0..1_000 {
+            bench.publish(&format!("S{topic}"), Mode::Ltp, ltp);
+        }
+    }
+    for client in &mut clients {
+        let ticks = client.ticks(2_000);
+        let second: std::collections::HashSet<_> =
+            ticks.iter().filter(|tick| tick.2 == 2.0).map(|tick| tick.0.clone()).collect();
+        assert_eq!(second.len(), 1_000);
+    }
+    assert!(clients.iter_mut().all(Client::is_quiet));
+}

@@ -93,9 +93,9 @@ impl Bench {
 
     /// Waits until the threads have done all that they were told.
     pub fn settle(&mut self, client: ClientId) {
-        self.delivery.tell_when_drained(client);
-        self.await_event("the client is drained", |events| events.drained.contains(&client));
-        self.events.drained.clear();
+        let request = self.delivery.tell_when_flushed(client).unwrap();
+        self.await_event("all is done", |events| events.fulfilled.contains(&request));
+        self.events.fulfilled.clear();
     }
 
     /// Waits for an event, and keeps those that come before.
@@ -104,7 +104,7 @@ impl Bench {
         while !condition(&self.events) {
             assert!(start.elapsed() < PATIENCE, "waited in vain until {what}: {:?}", self.events);
             let mut more = self.delivery.take_events();
-            self.events.drained.append(&mut more.drained);
+            self.events.fulfilled.append(&mut more.fulfilled);
             self.events.failed.append(&mut more.failed);
             self.events.stuck.append(&mut more.stuck);
             self.events.handed.append(&mut more.handed);
@@ -122,6 +122,11 @@ impl Bench {
             tick.set(Field::Open, 1.0);
         }
         assert!(self.producer.publish(tick.as_words()).unwrap());
+    }
+
+    /// Ticks that the thread that is furthest behind has read.
+    pub fn received(&self) -> u64 {
+        self.delivery.threads().map(|thread| thread.figures.received).min().unwrap_or(0)
     }
 
     pub fn sent(&self) -> u64 {
