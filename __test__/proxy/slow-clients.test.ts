@@ -137,6 +137,28 @@ describe('a client that stops reading', () => {
   });
 });
 
+test('a client that sends long lists and takes no answer is not read on', async () => {
+  running = await RunningProxy.start({
+    highWaterMark: HIGH_WATER_MARK,
+    limits: { messagesPerSecond: 1_000_000, entriesPerSecond: 10_000_000 },
+  });
+  const client = await running.client();
+  client.webSocket.pause();
+  const symbols = Array.from({ length: 1_000 }, (_, index) => ({ exchange: 'NSE', symbol: `X${index}` }));
+  const received = (): number => running.proxy.getStats().messages.received;
+  let sent = 0;
+  await until('the proxy takes no more', async () => {
+    const before = received();
+    for (let i = 0; i < 5; i++, sent++) client.send({ action: sent % 2 === 0 ? 'subscribe' : 'unsubscribe', symbols });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return sent >= 200 && received() === before;
+  });
+  expect(received()).toBeLessThan(sent);
+  expect(running.proxy.getStats().clients.furthest_behind[0]?.backlog_bytes).toBeLessThan(1 << 20);
+  client.webSocket.resume();
+  await until('all were answered', () => client.received.length === sent);
+});
+
 test('a client with compression gets the same ticks, one message each', async () => {
   running = await RunningProxy.start({ perMessageDeflate: true, snapshot: false });
   const publisher = running.publisher();

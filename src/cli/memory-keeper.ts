@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** How often the memory is looked at, ms. */
@@ -17,8 +17,8 @@ export function keepMemorySmall(): () => void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const used = (): number => {
-    const { heapUsed, external } = process.memoryUsage();
-    return heapUsed + external;
+    const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+    return heap + external;
   };
   let least = used();
   const timer = setInterval(() => {

@@ -8,7 +8,8 @@ import type { Monitor } from './monitor.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-const EVENT_LOOP_RESOLUTION_MS = 20;
+/** Each look wakes the event loop: more often would be most of what an idle proxy takes. */
+const EVENT_LOOP_RESOLUTION_MS = 100;
 /** Clients that the figures show one by one. */
 export const SHOWN_CLIENTS = 20;
 

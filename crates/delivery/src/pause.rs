@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use openalgo_shm_ring::{Consumer, WaitStrategy};
 
-/// Ticks that are further apart than this are slept for: a wake-up costs about 25 µs, and to spin for longer than two
-/// of them costs more than it can save.
-const WORTH_SPINNING_NS: u64 = 50_000;
+/// Ticks that are further apart than this are slept for: to be woken costs both sides some 25 µs, the publisher a
+/// system call.
+const WORTH_SPINNING_NS: u64 = 100_000;
+/// From here on others that want the core have it first.
+const POLITE_AFTER: Duration = Duration::from_micros(20);
 /// What a wait counts as at most: after a pause of the market a few ticks are enough to learn anew.
 const LONGEST_NS: u64 = 1_000_000;
 /// Looks at the ring between looks at the clock.
@@ -58,15 +60,21 @@ impl Pause {
 
 fn spins(limit: Duration, ready: impl Fn() -> bool) -> bool {
     let start = Instant::now();
-    while start.elapsed() < limit {
+    loop {
         for _ in 0..LOOKS {
             if ready() {
                 return true;
             }
             std::hint::spin_loop();
         }
+        let elapsed = start.elapsed();
+        if elapsed >= limit {
+            return false;
+        }
+        if elapsed >= POLITE_AFTER {
+            std::thread::yield_now();
+        }
     }
-    false
 }
 
 #[cfg(test)]
