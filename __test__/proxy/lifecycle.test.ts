@@ -1,24 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocketProxy } from '../../src/proxy/websocket-proxy.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { certificate, hasOpenSsl } from './certificate.ts';
 import { Client, RunningProxy, until } from './running-proxy.ts';
-
-/** A key and a certificate of its own making. */
-function certificate(): { key: Buffer; cert: Buffer } {
-  const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=localhost'];
-  execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-  const made = { key: readFileSync(key), cert: readFileSync(cert) };
-  rmSync(directory, { recursive: true });
-  return made;
-}
 
 let running: RunningProxy;
 afterEach(() => running?.stop());
@@ -165,21 +151,18 @@ describe('stopping', () => {
     late.destroy();
   });
 
-  test.skipIf(spawnSync('openssl', ['version']).status !== 0)(
-    'does not wait for a connection that never finishes the handshake of TLS',
-    async () => {
-      running = await RunningProxy.start({ server: { https: certificate() } });
-      const silent = connect(running.port, '127.0.0.1').on('error', () => undefined);
-      // The proxy has seen it: it takes connections in their order.
-      const client = await running.client('/', { rejectUnauthorized: false });
-      expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
-      let stopped = false;
-      void running.proxy.stop().then(() => (stopped = true));
-      await until('it has stopped', () => stopped);
-      expect(await client.closed).toMatchObject({ code: 1001 });
-      silent.destroy();
-    },
-  );
+  test.skipIf(!hasOpenSsl)('does not wait for a connection that never finishes the handshake of TLS', async () => {
+    running = await RunningProxy.start({ server: { https: certificate() } });
+    const silent = connect(running.port, '127.0.0.1').on('error', () => undefined);
+    // The proxy has seen it: it takes connections in their order.
+    const client = await running.client('/', { rejectUnauthorized: false });
+    expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
+    let stopped = false;
+    void running.proxy.stop().then(() => (stopped = true));
+    await until('it has stopped', () => stopped);
+    expect(await client.closed).toMatchObject({ code: 1001 });
+    silent.destroy();
+  });
 
   test('is the same twice as once, and frees the port', async () => {
     running = await RunningProxy.start();

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
+import { certificate, hasOpenSsl } from './certificate.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
 
 const TICKS = 20_000;
@@ -45,9 +46,17 @@ async function expectEveryTick(clients: readonly Client[]): Promise<void> {
 }
 
 describe('whatever way the frames take, every tick comes once, whole and in order', () => {
-  test('to clients that stall, catch up and ping in between', async () => {
-    const proxy = await start();
-    const clients = await subscribers(proxy, 10);
+  const ways: [how: string, way: 'direct' | 'ws', options: () => WebSocketProxyOptions][] = [
+    ['directly', 'direct', () => ({})],
+    ['through JavaScript', 'ws', () => ({ delivery: 'ws' })],
+    ['through TLS', 'ws', () => ({ server: { https: certificate() } })],
+  ];
+  test.each(ways)('%s to clients that stall, catch up and ping in between', async (how, way, options) => {
+    if (how === 'through TLS' && !hasOpenSsl) return;
+    const proxy = await start(options());
+    const clients = await subscribers(proxy, 10, { rejectUnauthorized: false });
+    const shown = proxy.proxy.getStats().clients.furthest_behind;
+    expect(shown.map(({ delivery }) => delivery)).toEqual(Array(10).fill(way));
     const stalling = clients.slice(0, 4);
     let pongs = 0;
     for (const client of clients) client.webSocket.on('pong', () => (pongs += 1));

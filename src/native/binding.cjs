@@ -845,4 +845,5 @@ module.exports.findSegments = nativeBinding.findSegments
 module.exports.formatVersion = nativeBinding.formatVersion
 module.exports.monotonicNs = nativeBinding.monotonicNs
 module.exports.removeIfUnused = nativeBinding.removeIfUnused
+module.exports.trimMemory = nativeBinding.trimMemory
 module.exports.unlinkRing = nativeBinding.unlinkRing

@@ -329,5 +329,11 @@ export interface NativeTopic {
 /** Removes a ring that no living process holds. True if it was removed. */
 export declare function removeIfUnused(name: string): boolean
 
+/**
+ * Gives memory that was freed back to the system, where the allocator would keep it. Takes some ms after much was
+ * freed.
+ */
+export declare function trimMemory(): void
+
 /** Removes a name, even of a segment in use. True if there was one. */
 export declare function unlinkRing(name: string): boolean

@@ -23,6 +23,7 @@ export const {
   findSegments,
   formatVersion,
   removeIfUnused,
+  trimMemory,
   unlinkRing,
 } = load();
 

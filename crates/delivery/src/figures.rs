@@ -2,72 +2,59 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a thread has done since the start of [`Delivery`](crate::Delivery), and what it has now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ThreadFigures {
-    /// Messages read, of all segments.
-    pub received: u64,
-    /// Messages overwritten before they were read, or left in a segment that was created anew.
-    pub lost: u64,
-    /// Messages skipped because what was found cannot be one.
-    pub corrupt: u64,
-    /// Published and not read yet.
-    pub lag: u64,
-    /// Ticks read and not kept, because too many instruments tick.
-    pub dropped: u64,
-    /// Reads of the ring that brought something.
-    pub batches: u64,
-    /// Ticks handed to clients.
-    pub sent: u64,
-    /// Ticks that newer ones took the place of, for slow clients.
-    pub conflated: u64,
-    /// Clients that get only the newest tick of each topic and mode now.
-    pub conflated_clients: u64,
-    /// Different sets of subscriptions now.
-    pub audiences: u64,
-    /// Times that the thread has panicked and was started anew.
-    pub restarts: u64,
+/// Figures that are written down once: as fields, as words, and by their number.
+macro_rules! figures {
+    ($(#[$about:meta])* $name:ident, $count:ident { $($(#[$doc:meta])* $field:ident,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+
+        const $count: usize = [$(stringify!($field)),*].len();
+
+        impl $name {
+            const fn words(self) -> [u64; $count] {
+                [$(self.$field),*]
+            }
+
+            const fn of_words(words: [u64; $count]) -> Self {
+                let [$($field),*] = words;
+                Self { $($field),* }
+            }
+        }
+    };
 }
 
-const COUNT: usize = 11;
+figures! {
+    /// What a thread has done since the start of [`Delivery`](crate::Delivery), and what it has now.
+    ThreadFigures, COUNT {
+        /// Messages read, of all segments.
+        received,
+        /// Messages overwritten before they were read, or left in a segment that was created anew.
+        lost,
+        /// Messages skipped because what was found cannot be one.
+        corrupt,
+        /// Published and not read yet.
+        lag,
+        /// Ticks read and not kept, because too many instruments tick.
+        dropped,
+        /// Reads of the ring that brought something.
+        batches,
+        /// Ticks handed to clients.
+        sent,
+        /// Ticks that newer ones took the place of, for slow clients.
+        conflated,
+        /// Clients that get only the newest tick of each topic and mode now.
+        conflated_clients,
+        /// Different sets of subscriptions now.
+        audiences,
+        /// Times that the thread has panicked and was started anew.
+        restarts,
+    }
+}
 
 impl ThreadFigures {
-    const fn words(self) -> [u64; COUNT] {
-        let Self { received, lost, corrupt, lag, dropped, batches, .. } = self;
-        let Self { sent, conflated, conflated_clients, audiences, restarts, .. } = self;
-        [
-            received,
-            lost,
-            corrupt,
-            lag,
-            dropped,
-            batches,
-            sent,
-            conflated,
-            conflated_clients,
-            audiences,
-            restarts,
-        ]
-    }
-
-    const fn of_words(words: [u64; COUNT]) -> Self {
-        let [received, lost, corrupt, lag, dropped, batches, rest @ ..] = words;
-        let [sent, conflated, conflated_clients, audiences, restarts] = rest;
-        Self {
-            received,
-            lost,
-            corrupt,
-            lag,
-            dropped,
-            batches,
-            sent,
-            conflated,
-            conflated_clients,
-            audiences,
-            restarts,
-        }
-    }
-
     /// Counts of a thread that goes on where this one has ended: what it has now is nothing.
     pub(crate) fn counted(self) -> Self {
         Self { lag: 0, conflated_clients: 0, audiences: 0, ..self }

@@ -1,0 +1,1 @@
+export { trimMemory } from './native-binding.ts';
