@@ -7,7 +7,7 @@ import { type Counts, NOT_CLOSED, NO_ANSWER } from './tally.ts';
 import type { AttackSetup } from './target.ts';
 import type { HealthySeen, HealthySetup, Published, PublisherSetup } from './ticks.ts';
 
-/** The load that is there with and without an attack. */
+/** The load of healthy clients, the same with and without an attack. */
 const HEALTHY = { clients: 50, topics: 10, rate: 1_000 } as const;
 const WARM_UP_MS = 1_000;
 /** Time beyond the attack's own after which the attacker counts as lost, ms. */

@@ -11,7 +11,7 @@ use openalgo_shm_frames::Topic;
 use openalgo_shm_frames::encode::Format;
 
 use crate::batch::Batch;
-use crate::pacing::Pacing;
+use crate::pacing::{Pacing, Timer};
 use crate::subscription::{Subscription, WILDCARD};
 
 /// A wildcard that an audience wants.
@@ -89,9 +89,16 @@ impl Audience {
         self.topics.get(&number).copied()
     }
 
+    /// The timer to set when a held frame is due before the timer that is set now. `place` is its own place.
+    pub fn earlier_timer(&mut self, place: usize) -> Option<Timer> {
+        let due_ns = self.pacing.next_due_ns().filter(|&due_ns| due_ns < self.timer_ns)?;
+        self.timer_ns = due_ns;
+        Some(Timer { due_ns, audience: place, serial: self.serial })
+    }
+
     /// What it wants of a topic, by name and by wildcards.
     pub fn wanted(&self, topic: u32, exchange: &str) -> Subscription {
-        let named = self.topics.get(&topic).copied().unwrap_or_default();
+        let named = self.topics_entry(topic).unwrap_or_default();
         let mut wanted = named;
         for wildcard in &self.wildcards {
             if wildcard.matches(exchange) {

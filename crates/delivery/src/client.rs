@@ -258,7 +258,7 @@ impl Client {
         self.write(&frames)
     }
 
-    /// Queues bytes behind what is there, and sends what the socket takes.
+    /// Queues bytes behind those that wait already, and sends what the socket takes.
     pub fn write(&mut self, pieces: &[Frame]) -> After {
         if matches!(self.phase, Phase::Closed | Phase::Failed) {
             return After::Nothing;

@@ -45,7 +45,7 @@ pub(crate) enum Command {
         id: ClientId,
         request: Request,
     },
-    /// Tell when what is there now has been taken.
+    /// Tell when all bytes that wait now have been taken.
     TellWhenFlushed {
         id: ClientId,
         request: Request,

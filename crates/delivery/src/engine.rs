@@ -22,7 +22,7 @@ use crate::events::{Events, Handed};
 use crate::figures::ThreadFigures;
 use crate::latency::Latencies;
 use crate::notice;
-use crate::pacing::{Timer, Timers};
+use crate::pacing::Timers;
 use crate::pause::Pause;
 #[cfg(unix)]
 use crate::sink::Blocked;
@@ -303,9 +303,8 @@ impl Engine {
         let Some(now) = self.audiences.get_mut(place) else { return };
         let is_alone = now.members.len() == 1;
         // A copy has no timer yet.
-        if let Some(due_ns) = now.pacing.next_due_ns().filter(|&due_ns| due_ns < now.timer_ns) {
-            now.timer_ns = due_ns;
-            self.timers.set(Timer { due_ns, audience: place, serial: now.serial });
+        if let Some(timer) = now.earlier_timer(place) {
+            self.timers.set(timer);
         }
         let client = &mut self.clients[slot];
         if is_alone {

@@ -169,9 +169,8 @@ impl Engine {
         let members: Vec<usize> = audience.members.iter().copied().collect();
         let mut frames = audience.pacing.take_due(now_ns, most.div_ceil(members.len().max(1)));
         audience.timer_ns = u64::MAX;
-        if let Some(due_ns) = audience.pacing.next_due_ns() {
-            audience.timer_ns = due_ns;
-            self.timers.set(Timer { due_ns, audience: place, serial });
+        if let Some(timer) = audience.earlier_timer(place) {
+            self.timers.set(timer);
         }
         if let Some(&first) = members.first() {
             // The same for all of them.
@@ -335,9 +334,8 @@ impl Router<'_> {
             return true;
         }
         audience.pacing.hold(key, self.arena.frame(number as u32));
-        if let Some(due_ns) = audience.pacing.next_due_ns().filter(|&due_ns| due_ns < audience.timer_ns) {
-            audience.timer_ns = due_ns;
-            self.timers.set(Timer { due_ns, audience: place, serial: audience.serial });
+        if let Some(timer) = audience.earlier_timer(place) {
+            self.timers.set(timer);
         }
         false
     }
