@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Delivery, DeliveryThreadFigures, LatencyPercentiles } from '../shm/delivery.ts';
+import type { Delivery, DeliveryLatencies, DeliveryThreadFigures, LatencyPercentiles } from '../shm/delivery.ts';
 import type { LaneStats, RingStats } from '../shm/ring-buffer.ts';
 import type { Clients } from './clients.ts';
 import type { Counters } from './counters.ts';
@@ -11,7 +11,10 @@ import type { Subscriptions } from './subscriptions.ts';
 /** Each look wakes the event loop: more often would be most of what an idle proxy takes. */
 const EVENT_LOOP_RESOLUTION_MS = 100;
 /** Clients that the figures show one by one. */
-export const SHOWN_CLIENTS = 20;
+const SHOWN_CLIENTS = 20;
+
+/** A thread's figures, with its latencies: each look at those copies a histogram. */
+type Thread = DeliveryThreadFigures & { latencies: DeliveryLatencies };
 
 /** Where the figures come from. */
 export interface StatsSources {
@@ -43,8 +46,8 @@ export class Stats {
   report(): StatsReport {
     const { delivery, monitor, clients, subscriptions, orders, counters, feedEvents } = this.#sources;
     const ring = monitor.look();
-    const threads = delivery.threads();
-    const sum = (figure: (thread: DeliveryThreadFigures) => number): number =>
+    const threads = delivery.threads().map((figures, index) => ({ ...figures, latencies: delivery.latencies(index) }));
+    const sum = (figure: (thread: Thread) => number): number =>
       threads.reduce((total, thread) => total + figure(thread), 0);
     const latencies = delivery.latencies();
     const { rss, heapUsed, external } = process.memoryUsage();
@@ -89,7 +92,7 @@ export class Stats {
     };
   }
 
-  #thread(thread: DeliveryThreadFigures, index: number): StatsReport['threads'][number] {
+  #thread(thread: Thread, index: number): StatsReport['threads'][number] {
     return {
       number: index + 1,
       name: thread.name,
@@ -103,7 +106,7 @@ export class Stats {
       conflated: thread.conflated,
       conflated_clients: thread.conflatedClients,
       restarts: thread.restarts,
-      delivery_latency_ns: percentilesOf(this.#sources.delivery.latencies(index).delivery),
+      delivery_latency_ns: percentilesOf(thread.latencies.delivery),
     };
   }
 
@@ -141,18 +144,18 @@ export class Stats {
   }
 
   // The threads' own readers are told from others of the same name by their process.
-  #subscribers(ring: RingStats, threads: readonly DeliveryThreadFigures[]): StatsReport['subscribers'] {
+  #subscribers(ring: RingStats, threads: readonly Thread[]): StatsReport['subscribers'] {
     const isOwn = (name: string, pid: number): boolean => {
       return pid === process.pid && threads.some((thread) => thread.name === name);
     };
-    const own = threads.map((thread, index) => ({
+    const own = threads.map((thread) => ({
       name: thread.name,
       pid: process.pid,
       messages_received: thread.received,
       messages_lost: thread.lost,
       messages_corrupt: thread.corrupt,
       lag: thread.lag,
-      latency_ns: percentilesOf(this.#sources.delivery.latencies(index).read),
+      latency_ns: percentilesOf(thread.latencies.read),
     }));
     const others = ring.subscribers.filter(({ name, pid }) => !isOwn(name, pid));
     return [

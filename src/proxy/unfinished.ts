@@ -15,12 +15,8 @@ export type UnfinishedVerdict = 'pass' | 'too_big' | 'too_much' | 'too_slow';
  * may have, and many clients together could send more than there is memory.
  */
 export class UnfinishedMessages {
-  #total = 0;
-
   /** Bytes of all clients together beyond what each has free. */
-  get total(): number {
-    return this.#total;
-  }
+  #total = 0;
 
   /** Counts more of a client, or less. */
   count(bytes: number): void {
