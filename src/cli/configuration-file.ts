@@ -20,7 +20,7 @@ export class ConfigurationFile {
   }
 
   /**
-   * The file that was named, else the first that is there of the usual places.
+   * The file that was named, else the first of the usual places that exists.
    *
    * @throws OpenAlgoShmError `ERR_FILE` where a named file is missing, or any is no JSON object
    */

@@ -3,11 +3,15 @@ import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../shm/memory.ts';
 
 /** How often the memory is looked at, ms. */
-const ROUND_MS = 250;
+const ROUND_MS = 500;
 /** What may be there beyond the least that there ever was, bytes. */
 const ALLOWANCE = 16 * 1024 * 1024;
 /** Growth since the last collection that makes another one worth while, bytes. */
 const GROWTH = 6 * 1024 * 1024;
+/** Share of the time that collections may take. */
+const SHARE = 0.2;
+/** Time after which what is still there is looked through once more, ms; twice as long each time. */
+const AGAIN_MS = 1_000;
 
 /**
  * Collects garbage as soon as there is much of it, and gives the memory back. The engine by itself waits until its heap
@@ -20,13 +24,22 @@ export function keepMemorySmall(): void {
   const collect = runInNewContext('gc') as () => void;
   let least = used();
   let after = least;
+  let notBefore = 0;
+  let againMs = AGAIN_MS;
+  let againAt = Infinity;
   setInterval(() => {
-    const now = used();
-    least = Math.min(least, now);
-    if (now - least < ALLOWANCE || now - after < GROWTH) return;
+    const [bytes, now] = [used(), performance.now()];
+    least = Math.min(least, bytes);
+    const hasGrown = bytes - least >= ALLOWANCE && bytes - after >= GROWTH;
+    // What was in use at the last collection may be garbage by now.
+    if (hasGrown ? now < notBefore : now < againAt) return;
+    againMs = hasGrown ? AGAIN_MS : againMs * 2;
     collect();
     trimMemory();
     after = used();
+    const endedAt = performance.now();
+    notBefore = endedAt + (endedAt - now) * (1 / SHARE - 1);
+    againAt = after - least >= ALLOWANCE || hasGrown ? endedAt + againMs : Infinity;
   }, ROUND_MS).unref();
 }
 

@@ -58,7 +58,7 @@ export declare class NativeDelivery {
    * client.
    */
   finish(client: number): number
-  /** Returns the request that is fulfilled once all that is there has been taken; 0 for an unknown client. */
+  /** Returns the request that is fulfilled once the system has taken all that was queued; 0 for an unknown client. */
   tellWhenFlushed(client: number): number
   /** Whether any thread runs. */
   isRunning(): boolean

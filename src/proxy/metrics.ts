@@ -42,7 +42,7 @@ export class Metrics {
     this.#proxy = proxy;
     this.#sight = this.#look();
     // In ms: each look wakes the event loop, and the default of 10 would be most of what an idle proxy takes.
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 200 });
     for (const definition of DEFINITIONS) this.#add(definition);
     this.#registry.registerMetric(
       latencyMetric(

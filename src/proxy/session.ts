@@ -518,7 +518,7 @@ export class Session implements RecipientOwner, Asker {
   }
 }
 
-/** What a list costs: to read past an entry that is there already takes a tenth of serving one. */
+/** What a list costs: to read past a repeated entry takes a tenth of serving one. */
 function costOf(entries: number, lines: number): number {
   return lines + Math.max(0, entries - lines) / 10;
 }

@@ -9,7 +9,7 @@ import type { StatsReport } from './schemas.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 /** Each look wakes the event loop: more often would be most of what an idle proxy takes. */
-const EVENT_LOOP_RESOLUTION_MS = 100;
+const EVENT_LOOP_RESOLUTION_MS = 200;
 /** Clients that the figures show one by one. */
 const SHOWN_CLIENTS = 20;
 

@@ -97,11 +97,14 @@ export class Subscriber {
             lines.push(failedLine(instrument, topic, broker));
             continue;
           }
-          const key = topic === undefined ? undefined : subscriptionKey(topic, mode);
-          const isNew = key !== undefined && !changes.has(key) && !recipient.subscriptions.has(key);
-          if (topic === undefined || key === undefined || (isNew && room <= 0)) {
-            this.#counters.refuse('too_many_subscriptions');
-            lines.push(failedLine(instrument, this.#capacityReached, broker));
+          if (topic === undefined) {
+            lines.push(this.#beyondCapacity(instrument, broker));
+            continue;
+          }
+          const key = subscriptionKey(topic, mode);
+          const isNew = !changes.has(key) && !recipient.subscriptions.has(key);
+          if (isNew && room <= 0) {
+            lines.push(this.#beyondCapacity(instrument, broker));
             continue;
           }
           if (isNew) room -= 1;
@@ -199,6 +202,11 @@ export class Subscriber {
     return lines;
   }
 
+  #beyondCapacity(instrument: RequestedInstrument, broker: string): SubscriptionLine {
+    this.#counters.refuse('too_many_subscriptions');
+    return failedLine(instrument, this.#capacityReached, broker);
+  }
+
   // A number that is made stays until the one it is made for wants it no more: without room there is none to make.
   #topicOf(
     recipient: Recipient,
@@ -209,8 +217,10 @@ export class Subscriber {
   ): number | string | undefined {
     if (instrument.error !== undefined) return instrument.error;
     try {
-      if (!hasRoom && this.#subscriptions.knownTopicOf(instrument) === undefined) return undefined;
-      if (plan.unknownTopics >= unknownRoom && this.#subscriptions.knownTopicOf(instrument) === undefined) {
+      const hasUnknownRoom = plan.unknownTopics < unknownRoom;
+      const mayBeNew = hasRoom && hasUnknownRoom;
+      if (!mayBeNew && this.#subscriptions.knownTopicOf(instrument) === undefined) {
+        if (!hasRoom) return undefined;
         this.#counters.refuse('too_many_unknown_topics');
         return this.#unknownRefusal;
       }

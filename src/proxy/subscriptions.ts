@@ -138,6 +138,24 @@ export class Subscriptions {
     }
     // Before a number that nobody wants any more is let go.
     this.#delivery.change(recipient.connection.client, told);
+    this.#recountAll(recipient, changes, depth);
+  }
+
+  /** Ends all that a client wants, and nothing of what others do. */
+  release(recipient: Recipient): void {
+    this.#delivery.release(recipient.connection.client);
+    this.#recountAll(recipient, new Map([...recipient.subscriptions.keys()].map((key) => [key, undefined])), 0);
+    recipient.clear();
+  }
+
+  #begin(topic: number): void {
+    const isUnknown = !this.#delivery.hasTicked(topic);
+    if (isUnknown) this.#unknown += 1;
+    this.#delivery.holdAgain(topic);
+    this.#wishes.set(topic, { clients: [0, 0, 0], depth: 0, recipients: undefined, isUnknown });
+  }
+
+  #recountAll(recipient: Recipient, changes: Changes, depth: number): void {
     const before = new Map<number, [modes: number, depth: number]>();
     for (const [key, interval] of changes) {
       const topic = topicOfKey(key);
@@ -148,28 +166,6 @@ export class Subscriptions {
       wish.depth = Math.max(wish.depth, depth);
     }
     this.#tellListeners(before);
-  }
-
-  /** Ends all that a client wants, and nothing of what others do. */
-  release(recipient: Recipient): void {
-    const before = new Map<number, [modes: number, depth: number]>();
-    this.#delivery.release(recipient.connection.client);
-    for (const key of [...recipient.subscriptions.keys()]) {
-      const topic = topicOfKey(key);
-      const wish = this.#wishes.get(topic);
-      if (wish === undefined) continue;
-      if (!before.has(topic)) before.set(topic, [modesOf(wish.clients), wish.depth]);
-      this.#recount(recipient, key, wish, undefined);
-    }
-    recipient.clear();
-    this.#tellListeners(before);
-  }
-
-  #begin(topic: number): void {
-    const isUnknown = !this.#delivery.hasTicked(topic);
-    if (isUnknown) this.#unknown += 1;
-    this.#delivery.holdAgain(topic);
-    this.#wishes.set(topic, { clients: [0, 0, 0], depth: 0, recipients: undefined, isUnknown });
   }
 
   #recount(recipient: Recipient, key: number, wish: Wish, interval: number | undefined): void {

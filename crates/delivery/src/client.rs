@@ -254,12 +254,11 @@ impl Client {
             return After::Nothing;
         }
         self.count(frames.len() as u64, sums);
-        let frames: Vec<Frame> = frames.iter().map(|(_, frame)| Arc::clone(frame)).collect();
-        self.write(&frames)
+        self.write(frames.iter().map(|(_, frame)| frame))
     }
 
     /// Queues bytes behind those that wait already, and sends what the socket takes.
-    pub fn write(&mut self, pieces: &[Frame]) -> After {
+    pub fn write<'a>(&mut self, pieces: impl IntoIterator<Item = &'a Frame>) -> After {
         if matches!(self.phase, Phase::Closed | Phase::Failed) {
             return After::Nothing;
         }
@@ -267,12 +266,12 @@ impl Client {
             #[cfg(unix)]
             Sink::Socket(_) => {
                 let was_empty = self.backlog.is_empty();
-                pieces.iter().for_each(|piece| self.backlog.push(Arc::clone(piece), 0));
+                pieces.into_iter().for_each(|piece| self.backlog.push(Arc::clone(piece), 0));
                 // While the socket is full, it is watched already.
                 if was_empty { self.flush() } else { self.shown(After::Nothing) }
             }
             Sink::Handed { in_flight } => {
-                *in_flight += pieces.iter().map(|piece| piece.len()).sum::<usize>();
+                *in_flight += pieces.into_iter().map(|piece| piece.len()).sum::<usize>();
                 self.shown(After::Hand)
             }
         }
@@ -329,7 +328,8 @@ impl Client {
         self.figures.sent.fetch_add(ticks, Ordering::Relaxed);
     }
 
-    fn fail(&mut self) -> After {
+    /// Nothing goes out any more, and what waits is dropped.
+    pub fn fail(&mut self) -> After {
         self.phase = Phase::Failed;
         self.backlog.clear();
         self.shown(After::Fail)

@@ -73,6 +73,8 @@ pub(crate) struct Engine {
     pub latencies: Latencies,
     pub sums: Sums,
     pub batches: u64,
+    /// Batches when the latencies were last shown.
+    pub shown_batches: u64,
     /// When full sockets are looked at again, and how long after that.
     pub retry_at_ns: u64,
     pub retry_after_ns: u64,
@@ -110,6 +112,7 @@ impl Engine {
             latencies: Latencies::default(),
             sums: Sums::default(),
             batches: 0,
+            shown_batches: 0,
             retry_at_ns: 0,
             retry_after_ns: 0,
             chores_at_ns: 0,
@@ -408,10 +411,8 @@ impl Engine {
 
     pub fn fail(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
-        client.phase = Phase::Failed;
-        client.backlog.clear();
+        client.fail();
         client.end_ticks(&mut self.sums);
-        client.show_unsent();
         self.events.failed.push(client.id);
         #[cfg(unix)]
         if let Sink::Socket(socket) = &mut client.sink {

@@ -63,7 +63,7 @@ impl Subscription {
         self.intervals_ms.iter().filter(|&&interval| interval > 0).count()
     }
 
-    /// Adds what a wildcard asks for: a mode that is there already keeps its interval if `named`, else gets the
+    /// Adds what a wildcard asks for: a mode that it has already keeps its interval if `named`, else gets the
     /// shorter one.
     pub fn add_wildcard(&mut self, wildcard: Self, named: Self) {
         for mode in MODES {

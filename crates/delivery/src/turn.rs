@@ -215,8 +215,12 @@ impl Engine {
         self.report_stuck();
         self.merge();
         self.forget_idle_timers();
-        self.latencies.read.clone_from(self.encoder.latency());
-        lock(&self.shared.latencies).clone_from(&self.latencies);
+        // Some 100 KB, which a silent market need not cost.
+        if self.shown_batches != self.batches {
+            self.shown_batches = self.batches;
+            self.latencies.read.clone_from(self.encoder.latency());
+            lock(&self.shared.latencies).clone_from(&self.latencies);
+        }
     }
 
     fn forget_idle_timers(&mut self) {

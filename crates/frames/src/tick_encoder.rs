@@ -185,15 +185,9 @@ impl TickEncoder {
         self.encoding.dropped
     }
 
-    /// Times from the publishers' stamps to the read here, ns, since the last
-    /// [`reset_latency`](Self::reset_latency) or the beginning. Those of several encoders can be added.
+    /// Times from the publishers' stamps to the read here, ns, since the beginning. Those of several encoders can be added.
     pub const fn latency(&self) -> &Histogram<u64> {
         &self.encoding.latency
-    }
-
-    /// Forgets the latencies so far.
-    pub fn reset_latency(&mut self) {
-        self.encoding.latency.reset();
     }
 }
 

@@ -291,7 +291,7 @@ impl NativeDelivery {
         Ok(self.open()?.finish(client).unwrap_or(0))
     }
 
-    /// Returns the request that is fulfilled once all that is there has been taken; 0 for an unknown client.
+    /// Returns the request that is fulfilled once the system has taken all that was queued; 0 for an unknown client.
     #[napi(catch_unwind)]
     pub fn tell_when_flushed(&mut self, client: u32) -> Result<u32> {
         Ok(self.open()?.tell_when_flushed(client).unwrap_or(0))
