@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 /**
  * Holds 60 MB over a collection, lets go of them and makes nothing new: by itself the engine has no reason to collect
@@ -24,6 +24,7 @@ const SCRIPT = `
 test('what was in use when garbage was collected is collected once nobody uses it, without anything new', async () => {
   const flags = ['--no-memory-reducer', '--input-type=module', '--eval', SCRIPT];
   const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill());
   let text = '';
   child.stdout.on('data', (bytes: Buffer) => (text += bytes.toString()));
   await new Promise((resolve) => child.once('close', resolve));
