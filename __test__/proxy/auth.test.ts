@@ -180,6 +180,31 @@ describe('a function', () => {
     expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
   });
 
+  test('that fails ends the connection with 1013: nothing is known against the key', async () => {
+    await start(() => Promise.reject(new Error('no database')));
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'any');
+    expect(await client.closed).toEqual({ code: 1013, reason: 'The API key could not be checked; try again' });
+  });
+
+  test('that fails and is under way once more is waited for', async () => {
+    let answers = 0;
+    let answer: (user: string) => void = () => undefined;
+    await start(() => {
+      answers += 1;
+      if (answers === 1) throw new Error('no database');
+      return new Promise((resolve) => (answer = resolve));
+    });
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'k');
+    client.send({ action: 'authenticate', api_key: 'k' });
+    await until('it is being checked again', () => answers === 2);
+    // Longer than a client whose key was refused has for another one.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    answer('erin');
+    expect(await client.next()).toMatchObject({ type: 'auth', status: 'success', user_id: 'erin' });
+  });
+
   test('that takes its time keeps the client’s messages in order', async () => {
     let answer: (user: string) => void = () => undefined;
     await start(() => new Promise((resolve) => (answer = resolve)));

@@ -74,6 +74,29 @@ test('more work than its share is refused with the limit and the time, costs nob
   expect(greedy.received).toMatchObject([{ type: 'unsubscribe', status: 'success' }]);
 });
 
+test('what is read costs its share, whatever is in it', async () => {
+  running = await RunningProxy.start({ limits: { entriesPerSecond: 1_000 } });
+  const client = await running.client();
+  // No entry of these counts as one.
+  const message = { action: 'subscribe', symbols: Array.from({ length: 100_000 }, () => ({})), mode: 1 };
+  const codes = new Set<unknown>();
+  for (let round = 0; round < 20 && !codes.has('RATE_LIMIT_EXCEEDED'); round++) {
+    client.send(message);
+    codes.add((await client.next())['code']);
+  }
+  expect(codes).toContain('RATE_LIMIT_EXCEEDED');
+});
+
+test('names that were left count no more', async () => {
+  running = await RunningProxy.start({ limits: { unknownTopicsPerClient: 10 } });
+  const client = await running.client();
+  for (const name of ['A', 'B', 'C']) {
+    const symbols = invented(9, name);
+    expect(await client.ask({ action: 'subscribe', symbols, mode: 1 })).toMatchObject({ status: 'success' });
+    expect(await client.ask({ action: 'unsubscribe', symbols })).toMatchObject({ status: 'success' });
+  }
+});
+
 test('names that never tick have a quota for each client, and those that tick count no more', async () => {
   running = await RunningProxy.start({ limits: { unknownTopicsPerClient: 10 } });
   const publisher = running.publisher();
@@ -130,13 +153,20 @@ describe('messages that begin and do not end', () => {
 
   test('are bounded for all clients together', async () => {
     running = await RunningProxy.start();
-    const clients = await Promise.all(Array.from({ length: 40 }, () => begin(1_000_000)));
+    const clients: Awaited<ReturnType<typeof begin>>[] = [];
+    for (let count = 0; count < 40; count++) clients.push(await begin(1_000_000));
     const codes: number[] = [];
     for (const { code } of clients) void code.then((heard) => codes.push(heard));
     const refused = (): number => running.proxy.getStats().refused.unfinished_message;
     await until('some are refused, and hear why', () => refused() >= 20 && codes.length === refused());
     expect(new Set(codes)).toEqual(new Set([1013]));
     expect(codes.length).toBeLessThan(clients.length);
+    // Who has had the most time goes first: whoever comes has room.
+    expect(await clients[0]!.code).toBe(1013);
+    const list = invented(4_000).map((entry) => ({ ...entry, note: 'x'.repeat(150) }));
+    const newcomer = await running.client();
+    expect(await newcomer.ask({ action: 'subscribe', symbols: list, mode: 1 })).toMatchObject({ status: 'success' });
+    newcomer.webSocket.close();
     for (const { socket } of clients) socket.destroy();
     // What they held is free again.
     await until('they have gone', () => running.proxy.getStats().clients.connected === 0);

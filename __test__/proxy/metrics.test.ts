@@ -66,6 +66,14 @@ describe('GET /metrics', () => {
     expect(values.get('openalgo_shm_delivery_latency_seconds_sum')).toBeGreaterThan(0);
   });
 
+  test('says how late JavaScript comes, without the time between two looks', async () => {
+    const { text, values } = await scrape();
+    expect(text).not.toContain('nodejs_eventloop_lag');
+    const delay = values.get('openalgo_shm_event_loop_delay_seconds{percentile="50"}');
+    expect(delay).toBeGreaterThanOrEqual(0);
+    expect(delay).toBeLessThan(0.2);
+  });
+
   test('names and explains every metric as Prometheus asks for', async () => {
     const { text } = await scrape();
     const types = [...text.matchAll(/^# TYPE (openalgo_shm_\w+) (\w+)$/gm)];

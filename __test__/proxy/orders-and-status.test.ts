@@ -62,8 +62,8 @@ test('what all clients together want can be followed', async () => {
   await second.ask({ action: 'unsubscribe_all' });
   expect(proxy.interests()).toEqual([]);
   expect(changes).toEqual([
-    { exchange: 'NSE', symbol: 'SBIN', modes: 0b0010, depth: 5 },
+    { exchange: 'NSE', symbol: 'SBIN', modes: 0b0010, depth: 0 },
     { exchange: 'NSE', symbol: 'SBIN', modes: 0b1010, depth: 5 },
-    { exchange: 'NSE', symbol: 'SBIN', modes: 0, depth: 5 },
+    { exchange: 'NSE', symbol: 'SBIN', modes: 0, depth: 0 },
   ]);
 });

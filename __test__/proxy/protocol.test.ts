@@ -114,6 +114,12 @@ describe('subscribe', () => {
       request_id: 'r1',
     });
     expect(Object.keys(answer)).toEqual(['type', 'status', 'subscriptions', 'message', 'broker', 'request_id']);
+    // What cannot be encoded, or is longer than the question is worth, does not come back.
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    client.webSocket.send(`{"action":"ping","_pingId":${deep},"timestamp":"${'x'.repeat(1_000)}"}`);
+    const pong = await client.next();
+    expect(pong['_pingId']).toBeUndefined();
+    expect(pong['client_timestamp']).toBe(`${'x'.repeat(256)}…`);
   });
 
   test('a list wins over a single symbol, and modes and depths in its entries do not count', async () => {

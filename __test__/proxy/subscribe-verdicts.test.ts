@@ -98,6 +98,18 @@ describe('a subscribe', () => {
     expect(subscriptionCount()).toBe(2);
   });
 
+  test('whose answer waits costs nobody anything, whatever its client has put into it', async () => {
+    await start({ subscribeTimeout: 50 });
+    await host(() => undefined);
+    const poison = await running.client();
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const symbols = `[{"symbol":"TCS","exchange":"NSE"},{"symbol":${deep},"exchange":"NSE"}]`;
+    poison.webSocket.send(`{"action":"subscribe","symbols":${symbols},"mode":1,"request_id":"json"}`);
+    poison.webSocket.send(`{"action":"ping","_pingId":${deep}}`);
+    expect(await poison.nextOf('subscribe')).toMatchObject({ status: 'partial', request_id: 'json' });
+    expect(await poison.nextOf('pong')).not.toHaveProperty('_pingId');
+  });
+
   test('is partial where it refuses all, in every mode', async () => {
     await start();
     const feed = await host(picky);
@@ -465,7 +477,7 @@ describe('while a subscribe waits', () => {
   });
 
   test('a client that asks on and on is not read any more, until it is answered', async () => {
-    await start();
+    await start({ limits: { entriesPerSecond: 1_000_000 } });
     const feed = await host();
     const client = await running.client();
     // All but one are no names, so that a single result is waited for.

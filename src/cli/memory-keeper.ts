@@ -1,4 +1,4 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../shm/memory.ts';
 
@@ -16,8 +16,7 @@ const AGAIN_MS = 1_000;
 /**
  * Collects garbage as soon as there is much of it, and gives the memory back. The engine by itself waits until its heap
  * has doubled and more, and the allocator keeps what was freed: what clients' lists leave behind would take some hundred
- * MB. A collection takes some 20 ms of JavaScript, through which no tick passes, and nothing is collected while little is
- * asked.
+ * MB. A collection takes some 30 ms of JavaScript, through which no tick passes to clients on plain TCP.
  */
 export function keepMemorySmall(): void {
   setFlagsFromString('--expose-gc');
@@ -43,8 +42,12 @@ export function keepMemorySmall(): void {
   }, ROUND_MS).unref();
 }
 
-/** Bytes of JavaScript's heap, and of what its objects hold outside of it. */
+/**
+ * Bytes of JavaScript's heap, and of what its objects hold outside of it. Without the space of new objects: that fills up
+ * and is emptied by itself all the time.
+ */
 function used(): number {
-  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
-  return heap + external;
+  const spaces = getHeapSpaceStatistics().filter(({ space_name: name }) => name !== 'new_space');
+  const heap = spaces.reduce((sum, { space_used_size: bytes }) => sum + bytes, 0);
+  return heap + getHeapStatistics().external_memory;
 }

@@ -120,5 +120,8 @@ export class AnswerQueue {
 }
 
 function linesOf(answer: Answer | PendingSubscribe): number {
-  return answer instanceof PendingSubscribe ? answer.length : 1;
+  if (answer instanceof PendingSubscribe) return answer.length;
+  // Those of an unsubscribe.
+  const lists = [answer['successful'], answer['failed']].filter((list) => Array.isArray(list));
+  return lists.reduce((sum, list) => sum + list.length, 1);
 }

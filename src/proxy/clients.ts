@@ -18,6 +18,9 @@ const ACKNOWLEDGED_MS = 1_000;
 /** One client in `GET /stats`. */
 type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
+/** How often it is looked for messages that take too long, ms. */
+const LOOK_MS = 1_000;
+
 /** All connected clients: lets them in, keeps an eye on them, sees them off. */
 export class Clients {
   readonly #services: Services;
@@ -29,7 +32,8 @@ export class Clients {
   /** Those that were told why not and have not gone yet. */
   readonly #refused = new Set<WebSocket>();
   readonly #perAddress = new Map<string, number>();
-  readonly #unfinished = new UnfinishedMessages();
+  readonly #unfinished = new UnfinishedMessages<Session>();
+  #unfinishedTimer: NodeJS.Timeout | undefined;
   /** The WebSocket of each socket that is read from. */
   readonly #ofSocket = new WeakMap<Socket, WebSocket>();
   readonly #listeners = {
@@ -107,7 +111,7 @@ export class Clients {
     const session = new Session(
       connection,
       new Recipient(connection),
-      new UnfinishedMessage(this.#unfinished),
+      new UnfinishedMessage(this.#unfinished, this.#settings.limits.bulkMessageBytes),
       this.#services,
       this.#log,
       name,
@@ -173,6 +177,7 @@ export class Clients {
   async closeAll(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#pingTimer);
+    clearInterval(this.#unfinishedTimer);
     for (const webSocket of this.#refused) webSocket.terminate();
     const gone = [...this.#sessions.values()].map((session) => this.#seeOff(session));
     if (gone.length === 0) return;
@@ -219,11 +224,11 @@ export class Clients {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
     session.markAlive();
-    const { unfinished } = session;
-    unfinished.complete();
+    const served = session.unfinished.complete();
     try {
-      session.receive(bufferOf(data), () => unfinished.release());
+      session.receive(bufferOf(data), served);
     } catch (error) {
+      served();
       this.#log.error({ err: error }, 'a client is closed because of an error of the server');
       session.connection.close(CLOSE.INTERNAL, 'internal error');
     }
@@ -240,15 +245,41 @@ export class Clients {
     const webSocket = this.#ofSocket.get(socket);
     const session = webSocket && this.#sessions.get(webSocket);
     if (session === undefined || !session.connection.isOpen) return;
-    const verdict = session.unfinished.judge(chunk.length, session.userId !== undefined, performance.now());
-    if (verdict === 'pass') return;
-    this.#services.counters.refuse(verdict === 'too_big' ? 'message_too_big' : 'unfinished_message');
-    if (verdict === 'too_much') {
-      session.connection.closeUnread(CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
-    } else {
-      const reason = verdict === 'too_big' ? 'message too big' : 'message takes too long';
-      session.connection.closeUnread(CLOSE.TOO_BIG, reason);
+    const { unfinished, connection, userId } = session;
+    const isCompressed = connection.webSocket.extensions !== '';
+    const verdict = unfinished.judge(session, chunk.length, isCompressed, userId !== undefined, performance.now());
+    if (verdict === 'too_big') {
+      this.#services.counters.refuse('message_too_big');
+      return this.#endUnfinished(session, CLOSE.TOO_BIG, 'message too big');
     }
+    if (verdict === 'too_slow') return this.#endSlow(session);
+    let oldest: Session | undefined;
+    while ((oldest = this.#unfinished.oldestOfTooMany) !== undefined) {
+      this.#services.counters.refuse('unfinished_message');
+      this.#endUnfinished(oldest, CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
+    }
+    if (!this.#unfinished.isEmpty) this.#unfinishedTimer ??= setInterval(() => this.#endAllSlow(), LOOK_MS).unref();
+  }
+
+  // Those that send nothing more, too.
+  #endAllSlow(): void {
+    for (const session of this.#unfinished.tooSlow(performance.now())) {
+      // What is not read cannot come.
+      if (!session.connection.webSocket.isPaused) this.#endSlow(session);
+    }
+    if (!this.#unfinished.isEmpty) return;
+    clearInterval(this.#unfinishedTimer);
+    this.#unfinishedTimer = undefined;
+  }
+
+  #endSlow(session: Session): void {
+    this.#services.counters.refuse('unfinished_message');
+    this.#endUnfinished(session, CLOSE.TOO_BIG, 'message takes too long');
+  }
+
+  #endUnfinished(session: Session, code: CloseCode, reason: string): void {
+    session.unfinished.release();
+    session.connection.closeUnread(code, reason);
     session.end();
   }
 
@@ -282,15 +313,9 @@ export class Clients {
 
   // A client with a backlog may answer late because the ping is behind it: that one is the slow clients' affair.
   #pingAll(): void {
-    const now = performance.now();
     for (const session of this.#sessions.values()) {
       const { connection } = session;
       if (!connection.isOpen || connection.webSocket.isPaused) continue;
-      if (session.unfinished.isTooSlow(now)) {
-        this.#services.counters.refuse('unfinished_message');
-        connection.terminate();
-        continue;
-      }
       if (connection.backlog > 0) continue;
       if (session.answersPing()) {
         connection.webSocket.ping();

@@ -129,8 +129,9 @@ export class KeyCache implements Authenticator {
         askers: new Set(),
         watchers: new Set(),
       };
-      this.#remembered.set(id, entry);
+      // Before it is remembered: the newest is not to be forgotten at once.
       this.#forgetOldest();
+      this.#remembered.set(id, entry);
     }
     return entry;
   }
@@ -175,7 +176,7 @@ export class KeyCache implements Authenticator {
   }
 
   #forgetOldest(): void {
-    if (this.#remembered.size <= MAX_REMEMBERED) return;
+    if (this.#remembered.size < MAX_REMEMBERED) return;
     for (const [id, entry] of this.#remembered) {
       if (entry.watchers.size > 0 || entry.checking !== undefined) continue;
       this.#remembered.delete(id);

@@ -25,6 +25,9 @@ interface MetricDefinition {
 }
 
 const SECONDS_PER_NS = 1e-9;
+const SECONDS_PER_MS = 1e-3;
+/** Longest timer that Node.js has, ms. */
+const NEVER_MS = 2 ** 31 - 1;
 const LANE = ['lane', 'publisher'] as const;
 const CONSUMER = ['consumer', 'name'] as const;
 const THREAD = ['thread'] as const;
@@ -41,8 +44,11 @@ export class Metrics {
   constructor(proxy: Proxy) {
     this.#proxy = proxy;
     this.#sight = this.#look();
-    // In ms: each look wakes the event loop, and the default of 10 would be most of what an idle proxy takes.
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 200 });
+    // The proxy has its own monitor of the event loop; another one would wake it once more.
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: NEVER_MS });
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      if (name.startsWith('nodejs_eventloop_lag_')) this.#registry.removeSingleMetric(name);
+    }
     for (const definition of DEFINITIONS) this.#add(definition);
     this.#registry.registerMetric(
       latencyMetric(
@@ -116,6 +122,16 @@ const DEFINITIONS: readonly MetricDefinition[] = [
           [latency.p999 * SECONDS_PER_NS, { thread, percentile: '99.9' }],
         ];
       }),
+  },
+  {
+    kind: 'gauge',
+    name: 'event_loop_delay_seconds',
+    help: 'How late JavaScript came to its work, since the start',
+    labels: ['percentile'],
+    samples: ({ report: { event_loop_delay_ms: delay } }) => [
+      [delay.p50 * SECONDS_PER_MS, { percentile: '50' }],
+      [delay.p99 * SECONDS_PER_MS, { percentile: '99' }],
+    ],
   },
   gauge('clients', 'Clients connected', ({ report }) => report.clients.connected),
   gauge('clients_conflated', 'Clients that get only newest ticks now', ({ report }) => report.clients.conflated),

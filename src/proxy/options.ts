@@ -24,7 +24,8 @@ export interface Limits {
   /** Messages of a client in a second. Default 1,000. More are refused, ten times as many close with 1008. */
   messagesPerSecond: number;
   /**
-   * Entries of a client's lists, and last values that it asks for, in a second. Default 20,000. Ten times as many may
+   * Entries of a client's lists, and last values that it asks for, in a second; 100 bytes of a message of more than 4 KiB
+   * count as an entry beside. Default 20,000. Ten times as many may
    * come at once; then a subscribe or unsubscribe is refused with RATE_LIMIT_EXCEEDED until that is made up for.
    */
   entriesPerSecond: number;

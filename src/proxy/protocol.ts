@@ -74,6 +74,18 @@ export function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Most characters of a client's text that come back in an answer. */
+const MOST_ECHOED = 256;
+
+/**
+ * What of a client's own value comes back in an answer: undefined for arrays and objects, some of which cannot be encoded
+ * (JSON.stringify gives up where JSON.parse did not), and the beginning of a long text.
+ */
+export function echoed(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) return undefined;
+  return typeof value === 'string' && value.length > MOST_ECHOED ? `${value.slice(0, MOST_ECHOED)}…` : value;
+}
+
 /** What kind of JSON value this is, in the words of JSON. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';

@@ -14,8 +14,10 @@ export class Recipient {
   readonly connection: Connection;
   /** The session; undefined before it begins. */
   owner: RecipientOwner | undefined;
-  /** Topics that it asked for and that had not ticked then; those that have ticked or were left since may be among them. */
+  /** Topics that it wants and that had not ticked when it asked for them; those that have ticked since may be among them. */
   unknownTopics = 0;
+  /** When these were last counted anew, ms. */
+  unknownCountedAt = -Infinity;
   #subscriptions: Map<number, number> | undefined;
 
   constructor(connection: Connection) {

@@ -1,7 +1,7 @@
 import { MAX_DEPTH_LEVELS, MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES, type Mode } from '../message.ts';
 import { WILDCARD } from '../shm/delivery.ts';
 import { ALL_MODES, ALL_MODES_MASK, modeBit, readMode } from './modes.ts';
-import { type Body, ProtocolError, isObject, kindOf } from './protocol.ts';
+import { type Body, ProtocolError, echoed, isObject, kindOf } from './protocol.ts';
 
 export { WILDCARD };
 
@@ -10,7 +10,7 @@ export const MAX_INTERVAL_MS = 3_600_000;
 
 const DEFAULT_DEPTH = 5;
 
-/** One instrument of a request; `error` says why it cannot be served. Names are the client's own values. */
+/** One instrument of a request; `error` says why it cannot be served, and names are what is echoed of the client's values then. */
 export interface RequestedInstrument {
   exchange: string;
   symbol: string;
@@ -63,7 +63,7 @@ export function readSubscribe(body: Body, defaultExchange: string): SubscribeReq
     intervalMs: readInterval(body['interval_ms']),
     status: body['status'] === true,
     snapshot: typeof body['snapshot'] === 'boolean' ? body['snapshot'] : undefined,
-    requestId: body['request_id'],
+    requestId: echoed(body['request_id']),
   };
 }
 
@@ -73,7 +73,7 @@ export function readSubscribe(body: Body, defaultExchange: string): SubscribeReq
  * @throws {ProtocolError} `INVALID_MODE`, `INVALID_PARAMETERS`, `SERVER_ERROR`.
  */
 export function readUnsubscribe(body: Body, defaultExchange: string): UnsubscribeRequest {
-  const requestId = body['request_id'];
+  const requestId = echoed(body['request_id']);
   if (body['action'] === 'unsubscribe_all' || body['type'] === 'unsubscribe_all') {
     return { all: true, entries: [], modesMask: ALL_MODES_MASK, requestId };
   }
@@ -125,8 +125,10 @@ function isNamed(entry: Body): boolean {
 export function readInstrument(entry: Body): RequestedInstrument {
   const { symbol, exchange } = entry;
   const error = nameError('symbol', symbol, MAX_SYMBOL_BYTES) ?? nameError('exchange', exchange, MAX_EXCHANGE_BYTES);
+  if (error !== undefined) {
+    return { symbol: (echoed(symbol) ?? null) as string, exchange: (echoed(exchange) ?? null) as string, error };
+  }
   const instrument = { symbol: symbol as string, exchange: exchange as string };
-  if (error !== undefined) return { ...instrument, error };
   if (exchange === WILDCARD && symbol !== WILDCARD) {
     return { ...instrument, error: 'exchange "*" goes with symbol "*" only; name the exchange of this symbol' };
   }

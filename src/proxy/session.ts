@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { AnswerQueue } from './answer-queue.ts';
 import * as answers from './answers.ts';
 import { type Asker, type Identity, LOCAL_USER } from './auth.ts';
-import { CLOSE, type Connection } from './connection.ts';
+import { CLOSE, type CloseCode, type Connection } from './connection.ts';
 import type { Refusal as RefusalCount } from './counters.ts';
 import { feedStatus } from './feed-status.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
@@ -14,6 +14,7 @@ import {
   ProtocolError,
   type ProtocolErrorCode,
   decode,
+  echoed,
   needsAuthentication,
 } from './protocol.ts';
 import type { Recipient, RecipientOwner } from './recipient.ts';
@@ -40,6 +41,10 @@ interface Incoming {
   onServed: () => void;
 }
 
+/** Bytes of a message that are read whatever the client has asked for before. */
+const FREE_BYTES = 4 * 1024;
+/** Bytes of a longer one that cost as much as an entry, whatever is in them: to read them is half of the work. */
+const BYTES_AN_ENTRY = 100;
 /** Bytes above which messages of all clients are served one at a time. */
 const LONG_MESSAGE = 16 * 1024;
 
@@ -65,12 +70,14 @@ export class Session implements RecipientOwner, Asker {
   #authDeadline: NodeJS.Timeout | undefined;
   /** Whether the deadline is that of a refused key: more refused keys do not move it. */
   #hasSecondChance = false;
+  /** The close code when it ends: 4401 says that the key is bad, which is not known where it could not be checked. */
+  #missed: CloseCode = CLOSE.UNAUTHORIZED;
   /** Its number since the start of the proxy, from 1. */
   readonly id: number;
   /** Where it came from. */
   readonly address: string;
   /** What it has sent of a message that is not finished. */
-  readonly unfinished: UnfinishedMessage;
+  readonly unfinished: UnfinishedMessage<Session>;
   readonly #connectedAt = performance.now();
   #identity: Identity | undefined;
   #unwatchKey: (() => void) | undefined;
@@ -89,7 +96,7 @@ export class Session implements RecipientOwner, Asker {
   constructor(
     connection: Connection,
     recipient: Recipient,
-    unfinished: UnfinishedMessage,
+    unfinished: UnfinishedMessage<Session>,
     services: Services,
     log: FastifyBaseLogger,
     name: ClientName,
@@ -170,6 +177,7 @@ export class Session implements RecipientOwner, Asker {
     clearTimeout(this.#authDeadline);
     this.#unwatchKey?.();
     this.#dropHeld();
+    for (const { onServed } of this.#waiting ?? []) onServed();
     this.#waiting = undefined;
     this.#services.subscriber.release(this.recipient);
     this.#services.orders.unsubscribe(this);
@@ -179,8 +187,10 @@ export class Session implements RecipientOwner, Asker {
   #answer({ data, onServed }: Incoming): void {
     onServed();
     try {
-      // A list alone may be as long as that, and would be refused after it had been read.
-      if (data.length > this.#services.settings.limits.messageBytes) this.#requireBudget();
+      if (data.length > FREE_BYTES) {
+        this.#requireBudget();
+        this.#budget?.take(data.length / BYTES_AN_ENTRY);
+      }
       const message = this.#decode(data.toString('utf8'), data.length);
       if (message !== undefined) this.#serve(message);
     } catch (error) {
@@ -215,16 +225,16 @@ export class Session implements RecipientOwner, Asker {
         return this.#unsubscribe(body);
       case 'subscribe_orders':
         this.#services.orders.subscribe(this);
-        return this.#reply(answers.ordersSubscribed(body['request_id']));
+        return this.#reply(answers.ordersSubscribed(echoed(body['request_id'])));
       case 'unsubscribe_orders':
         this.#services.orders.unsubscribe(this);
-        return this.#reply(answers.ordersUnsubscribed(body['request_id']));
+        return this.#reply(answers.ordersUnsubscribed(echoed(body['request_id'])));
       case 'get_broker_info':
         return this.#tellBroker();
       case 'get_supported_brokers':
         return this.#reply(answers.supportedBrokers(this.#services.brokers.supported()));
       case 'ping':
-        return this.#reply(answers.pong(Date.now(), body['timestamp'], body['_pingId']));
+        return this.#reply(answers.pong(Date.now(), echoed(body['timestamp']), echoed(body['_pingId'])));
     }
   }
 
@@ -253,9 +263,11 @@ export class Session implements RecipientOwner, Asker {
         return this.#refuseKey(error.message, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
       }
       this.#log.warn({ err: error }, 'a key could not be checked');
+      this.#missed = CLOSE.TRY_AGAIN_LATER;
       return this.#refuseKey('The API key could not be checked; try again');
     }
     if (this.#ended) return;
+    this.#missed = CLOSE.UNAUTHORIZED;
     if (identity === undefined) return this.#refuseKey('Invalid API key');
     this.#unwatchKey?.();
     this.#unwatchKey = authenticator.watch(key, () => this.#revoke());
@@ -298,6 +310,8 @@ export class Session implements RecipientOwner, Asker {
     this.#services.turnstile.enter((leave) => {
       if (this.#ended) {
         incoming.onServed();
+        // Its answer to the close is still to be read.
+        this.connection.webSocket.resume();
         return leave();
       }
       this.#leaveTurnstile = leave;
@@ -469,8 +483,16 @@ export class Session implements RecipientOwner, Asker {
     if (this.#identity !== undefined || this.#ended || this.#hasSecondChance) return;
     this.#hasSecondChance = true;
     // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
+    this.#endSoon(message);
+  }
+
+  #endSoon(reason: string): void {
     clearTimeout(this.#authDeadline);
-    this.#authDeadline = setTimeout(() => this.#missDeadline(message), SECOND_CHANCE_MS).unref();
+    this.#authDeadline = setTimeout(() => {
+      // Another key is being checked, or the same once more.
+      if (this.#waiting !== undefined) this.#endSoon(reason);
+      else this.#missDeadline(reason);
+    }, SECOND_CHANCE_MS).unref();
   }
 
   #revoke(): void {
@@ -483,7 +505,7 @@ export class Session implements RecipientOwner, Asker {
   #missDeadline(reason = 'auth timeout'): void {
     if (this.#identity !== undefined) return;
     this.#services.counters.refuse('authentication_timeout');
-    this.connection.close(CLOSE.UNAUTHORIZED, reason);
+    this.connection.close(this.#missed, reason);
     this.end();
   }
 

@@ -8,7 +8,10 @@ import type { Monitor } from './monitor.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** Each look wakes the event loop: more often would be most of what an idle proxy takes. */
+/**
+ * Each look wakes the event loop: more often would be most of what an idle proxy takes. A delay shorter than this may fall
+ * between two looks and be missed.
+ */
 const EVENT_LOOP_RESOLUTION_MS = 200;
 /** Clients that the figures show one by one. */
 const SHOWN_CLIENTS = 20;

@@ -9,7 +9,7 @@ import { modeOfKey, subscriptionKey, topicOfKey } from './subscription-key.ts';
 export interface Interest extends TopicName {
   /** Bit m for mode m; 0 once nobody wants it any more. */
   modes: number;
-  /** Most levels a side that anyone asked for. */
+  /** The deepest book that anyone asks for, levels a side; 0 where nobody wants a book. */
   depth: number;
 }
 
@@ -110,8 +110,7 @@ export class Subscriptions {
 
   /** The deepest book that is asked for of an instrument, levels a side; 0 where nobody wants its book. */
   bookDepthOf(topic: number): number {
-    const wish = this.#wishes.get(topic);
-    return wish === undefined || wish.clients[2] === 0 ? 0 : wish.depth;
+    return this.#wishes.get(topic)?.depth ?? 0;
   }
 
   /** Clients that want something of a topic. */
@@ -163,7 +162,9 @@ export class Subscriptions {
       if (wish === undefined) continue;
       if (!before.has(topic)) before.set(topic, [modesOf(wish.clients), wish.depth]);
       this.#recount(recipient, key, wish, interval);
-      wish.depth = Math.max(wish.depth, depth);
+      // What a client of prices names as its depth is no wish for a book.
+      if (wish.clients[2] === 0) wish.depth = 0;
+      else if (modeOfKey(key) === 3 && interval !== undefined) wish.depth = Math.max(wish.depth, depth);
     }
     this.#tellListeners(before);
   }
@@ -176,7 +177,10 @@ export class Subscriptions {
     this.#count += step;
     const topic = topicOfKey(key);
     if (step > 0) add(wish, recipient);
-    else if (!wantsAny(recipient, topic)) remove(wish, recipient);
+    else if (!wantsAny(recipient, topic)) {
+      remove(wish, recipient);
+      if (!this.#delivery.hasTicked(topic)) recipient.unknownTopics -= 1;
+    }
   }
 
   #tellListeners(before: ReadonlyMap<number, [modes: number, depth: number]>): void {

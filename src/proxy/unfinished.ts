@@ -6,61 +6,105 @@ const MOST_BYTES = 16 * 1024 * 1024;
 const PATIENCE_MS = 10_000;
 /** Bytes of a control frame beside its payload: two of the header, four of the mask. */
 const CONTROL_FRAME_BYTES = 6;
+/** How many times as long a compressed message can be as what came of it: deflate's most. */
+const MOST_INFLATED = 1032;
 
 /** What is to become of a client that has sent more of a message. */
-export type UnfinishedVerdict = 'pass' | 'too_big' | 'too_much' | 'too_slow';
+export type UnfinishedVerdict = 'pass' | 'too_big' | 'too_slow';
 
 /**
- * What all clients have sent of messages that are not finished: the WebSocket gathers each, up to the longest that a list
+ * What all clients have sent of messages that are not served: the WebSocket gathers each, up to the longest that a list
  * may have, and many clients together could send more than there is memory.
+ *
+ * @typeParam Client what stands for a client here.
  */
-export class UnfinishedMessages {
+export class UnfinishedMessages<Client> {
   /** Bytes of all clients together beyond what each has free. */
   #total = 0;
+  /** Those whose messages are not finished and take more than what is free, the oldest first. */
+  readonly #holders = new Map<UnfinishedMessage<Client>, Client>();
 
   /** Counts more of a client, or less. */
   count(bytes: number): void {
     this.#total += bytes;
   }
 
-  get isFull(): boolean {
-    return this.#total > MOST_BYTES;
+  /** A message takes more than what is free. */
+  begin(message: UnfinishedMessage<Client>, client: Client): void {
+    this.#holders.set(message, client);
+  }
+
+  /** It is finished, or its client is gone. */
+  end(message: UnfinishedMessage<Client>): void {
+    this.#holders.delete(message);
+  }
+
+  /** Whether there are any that take more than what is free. */
+  get isEmpty(): boolean {
+    return this.#holders.size === 0;
+  }
+
+  /** Who has to go because all together hold too much: who has had the most time. */
+  get oldestOfTooMany(): Client | undefined {
+    if (this.#total <= MOST_BYTES) return undefined;
+    const [oldest] = this.#holders.values();
+    return oldest;
+  }
+
+  /** Those whose messages take too long. */
+  tooSlow(now: number): Client[] {
+    const clients: Client[] = [];
+    for (const [message, client] of this.#holders) {
+      if (!message.isTooSlow(now)) break;
+      clients.push(client);
+    }
+    return clients;
   }
 }
 
-/** What one client has sent of a message that is not finished. */
-export class UnfinishedMessage {
-  readonly #all: UnfinishedMessages;
+/** What one client has sent of messages that are not served. */
+export class UnfinishedMessage<Client> {
+  readonly #all: UnfinishedMessages<Client>;
+  readonly #longest: number;
+  /** Bytes of the one that is coming. */
   #bytes = 0;
-  /** What counts of it for all clients together. */
-  #counted = 0;
-  /** When it went beyond what is free, ms; undefined while it has not. */
+  /** What counts of it for all clients. */
+  #coming = 0;
+  /** When the one that is coming went beyond what is free, ms; undefined while it has not. */
   #since: number | undefined;
   /** A message has ended within the bytes that are being read. */
   #hasEnded = false;
 
-  constructor(all: UnfinishedMessages) {
+  /** @param longest bytes that a message can have. */
+  constructor(all: UnfinishedMessages<Client>, longest: number) {
     this.#all = all;
+    this.#longest = longest;
   }
 
   /**
    * Judges what the client has sent up to now, to be called after the WebSocket has taken these bytes.
    *
+   * @param client who it is.
+   * @param isCompressed whether it may be longer than what comes of it.
    * @param mayHaveMore whether it may send long lists.
    * @param now on the clock of `performance.now`, ms.
    */
-  judge(bytes: number, mayHaveMore: boolean, now: number): UnfinishedVerdict {
+  judge(client: Client, bytes: number, isCompressed: boolean, mayHaveMore: boolean, now: number): UnfinishedVerdict {
     // What is behind the end of a message belongs to the next: less than one read, which is not worth telling apart.
     if (this.#hasEnded) {
       this.#hasEnded = false;
       return 'pass';
     }
     this.#bytes += bytes;
-    if (this.#bytes <= FREE_BYTES) return 'pass';
-    if (!mayHaveMore) return 'too_big';
-    this.#count(this.#bytes - FREE_BYTES);
-    this.#since ??= now;
-    if (this.#all.isFull) return 'too_much';
+    const length = isCompressed ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
+    if (length <= FREE_BYTES) return 'pass';
+    // Of a compressed one it is not known.
+    if (!mayHaveMore && this.#bytes > FREE_BYTES) return 'too_big';
+    if (this.#since === undefined) {
+      this.#since = now;
+      this.#all.begin(this, client);
+    }
+    this.#setComing(length - FREE_BYTES);
     return this.isTooSlow(now) ? 'too_slow' : 'pass';
   }
 
@@ -74,20 +118,38 @@ export class UnfinishedMessage {
     this.#bytes -= payloadBytes + CONTROL_FRAME_BYTES;
   }
 
-  /** The message has come whole. It counts until it is served. */
-  complete(): void {
+  /** The message has come whole. It counts until it is served. @returns what is to be called then */
+  complete(): () => void {
+    const bytes = this.#coming;
+    this.#coming = 0;
     this.#bytes = 0;
-    this.#since = undefined;
+    this.#forgetTime();
     this.#hasEnded = true;
+    if (bytes === 0) return NOTHING;
+    let isServed = false;
+    return () => {
+      if (isServed) return;
+      isServed = true;
+      this.#all.count(-bytes);
+    };
   }
 
-  /** The message is served, or the client is gone. */
+  /** The client is gone, or gets nothing more: what was coming does not count any more. */
   release(): void {
-    this.#count(0);
+    this.#setComing(0);
+    this.#forgetTime();
   }
 
-  #count(bytes: number): void {
-    this.#all.count(bytes - this.#counted);
-    this.#counted = bytes;
+  #setComing(bytes: number): void {
+    this.#all.count(bytes - this.#coming);
+    this.#coming = bytes;
+  }
+
+  #forgetTime(): void {
+    if (this.#since === undefined) return;
+    this.#since = undefined;
+    this.#all.end(this);
   }
 }
+
+const NOTHING = (): void => undefined;

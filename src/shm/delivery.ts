@@ -75,7 +75,7 @@ export interface LatencyPercentiles {
   max: number;
 }
 
-/** Latencies since the start, at most 0.1 s old. */
+/** Latencies since the threads have started, at most 0.1 s old. */
 export interface DeliveryLatencies {
   /** From the publishers' stamps to the read. */
   read: LatencyPercentiles;
@@ -318,7 +318,7 @@ export class Delivery {
     try {
       events = this.#delivery.takeEvents();
     } catch {
-      // Closed while the call was on its way.
+      // Closed while the call was on its way, which is the one thing that it fails for.
       return;
     }
     const { fulfilled, failed, stuck, handed, snapshots, panics } = events;

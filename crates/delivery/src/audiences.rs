@@ -33,6 +33,14 @@ pub(crate) struct Changed {
     pub freed: Vec<(FrameKey, Frame)>,
 }
 
+/// What came of the attempt to put a client together with its equals.
+pub(crate) enum Merged {
+    Into(Changed),
+    /// The others hold what it may have got already.
+    Later,
+    Not,
+}
+
 /// Audiences by place, with what they want of a topic.
 type Named = indexmap::map::Slice<usize, Subscription>;
 
@@ -88,17 +96,29 @@ impl Audiences {
         // To leave an audience that goes on costs nothing; one that ends with this client is taken apart.
         let may_join = !is_alone || size < MANY || MUCH * changes.len() >= size;
         match (equal, from) {
-            (Some(to), _) if may_join => self.join(client, from, to),
+            (Some(to), _) if may_join && !self.would_repeat(from, to) => self.join(client, from, to),
             (_, Some(from)) if is_alone => self.change_in_place(from, changes, signature),
             _ => self.split(client, from, format, changes, signature),
         }
     }
 
     /// Moves a client that is alone in its audience to an equal one, if there is one.
-    pub fn merge(&mut self, client: usize, from: usize) -> Option<Changed> {
-        let audience = self.all.get(from)?;
-        let to = *self.by_signature.get(&audience.signature)?;
-        (to != from && audience.members.len() == 1).then(|| self.join(client, Some(from), to))
+    pub fn merge(&mut self, client: usize, from: usize) -> Merged {
+        let Some(audience) = self.all.get(from) else { return Merged::Not };
+        // The one that was registered may have gone since.
+        let to = *self.by_signature.entry(audience.signature).or_insert(from);
+        if to == from || audience.members.len() != 1 {
+            Merged::Not
+        } else if self.would_repeat(Some(from), to) {
+            Merged::Later
+        } else {
+            Merged::Into(self.join(client, Some(from), to))
+        }
+    }
+
+    /// Whether another audience holds what a client of this one may have got already.
+    fn would_repeat(&self, from: Option<usize>, to: usize) -> bool {
+        from.is_some_and(|from| self.all[to].pacing.held_beside(&self.all[from].pacing).next().is_some())
     }
 
     /// Takes a client out. Returns the steps that it took.
@@ -132,7 +152,8 @@ impl Audiences {
         let mut steps = 1;
         if let Some(from) = from {
             // The other audience may have sent these already, or never will.
-            freed = self.all[from].pacing.held_beside(&self.all[to].pacing);
+            let held = self.all[from].pacing.held_beside(&self.all[to].pacing);
+            freed = held.map(|(key, frame)| (key, Arc::clone(frame))).collect();
             steps += self.all[from].pacing.len() + self.remove(client, from);
         }
         self.all[to].members.insert(client);

@@ -89,7 +89,8 @@ pub(crate) struct Client {
     pub finish: Option<Request>,
     /// It is in the queue of those that get last values.
     pub is_queued_for_snapshots: bool,
-    /// When the client has last taken bytes, or had nothing to take.
+    /// When the client's socket was writable last, or it had nothing to take. The kernel says so once a third of its
+    /// buffer is free.
     pub progress_ns: u64,
     /// It was reported as stuck.
     pub is_reported: bool,

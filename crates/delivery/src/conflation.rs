@@ -61,6 +61,21 @@ impl Conflation {
         taken
     }
 
+    /// Drops a frame.
+    pub fn forget(&mut self, key: FrameKey) {
+        if let Some(place) = self.places.remove(&key) {
+            self.frames[place] = None;
+        }
+    }
+
+    /// Drops what is not wanted any more. Returns how many frames were looked at.
+    pub fn retain(&mut self, is_wanted: impl Fn(FrameKey) -> bool) -> usize {
+        let looked_at = self.places.len();
+        let unwanted: Vec<FrameKey> = self.places.keys().copied().filter(|&key| !is_wanted(key)).collect();
+        unwanted.into_iter().for_each(|key| self.forget(key));
+        looked_at
+    }
+
     /// Forgets the places of frames that are gone.
     fn compact(&mut self) {
         self.frames.retain(Option::is_some);
@@ -107,6 +122,20 @@ mod tests {
         conflation.put(FrameKey::new(1, 1), frame("left"));
         conflation.put(FrameKey::new(2, 1), frame("kept"));
         assert_eq!(texts(conflation.take(100, |key| key.topic() == 2)), ["kept"]);
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_come_and_its_place_is_free() {
+        let mut conflation = Conflation::default();
+        for topic in 1..=4 {
+            conflation.put(FrameKey::new(topic, 1), frame(&topic.to_string()));
+        }
+        conflation.forget(FrameKey::new(2, 1));
+        conflation.put(FrameKey::new(2, 1), frame("new"));
+        assert_eq!(conflation.retain(|key| key.topic() != 3), 4);
+        assert_eq!(conflation.replaced(), 0);
+        assert_eq!(texts(conflation.take(100, |_| true)), ["1", "4", "new"]);
+        assert!(conflation.is_empty());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::sink::Sink;
 use crate::subscription::Change;
 use crate::thread::{Shared, spawn};
 
-/// The thread that is asked for last values: all have the same.
+/// The thread that is asked for last values: all have the same, but one that was started again.
 const ASKED: usize = 0;
 
 /// Number of a client, never given twice.

@@ -12,7 +12,7 @@ use openalgo_shm_ring::message::Mode;
 use openalgo_shm_ring::{Consumer, MessageCounts, clock};
 use slab::Slab;
 
-use crate::audiences::{Audiences, Changed, NewSubscription};
+use crate::audiences::{Audiences, Changed, Merged, NewSubscription};
 use crate::batch::{Frame, FrameKey};
 use crate::client::{After, Client, Phase, Sums};
 use crate::commands::Command;
@@ -28,12 +28,12 @@ use crate::pause::Pause;
 use crate::sink::Blocked;
 use crate::sink::Sink;
 use crate::snapshots::Wanted;
-use crate::subscription::{Change, Subscription};
+use crate::subscription::{Change, MODES, Subscription, WILDCARD};
 use crate::thread::Shared;
 
 /// Bytes of the frames of a turn, unless the ring's ticks are very long.
 const ARENA_BYTES: usize = 1 << 20;
-/// Steps of commands in a turn, about 50 ns each: ticks wait no longer for them.
+/// Steps of commands in a turn, about 50 ns each: ticks wait no longer for them, but for one command that is longer.
 const STEPS: usize = 4_000;
 /// Steps of what is a system call.
 const SYSTEM_CALL: usize = 100;
@@ -65,6 +65,8 @@ pub(crate) struct Engine {
     pub blocked: Blocked,
     /// Clients with something that they have not taken.
     pub behind: IndexSet<usize, RandomState>,
+    /// Those among them that take again, the first to be served first.
+    pub ready: IndexSet<usize, RandomState>,
     /// Clients with last values to get.
     snapshotting: VecDeque<usize>,
     /// Clients that may be moved to an audience of equals, and when.
@@ -106,6 +108,7 @@ impl Engine {
             #[cfg(unix)]
             blocked: Blocked::new()?,
             behind: IndexSet::default(),
+            ready: IndexSet::default(),
             snapshotting: VecDeque::new(),
             merging: IndexMap::default(),
             pause: Pause::new(shared.options.wait),
@@ -166,8 +169,10 @@ impl Engine {
             Command::Snapshots { id, wanted, oldest_ns } => {
                 if let Some(&slot) = self.slots.get(&id) {
                     let count = wanted.len();
-                    self.clients[slot].snapshots.get_or_insert_default().add(wanted, oldest_ns);
-                    self.queue_for_snapshots(slot);
+                    if self.clients[slot].phase == Phase::Open {
+                        self.clients[slot].snapshots.get_or_insert_default().add(wanted, oldest_ns);
+                        self.queue_for_snapshots(slot);
+                    }
                     return count / 8;
                 }
             }
@@ -179,7 +184,7 @@ impl Engine {
                         client.phase = Phase::Finishing;
                     }
                     client.finish = Some(request);
-                    self.settle(slot);
+                    return self.settle(slot) / BYTES_A_STEP;
                 }
                 None => self.events.fulfilled.push(request),
             },
@@ -190,7 +195,7 @@ impl Engine {
                 }
                 None => self.events.fulfilled.push(request),
             },
-            Command::Acknowledge { id, bytes } => self.acknowledge(id, bytes),
+            Command::Acknowledge { id, bytes } => return self.acknowledge(id, bytes),
             Command::Ask { query, topic, modes } => self.answer(query, &topic, &modes),
             Command::Reattach(consumer) => {
                 self.encoder.reattach(*consumer);
@@ -211,6 +216,7 @@ impl Engine {
         let mut client = self.clients.remove(slot);
         client.end_ticks(&mut self.sums);
         self.behind.swap_remove(&slot);
+        self.ready.shift_remove(&slot);
         self.merging.swap_remove(&slot);
         self.events.fulfilled.extend(client.awaited_requests());
         #[cfg(unix)]
@@ -233,13 +239,13 @@ impl Engine {
         self.follow_up(slot, after, &[]);
     }
 
-    fn acknowledge(&mut self, id: ClientId, bytes: usize) {
-        let Some(&slot) = self.slots.get(&id) else { return };
+    fn acknowledge(&mut self, id: ClientId, bytes: usize) -> usize {
+        let Some(&slot) = self.slots.get(&id) else { return 0 };
         let client = &mut self.clients[slot];
         client.acknowledge(bytes);
         client.progress_ns = self.now_ns;
         client.is_reported = false;
-        self.settle(slot);
+        self.settle(slot) / BYTES_A_STEP
     }
 
     fn change(&mut self, id: ClientId, changes: Vec<Change>) -> usize {
@@ -292,6 +298,23 @@ impl Engine {
         let changed = self.audiences.change(slot, from, format, after);
         let steps = changed.steps + after.len();
         self.moved(slot, changed, was_shared);
+        steps + self.forget_unwanted(slot, after)
+    }
+
+    /// What is kept for a client that is behind and was left now does not come, whatever it wants later. Returns the
+    /// steps that it took.
+    fn forget_unwanted(&mut self, slot: usize, changed: &[NewSubscription]) -> usize {
+        let Some(mut kept) = self.clients[slot].conflation.take() else { return 0 };
+        let steps = if changed.iter().any(|(topic, _)| topic.symbol() == WILDCARD) {
+            kept.retain(|key| self.wants(slot, key))
+        } else {
+            let keys = changed
+                .iter()
+                .flat_map(|(topic, _)| MODES.map(|mode| FrameKey::new(topic.number(), mode as u8)));
+            keys.filter(|&key| !self.wants(slot, key)).map(|key| kept.forget(key)).count()
+        };
+        // Also where nothing is left: the client is told what it missed.
+        self.clients[slot].conflation = Some(kept);
         steps
     }
 
@@ -338,9 +361,17 @@ impl Engine {
             }
             self.merging.swap_remove(&slot);
             let Some(from) = self.clients[slot].audience else { continue };
-            if let Some(changed) = self.audiences.merge(slot, from) {
-                steps += changed.steps;
-                self.moved(slot, changed, false);
+            match self.audiences.merge(slot, from) {
+                Merged::Into(changed) => {
+                    steps += changed.steps;
+                    self.moved(slot, changed, false);
+                }
+                Merged::Later => {
+                    steps += 1;
+                    let after_ns = self.clients[slot].merge_after_ns;
+                    self.merging.insert(slot, self.now_ns + after_ns);
+                }
+                Merged::Not => {}
             }
         }
     }
@@ -419,22 +450,27 @@ impl Engine {
             self.blocked.forget(socket);
         }
         self.behind.swap_remove(&slot);
+        self.ready.shift_remove(&slot);
         self.tell_fulfilled(slot);
     }
 
-    /// Sends what was kept for a client that has nothing more to take, and tells when nothing is left.
-    pub fn settle(&mut self, slot: usize) {
-        loop {
-            let frames = self.caught_up(slot);
-            if frames.is_empty() {
-                break;
-            }
+    /// Sends a part of what was kept for a client that has nothing more to take, and tells when nothing is left.
+    /// Returns the bytes of that part.
+    pub fn settle(&mut self, slot: usize) -> usize {
+        let frames = self.caught_up(slot);
+        let bytes = frames.iter().map(|frame| frame.len()).sum();
+        if !frames.is_empty() {
             let after = self.clients[slot].write(&frames);
             self.follow_up(slot, after, &frames);
+        }
+        let client = &self.clients[slot];
+        if client.unsent() == 0 && client.conflation.is_some() {
+            self.ready.insert(slot);
         }
         self.note_behind(slot);
         self.queue_for_snapshots(slot);
         self.tell_fulfilled(slot);
+        bytes
     }
 
     /// Tells what a client's requests waited for, as far as it has come.
@@ -457,9 +493,8 @@ impl Engine {
             return Vec::new();
         }
         let Some(mut conflation) = self.clients[slot].conflation.take() else { return Vec::new() };
-        let keeps_all = self.clients[slot].phase == Phase::Finishing;
         let mark = self.shared.options.high_water_mark;
-        let mut frames = conflation.take(mark, |key| keeps_all || self.wants(slot, key));
+        let mut frames = conflation.take(mark, |key| self.wants(slot, key));
         let client = &mut self.clients[slot];
         client.count(frames.len() as u64, &mut self.sums);
         if !conflation.is_empty() {

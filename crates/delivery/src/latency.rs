@@ -45,7 +45,7 @@ impl LatencyBuckets {
     }
 }
 
-/// Latencies since the start, ns; values are at most 1 % above what they stand for.
+/// Latencies since the thread has started, ns; values are at most 1 % above what they stand for.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     /// From the publishers' stamps to the read.

@@ -9,6 +9,9 @@ use foldhash::fast::RandomState;
 
 use crate::batch::{Frame, FrameKey};
 
+/// Times that may be of no use any more before they are looked through.
+const IDLE_TIMES: usize = 64;
+
 /// The paced topics of one audience.
 #[derive(Default, Clone)]
 pub(crate) struct Pacing {
@@ -77,9 +80,20 @@ impl Pacing {
         taken
     }
 
+    /// Drops what is held of a topic and mode: the subscribers have got something newer. The interval goes on.
+    pub fn drop_held(&mut self, key: FrameKey) {
+        if let Some(paced) = self.topics.get_mut(&key) {
+            paced.held = None;
+            paced.due_ns = None;
+            self.forget_idle_times();
+        }
+    }
+
     /// Ends the pacing of a topic and mode. Returns what was held.
     pub fn end(&mut self, key: FrameKey) -> Option<Frame> {
-        self.topics.remove(&key)?.held
+        let ended = self.topics.remove(&key)?;
+        self.forget_idle_times();
+        ended.held
     }
 
     /// Ends the pacing of all that match. Returns what was held.
@@ -92,17 +106,27 @@ impl Pacing {
             }
             !ends
         });
+        self.forget_idle_times();
         freed
     }
 
+    /// Times that do not count any more would stay for an hour where the interval was one.
+    fn forget_idle_times(&mut self) {
+        let Self { topics, due } = self;
+        if due.len() > IDLE_TIMES + 2 * topics.len() {
+            due.retain(|Reverse((due_ns, key))| {
+                topics.get(key).is_some_and(|paced| paced.due_ns == Some(*due_ns))
+            });
+        }
+    }
+
     /// What is held here and not by the other, in the same place.
-    pub fn held_beside(&self, other: &Self) -> Vec<(FrameKey, Frame)> {
-        let is_held_there = |key: &FrameKey, frame: &Frame| {
-            let there = other.topics.get(key).and_then(|paced| paced.held.as_ref());
-            there.is_some_and(|there| Arc::ptr_eq(there, frame))
-        };
-        let held = self.topics.iter().filter_map(|(&key, paced)| Some((key, paced.held.clone()?)));
-        held.filter(|(key, frame)| !is_held_there(key, frame)).collect()
+    pub fn held_beside(&self, other: &Self) -> impl Iterator<Item = (FrameKey, &Frame)> {
+        let held = self.topics.iter().filter_map(|(&key, paced)| Some((key, paced.held.as_ref()?)));
+        held.filter(|&(key, frame)| {
+            let there = other.topics.get(&key).and_then(|paced| paced.held.as_ref());
+            !there.is_some_and(|there| Arc::ptr_eq(there, frame))
+        })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -214,9 +238,35 @@ mod tests {
         pacing.passes(KEY, 100, 0);
         hold(&mut pacing, 100, MS, "shared");
         let mut copy = pacing.clone();
-        assert_eq!(copy.held_beside(&pacing), []);
+        assert_eq!(copy.held_beside(&pacing).count(), 0);
         hold(&mut copy, 100, 2 * MS, "own");
-        assert_eq!(copy.held_beside(&pacing), [(KEY, frame("own"))]);
+        assert_eq!(copy.held_beside(&pacing).collect::<Vec<_>>(), [(KEY, &frame("own"))]);
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_sent_and_the_interval_goes_on() {
+        let mut pacing = Pacing::default();
+        pacing.passes(KEY, 100, 0);
+        hold(&mut pacing, 100, 50 * MS, "older than what came otherwise");
+        pacing.drop_held(KEY);
+        assert!(pacing.take_due(200 * MS, 9).is_empty());
+        hold(&mut pacing, 100, 60 * MS, "newer");
+        assert_eq!(pacing.take_due(100 * MS, 9), [(KEY, frame("newer"))]);
+    }
+
+    #[test]
+    fn times_of_intervals_that_have_ended_do_not_gather() {
+        let mut pacing = Pacing::default();
+        for round in 0..10_000 {
+            pacing.passes(KEY, 3_600_000, round * MS);
+            hold(&mut pacing, 3_600_000, round * MS, "held");
+            if round % 2 == 0 {
+                pacing.end(KEY);
+            } else {
+                pacing.end_all(|_| true);
+            }
+        }
+        assert!(pacing.due.len() <= IDLE_TIMES, "{}", pacing.due.len());
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod socket {
             if socket.is_watched {
                 return self.poller.modify_with_mode(&socket.socket, interest, PollMode::Oneshot);
             }
-            // SAFETY: `forget` is called before the socket is dropped.
+            // SAFETY: `forget` is called before the socket is dropped, or the poller is dropped with it.
             unsafe { self.poller.add_with_mode(&socket.socket, interest, PollMode::Oneshot)? };
             socket.is_watched = true;
             Ok(())

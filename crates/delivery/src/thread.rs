@@ -82,7 +82,8 @@ fn run(shared: &Arc<Shared>, mut engine: Engine) {
         }));
         let Err(panic) = outcome else { return };
         shared.is_running.store(false, Ordering::Relaxed);
-        // Its clients' sockets close, and its place in the ring becomes free.
+        // Its duplicates of the clients' sockets close, and its place in the ring becomes free. JavaScript ends the
+        // connections.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
         let figures = shared.figures.read().counted();
         shared.figures.show(figures.plus(ThreadFigures { restarts: 1, ..ThreadFigures::default() }));
@@ -109,10 +110,14 @@ fn begin_anew(shared: &Arc<Shared>, delay: &mut Duration) -> Option<Engine> {
         if shared.inbox.is_stopped() {
             return None;
         }
-        let ring = lock(&shared.ring).clone();
-        let made = shared.consumer(&ring, |options| options).and_then(|consumer| engine(shared, consumer));
-        if let Ok(engine) = made {
-            return Some(engine.following(shared.figures.read()));
+        // A panic here is one more failure.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let ring = lock(&shared.ring).clone();
+            let consumer = shared.consumer(&ring, |options| options)?;
+            Ok::<_, Error>(engine(shared, consumer)?.following(shared.figures.read()))
+        }));
+        if let Ok(Ok(engine)) = made {
+            return Some(engine);
         }
     }
 }

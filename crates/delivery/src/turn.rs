@@ -27,6 +27,10 @@ const CHORES_NS: u64 = 100_000_000;
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Frames that were held back and are given to clients in one turn.
 const HELD_FRAMES: usize = 4_000;
+/// Bytes that clients which take again after they were behind get in one turn, all together.
+const CATCH_UP_BYTES: usize = 1 << 20;
+/// What each of them costs beside, as bytes.
+const CATCH_UP_STEP_BYTES: usize = 8 << 10;
 /// Timers that may be of no use any more before they are looked through.
 const IDLE_TIMERS: usize = 4_096;
 /// Most latencies recorded of one turn, evenly spread over its frames.
@@ -40,6 +44,7 @@ impl Engine {
         is_busy |= self.deliver_ticks();
         is_busy |= self.send_due();
         self.retry();
+        is_busy |= self.catch_up();
         is_busy |= self.send_snapshots();
         if self.now_ns >= self.chores_at_ns {
             self.do_chores();
@@ -183,7 +188,7 @@ impl Engine {
         frames.len() * members.len()
     }
 
-    /// Sends to sockets that were full and are not any more.
+    /// Looks which sockets were full and are not any more.
     #[cfg(unix)]
     fn retry(&mut self) {
         if self.behind.is_empty() || self.now_ns < self.retry_at_ns {
@@ -197,18 +202,30 @@ impl Engine {
             let Some(client) = self.clients.get_mut(slot) else { continue };
             client.progress_ns = self.now_ns;
             client.is_reported = false;
-            let after = client.flush();
-            self.follow_up(slot, after, &[]);
-            if after == After::Nothing {
-                self.settle(slot);
-            } else {
-                self.tell_fulfilled(slot);
-            }
+            self.ready.insert(slot);
         }
     }
 
     #[cfg(not(unix))]
     fn retry(&mut self) {}
+
+    /// Sends some of what waits for clients that take again. True if there is more to do now.
+    fn catch_up(&mut self) -> bool {
+        let mut left = CATCH_UP_BYTES;
+        while left > 0
+            && let Some(slot) = self.ready.shift_remove_index(0)
+        {
+            #[cfg(unix)]
+            {
+                let before = self.clients[slot].unsent();
+                let after = self.clients[slot].flush();
+                left = left.saturating_sub(before - self.clients[slot].unsent());
+                self.follow_up(slot, after, &[]);
+            }
+            left = left.saturating_sub(self.settle(slot) + CATCH_UP_STEP_BYTES);
+        }
+        !self.ready.is_empty()
+    }
 
     fn do_chores(&mut self) {
         self.chores_at_ns = self.now_ns + CHORES_NS;
@@ -299,7 +316,8 @@ struct Router<'a> {
 }
 
 impl Router<'_> {
-    /// A client gets a tick once, in the highest of its modes; where that one is held back, in the next.
+    /// A client gets a tick once, in the highest of its modes; where that one is held back, in the next. An older
+    /// price that is held in a lower mode does not follow a newer one.
     #[inline]
     fn offer(&mut self, place: usize, audience: &mut Audience, wanted: Subscription) {
         for number in self.tick.clone() {
@@ -313,6 +331,12 @@ impl Router<'_> {
                     self.touched.push(place);
                 }
                 audience.batch.push(number as u32, entry);
+                if entry.has_price && !audience.pacing.is_empty() {
+                    let lower = &self.arena.entries[number + 1..self.tick.end];
+                    lower.iter().for_each(|lower| {
+                        audience.pacing.drop_held(FrameKey::new(lower.topic, lower.variant));
+                    });
+                }
                 return;
             }
         }

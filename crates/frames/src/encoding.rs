@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
 use openalgo_shm_ring::Consumer;
-use openalgo_shm_ring::message::MessageView;
+use openalgo_shm_ring::message::{Field, MessageView};
 use openalgo_shm_ring::stats::PublisherNames;
 
 use crate::encode::{BrokerText, Context, write_frame};
@@ -24,6 +24,8 @@ pub struct Entry {
     pub topic: u32,
     /// The number of the variant: its bit in [`Variants`].
     pub variant: u8,
+    /// Whether the tick says a price (LTP).
+    pub has_price: bool,
     /// Where the frame begins in the arena, bytes.
     pub offset: u32,
     /// Bytes of the frame.
@@ -102,6 +104,7 @@ impl Encoding {
         if wanted != 0 {
             let LocalTopic { topic, number, text, sequences, .. } = local;
             let text = text.get_or_insert_with(|| text_of(topic));
+            let has_price = tick.field(Field::Ltp).is_some();
             // Descending, so that the first that a client wants is its highest mode.
             while let Some(variant) = wanted.checked_ilog2() {
                 wanted ^= 1 << variant;
@@ -117,7 +120,7 @@ impl Encoding {
                 };
                 let length = write_frame(&mut arena[used..], text, tick, &context);
                 let (offset, length) = (used as u32, length as u32);
-                entries.push(Entry { topic: *number, variant, offset, length, publish_ns });
+                entries.push(Entry { topic: *number, variant, has_price, offset, length, publish_ns });
                 used += length as usize;
             }
         }

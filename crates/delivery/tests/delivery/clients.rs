@@ -114,6 +114,42 @@ fn a_client_that_is_behind_gets_the_newest_of_each_topic_and_is_told_how_many_it
 }
 
 #[test]
+fn what_is_kept_of_a_topic_that_was_left_meanwhile_does_not_come_even_when_it_is_wanted_again() {
+    let mut bench = Bench::with(&DeliveryOptions { high_water_mark: 16 * 1024, ..options() });
+    let (mut slow, mut other) = (bench.client(), bench.client());
+    for client in [&slow, &other] {
+        for symbol in ["A", "B"] {
+            bench.want(client.id, symbol, Mode::Ltp);
+        }
+        bench.settle(client.id);
+    }
+    let mut ltp = 0.0;
+    while bench.delivery.figures_of(slow.id).unwrap().conflated() < 10 {
+        ltp += 1.0;
+        bench.publish("A", Mode::Ltp, ltp);
+        bench.publish("B", Mode::Ltp, ltp);
+        assert_eq!(other.ticks(2).len(), 2);
+    }
+    bench.leave(slow.id, "A", Mode::Ltp);
+    bench.delivery.send(slow.id, &text_frame(r#"{"left":"A"}"#));
+    bench.want(slow.id, "A", Mode::Ltp);
+    bench.want(slow.id, "B", Mode::Quote);
+    let mut after = Vec::new();
+    let mut has_left = false;
+    loop {
+        let message = slow.message();
+        if message["type"] == "skipped" {
+            break;
+        } else if message["left"] == "A" {
+            has_left = true;
+        } else if has_left {
+            after.push(brief(&message));
+        }
+    }
+    assert_eq!(after, [tick("B", 1, ltp)]);
+}
+
+#[test]
 fn a_client_that_finishes_gets_what_is_kept_and_no_new_ticks() {
     let mut bench = Bench::with(&DeliveryOptions { high_water_mark: 16 * 1024, ..options() });
     let mut client = bench.client();

@@ -1,7 +1,7 @@
 //! Intervals belong to a topic and mode of a client.
 
 use crate::support::{Bench, Client};
-use openalgo_shm_ring::message::Mode;
+use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode};
 
 const HOUR_MS: u32 = 3_600_000;
 
@@ -34,6 +34,60 @@ fn an_interval_of_one_mode_does_not_slow_another_of_the_same_topic() {
         bench.publish("A", Mode::Ltp, f64::from(10 * ltp));
     }
     assert_eq!(ticks(&mut bench, &mut client), [(3, 1.0), (1, 10.0), (3, 2.0), (3, 3.0)]);
+}
+
+/// A client that gets an LTP once an hour and every book: it has got 1 and waits for 2.
+fn with_a_held_price() -> (Bench, Client) {
+    let mut bench = Bench::new();
+    let mut client = bench.client();
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.want(client.id, "A", Mode::Depth);
+    bench.settle(client.id);
+    bench.publish("A", Mode::Ltp, 1.0);
+    bench.publish("A", Mode::Ltp, 2.0);
+    assert_eq!(client.ticks(1)[0].2, 1.0);
+    (bench, client)
+}
+
+#[test]
+fn an_older_price_that_is_held_does_not_follow_a_newer_one_of_a_higher_mode() {
+    let (mut bench, mut client) = with_a_held_price();
+    bench.publish("A", Mode::Depth, 3.0);
+    assert_eq!(client.ticks(1), [("A".to_owned(), 3, 3.0)]);
+    // This gives at once what is held.
+    bench.want(client.id, "A", Mode::Ltp);
+    assert_eq!(ticks(&mut bench, &mut client), []);
+}
+
+#[test]
+fn a_price_that_is_held_follows_a_book_without_one() {
+    let (mut bench, mut client) = with_a_held_price();
+    let mut book: MarketDataMessage = MarketDataMessage::new("NSE", "A", Mode::Depth).unwrap();
+    book.set(Field::Timestamp, 1.0).set(Field::Open, 1.0);
+    assert!(bench.producer.publish(book.as_words()).unwrap());
+    assert_eq!(client.message()["mode"], 3);
+    bench.want(client.id, "A", Mode::Ltp);
+    assert_eq!(ticks(&mut bench, &mut client), [(1, 2.0)]);
+}
+
+#[test]
+fn a_client_that_joins_others_gets_nothing_twice_that_they_still_wait_for() {
+    let mut bench = Bench::new();
+    let [mut paced, mut client] = [bench.client(), bench.client()];
+    bench.want_paced(paced.id, "A", Mode::Ltp, HOUR_MS);
+    bench.want(client.id, "A", Mode::Ltp);
+    bench.settle(paced.id);
+    bench.settle(client.id);
+    bench.publish("A", Mode::Ltp, 1.0);
+    bench.publish("A", Mode::Ltp, 2.0);
+    assert_eq!(client.ticks(2).iter().map(|tick| tick.2).collect::<Vec<_>>(), [1.0, 2.0]);
+    bench.want_paced(client.id, "A", Mode::Ltp, HOUR_MS);
+    bench.settle(client.id);
+    for client in [&paced, &client] {
+        bench.want(client.id, "A", Mode::Ltp);
+    }
+    assert_eq!(ticks(&mut bench, &mut paced), [(1, 1.0), (1, 2.0)]);
+    assert_eq!(ticks(&mut bench, &mut client), []);
 }
 
 #[test]

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { UnfinishedMessage, UnfinishedMessages } from '../../src/proxy/unfinished.ts';
+
+const MB = 1024 * 1024;
+
+function setUp() {
+  const all = new UnfinishedMessages<string>();
+  const message = () => new UnfinishedMessage<string>(all, MB);
+  const judge = (of: UnfinishedMessage<string>, name: string, bytes: number, now = 0, isCompressed = false) =>
+    of.judge(name, bytes, isCompressed, true, now);
+  return { all, message, judge };
+}
+
+test('a message counts until it is served, whatever comes behind it', () => {
+  const { all, message, judge } = setUp();
+  const clients = Array.from({ length: 17 }, message);
+  const served = clients.map((client, number) => {
+    judge(client, `client ${number}`, MB);
+    return client.complete();
+  });
+  const late = message();
+  judge(late, 'late', MB);
+  expect(all.oldestOfTooMany).toBe('late');
+  // Another one of the same client is served at once.
+  clients[0]!.complete()();
+  expect(all.oldestOfTooMany).toBe('late');
+  served[0]!();
+  served[0]!();
+  expect(all.oldestOfTooMany).toBe('late');
+  served[1]!();
+  expect(all.oldestOfTooMany).toBeUndefined();
+});
+
+test('of too many the oldest goes, and who is gone counts no more', () => {
+  const { all, message, judge } = setUp();
+  const clients = Array.from({ length: 17 }, message);
+  clients.forEach((client, number) => judge(client, `client ${number}`, MB, number));
+  expect(all.oldestOfTooMany).toBe('client 0');
+  clients[0]!.release();
+  expect(all.oldestOfTooMany).toBeUndefined();
+  expect(all.isEmpty).toBe(false);
+  expect(all.tooSlow(10_004)).toEqual(['client 1', 'client 2', 'client 3']);
+  clients.forEach((client) => client.release());
+  expect(all.isEmpty).toBe(true);
+});
+
+test('a compressed one counts as what it may become, and has its time from the first byte on', () => {
+  const { all, message, judge } = setUp();
+  const clients = Array.from({ length: 17 }, message);
+  for (const client of clients) expect(judge(client, 'client', 2_000, 0, true)).toBe('pass');
+  expect(all.oldestOfTooMany).toBe('client');
+  expect(judge(clients[0]!, 'client', 1, 10_001, true)).toBe('too_slow');
+});
