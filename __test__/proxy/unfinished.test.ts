@@ -48,6 +48,9 @@ test('a compressed one counts as what it may become, and has its time from the f
   const { all, message, judge } = setUp();
   const clients = Array.from({ length: 17 }, message);
   for (const client of clients) expect(judge(client, 'client', 2_000, 0, true)).toBe('pass');
+  // Many that are whole and about to be served are no attack.
+  expect(all.oldestOfTooMany).toBeUndefined();
+  expect(all.tooSlow(1_000)).toEqual([]);
   expect(all.oldestOfTooMany).toBe('client');
   expect(judge(clients[0]!, 'client', 1, 10_001, true)).toBe('too_slow');
 });

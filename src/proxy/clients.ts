@@ -253,11 +253,7 @@ export class Clients {
       return this.#endUnfinished(session, CLOSE.TOO_BIG, 'message too big');
     }
     if (verdict === 'too_slow') return this.#endSlow(session);
-    let oldest: Session | undefined;
-    while ((oldest = this.#unfinished.oldestOfTooMany) !== undefined) {
-      this.#services.counters.refuse('unfinished_message');
-      this.#endUnfinished(oldest, CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
-    }
+    this.#endTooMany();
     if (!this.#unfinished.isEmpty) this.#unfinishedTimer ??= setInterval(() => this.#endAllSlow(), LOOK_MS).unref();
   }
 
@@ -267,9 +263,18 @@ export class Clients {
       // What is not read cannot come.
       if (!session.connection.webSocket.isPaused) this.#endSlow(session);
     }
+    this.#endTooMany();
     if (!this.#unfinished.isEmpty) return;
     clearInterval(this.#unfinishedTimer);
     this.#unfinishedTimer = undefined;
+  }
+
+  #endTooMany(): void {
+    let oldest: Session | undefined;
+    while ((oldest = this.#unfinished.oldestOfTooMany) !== undefined) {
+      this.#services.counters.refuse('unfinished_message');
+      this.#endUnfinished(oldest, CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
+    }
   }
 
   #endSlow(session: Session): void {

@@ -186,16 +186,19 @@ export class Session implements RecipientOwner, Asker {
 
   #answer({ data, onServed }: Incoming): void {
     onServed();
+    let toPay = 0;
     try {
       if (data.length > FREE_BYTES) {
         this.#requireBudget();
-        this.#budget?.take(data.length / BYTES_AN_ENTRY);
+        toPay = data.length / BYTES_AN_ENTRY;
       }
       const message = this.#decode(data.toString('utf8'), data.length);
       if (message !== undefined) this.#serve(message);
     } catch (error) {
       this.#refuse(error);
     }
+    // Afterwards: it must not be what itself is refused for.
+    this.#budget?.take(toPay);
     this.#holdBack();
   }
 
@@ -259,11 +262,11 @@ export class Session implements RecipientOwner, Asker {
       identity = await authenticator.verify(key, this);
     } catch (error) {
       if (this.#ended) return;
+      this.#missed = CLOSE.TRY_AGAIN_LATER;
       if (error instanceof TooManyKeyChecks) {
         return this.#refuseKey(error.message, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
       }
       this.#log.warn({ err: error }, 'a key could not be checked');
-      this.#missed = CLOSE.TRY_AGAIN_LATER;
       return this.#refuseKey('The API key could not be checked; try again');
     }
     if (this.#ended) return;
@@ -490,7 +493,8 @@ export class Session implements RecipientOwner, Asker {
     clearTimeout(this.#authDeadline);
     this.#authDeadline = setTimeout(() => {
       // Another key is being checked, or the same once more.
-      if (this.#waiting !== undefined) this.#endSoon(reason);
+      const hasTime = this.connectedSeconds * 1000 < this.#services.settings.authTimeout;
+      if (this.#waiting !== undefined && hasTime) this.#endSoon(reason);
       else this.#missDeadline(reason);
     }, SECOND_CHANCE_MS).unref();
   }

@@ -127,8 +127,7 @@ export class Subscriber {
   }
 
   /** Applies a plan. @param depth levels a side that the client asked for. */
-  apply(recipient: Recipient, { changes, unknownTopics }: Plan, depth: number): void {
-    recipient.unknownTopics += unknownTopics;
+  apply(recipient: Recipient, { changes }: Plan, depth: number): void {
     this.#subscriptions.apply(recipient, changes, depth);
   }
 

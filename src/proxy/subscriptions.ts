@@ -171,16 +171,23 @@ export class Subscriptions {
 
   #recount(recipient: Recipient, key: number, wish: Wish, interval: number | undefined): void {
     const step = Number(interval !== undefined) - Number(recipient.subscriptions.has(key));
+    const topic = topicOfKey(key);
+    const wanted = step > 0 && wantsAny(recipient, topic);
     recipient.set(key, interval);
     if (step === 0) return;
     wish.clients[modeOfKey(key) - 1]! += step;
     this.#count += step;
-    const topic = topicOfKey(key);
-    if (step > 0) add(wish, recipient);
-    else if (!wantsAny(recipient, topic)) {
+    if (step > 0) {
+      add(wish, recipient);
+      if (!wanted && this.#isUnknown(topic, wish)) recipient.unknownTopics += 1;
+    } else if (!wantsAny(recipient, topic)) {
       remove(wish, recipient);
-      if (!this.#delivery.hasTicked(topic)) recipient.unknownTopics -= 1;
+      if (this.#isUnknown(topic, wish)) recipient.unknownTopics -= 1;
     }
+  }
+
+  #isUnknown(topic: number, wish: Wish): boolean {
+    return wish.isUnknown && !this.#delivery.hasTicked(topic);
   }
 
   #tellListeners(before: ReadonlyMap<number, [modes: number, depth: number]>): void {

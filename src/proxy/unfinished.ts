@@ -8,6 +8,8 @@ const PATIENCE_MS = 10_000;
 const CONTROL_FRAME_BYTES = 6;
 /** How many times as long a compressed message can be as what came of it: deflate's most. */
 const MOST_INFLATED = 1032;
+/** Time in ms after which a compressed message counts as what it may have become: those that came whole are served by then. */
+const INFLATED_AFTER_MS = 1_000;
 
 /** What is to become of a client that has sent more of a message. */
 export type UnfinishedVerdict = 'pass' | 'too_big' | 'too_slow';
@@ -47,16 +49,16 @@ export class UnfinishedMessages<Client> {
   /** Who has to go because all together hold too much: who has had the most time. */
   get oldestOfTooMany(): Client | undefined {
     if (this.#total <= MOST_BYTES) return undefined;
-    const [oldest] = this.#holders.values();
-    return oldest;
+    for (const [message, client] of this.#holders) if (message.holds) return client;
+    return undefined;
   }
 
-  /** Those whose messages take too long. */
+  /** Those whose messages take too long. Counts anew what may have become longer. */
   tooSlow(now: number): Client[] {
     const clients: Client[] = [];
     for (const [message, client] of this.#holders) {
-      if (!message.isTooSlow(now)) break;
-      clients.push(client);
+      message.countAnew(now);
+      if (message.isTooSlow(now)) clients.push(client);
     }
     return clients;
   }
@@ -74,6 +76,7 @@ export class UnfinishedMessage<Client> {
   #since: number | undefined;
   /** A message has ended within the bytes that are being read. */
   #hasEnded = false;
+  #isCompressed = false;
 
   /** @param longest bytes that a message can have. */
   constructor(all: UnfinishedMessages<Client>, longest: number) {
@@ -96,16 +99,27 @@ export class UnfinishedMessage<Client> {
       return 'pass';
     }
     this.#bytes += bytes;
-    const length = isCompressed ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
-    if (length <= FREE_BYTES) return 'pass';
-    // Of a compressed one it is not known.
-    if (!mayHaveMore && this.#bytes > FREE_BYTES) return 'too_big';
+    this.#isCompressed = isCompressed;
+    if (this.#bytes <= FREE_BYTES && !isCompressed) return 'pass';
+    if (this.#bytes > FREE_BYTES && !mayHaveMore) return 'too_big';
     if (this.#since === undefined) {
       this.#since = now;
       this.#all.begin(this, client);
     }
-    this.#setComing(length - FREE_BYTES);
+    this.countAnew(now);
     return this.isTooSlow(now) ? 'too_slow' : 'pass';
+  }
+
+  /** Counts what has come, as what it may have become by now. */
+  countAnew(now: number): void {
+    const isInflated = this.#isCompressed && now - (this.#since ?? now) >= INFLATED_AFTER_MS;
+    const length = isInflated ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
+    this.#setComing(Math.max(0, length - FREE_BYTES));
+  }
+
+  /** Whether it counts for all clients. */
+  get holds(): boolean {
+    return this.#coming > 0;
   }
 
   /** Whether it takes too long, although the client may send nothing more of it now. */

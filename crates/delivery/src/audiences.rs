@@ -37,7 +37,9 @@ pub(crate) struct Changed {
 pub(crate) enum Merged {
     Into(Changed),
     /// The others hold what it may have got already.
-    Later,
+    Later {
+        steps: usize,
+    },
     Not,
 }
 
@@ -110,7 +112,7 @@ impl Audiences {
         if to == from || audience.members.len() != 1 {
             Merged::Not
         } else if self.would_repeat(Some(from), to) {
-            Merged::Later
+            Merged::Later { steps: self.all[to].pacing.len() }
         } else {
             Merged::Into(self.join(client, Some(from), to))
         }
@@ -118,7 +120,11 @@ impl Audiences {
 
     /// Whether another audience holds what a client of this one may have got already.
     fn would_repeat(&self, from: Option<usize>, to: usize) -> bool {
-        from.is_some_and(|from| self.all[to].pacing.held_beside(&self.all[from].pacing).next().is_some())
+        from.is_some_and(|from| {
+            let (own, other) = (&self.all[from], &self.all[to]);
+            let mut held = other.pacing.held_beside(&own.pacing);
+            held.any(|(key, _)| own.is_wild() || own.topics_entry(key.topic()).is_some())
+        })
     }
 
     /// Takes a client out. Returns the steps that it took.

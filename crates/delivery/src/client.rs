@@ -89,6 +89,8 @@ pub(crate) struct Client {
     pub finish: Option<Request>,
     /// It is in the queue of those that get last values.
     pub is_queued_for_snapshots: bool,
+    /// It is in the queue of those that take again.
+    pub is_ready: bool,
     /// When the client's socket was writable last, or it had nothing to take. The kernel says so once a third of its
     /// buffer is free.
     pub progress_ns: u64,
@@ -126,6 +128,7 @@ impl Client {
             awaited: VecDeque::new(),
             finish: None,
             is_queued_for_snapshots: false,
+            is_ready: false,
             progress_ns: now_ns,
             is_reported: false,
             merge_after_ns: FIRST_MERGE_AFTER_NS,

@@ -66,7 +66,7 @@ pub(crate) struct Engine {
     /// Clients with something that they have not taken.
     pub behind: IndexSet<usize, RandomState>,
     /// Those among them that take again, the first to be served first.
-    pub ready: IndexSet<usize, RandomState>,
+    pub ready: VecDeque<usize>,
     /// Clients with last values to get.
     snapshotting: VecDeque<usize>,
     /// Clients that may be moved to an audience of equals, and when.
@@ -108,7 +108,7 @@ impl Engine {
             #[cfg(unix)]
             blocked: Blocked::new()?,
             behind: IndexSet::default(),
-            ready: IndexSet::default(),
+            ready: VecDeque::new(),
             snapshotting: VecDeque::new(),
             merging: IndexMap::default(),
             pause: Pause::new(shared.options.wait),
@@ -216,7 +216,6 @@ impl Engine {
         let mut client = self.clients.remove(slot);
         client.end_ticks(&mut self.sums);
         self.behind.swap_remove(&slot);
-        self.ready.shift_remove(&slot);
         self.merging.swap_remove(&slot);
         self.events.fulfilled.extend(client.awaited_requests());
         #[cfg(unix)]
@@ -269,6 +268,9 @@ impl Engine {
         let Some(&slot) = self.slots.get(&id) else { return 0 };
         let client = &mut self.clients[slot];
         client.snapshots = None;
+        if let Some(kept) = &mut client.conflation {
+            kept.retain(|_| false);
+        }
         self.merging.swap_remove(&slot);
         let Some(place) = client.audience.take() else { return 0 };
         let format = client.format;
@@ -366,10 +368,11 @@ impl Engine {
                     steps += changed.steps;
                     self.moved(slot, changed, false);
                 }
-                Merged::Later => {
-                    steps += 1;
-                    let after_ns = self.clients[slot].merge_after_ns;
-                    self.merging.insert(slot, self.now_ns + after_ns);
+                Merged::Later { steps: looked_at } => {
+                    steps += looked_at;
+                    let client = &mut self.clients[slot];
+                    client.merge_after_ns = (2 * client.merge_after_ns).min(LAST_MERGE_AFTER_NS);
+                    self.merging.insert(slot, self.now_ns + client.merge_after_ns);
                 }
                 Merged::Not => {}
             }
@@ -450,7 +453,6 @@ impl Engine {
             self.blocked.forget(socket);
         }
         self.behind.swap_remove(&slot);
-        self.ready.shift_remove(&slot);
         self.tell_fulfilled(slot);
     }
 
@@ -463,14 +465,23 @@ impl Engine {
             let after = self.clients[slot].write(&frames);
             self.follow_up(slot, after, &frames);
         }
-        let client = &self.clients[slot];
+        let client = &mut self.clients[slot];
         if client.unsent() == 0 && client.conflation.is_some() {
-            self.ready.insert(slot);
+            client.progress_ns = self.now_ns;
+            client.is_reported = false;
+            self.note_ready(slot);
         }
         self.note_behind(slot);
         self.queue_for_snapshots(slot);
         self.tell_fulfilled(slot);
         bytes
+    }
+
+    /// A client that takes again has its turn, unless it has one already.
+    pub fn note_ready(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.clients[slot].is_ready, true) {
+            self.ready.push_back(slot);
+        }
     }
 
     /// Tells what a client's requests waited for, as far as it has come.

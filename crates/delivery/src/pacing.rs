@@ -84,8 +84,6 @@ impl Pacing {
     pub fn drop_held(&mut self, key: FrameKey) {
         if let Some(paced) = self.topics.get_mut(&key) {
             paced.held = None;
-            paced.due_ns = None;
-            self.forget_idle_times();
         }
     }
 

@@ -202,7 +202,7 @@ impl Engine {
             let Some(client) = self.clients.get_mut(slot) else { continue };
             client.progress_ns = self.now_ns;
             client.is_reported = false;
-            self.ready.insert(slot);
+            self.note_ready(slot);
         }
     }
 
@@ -213,8 +213,12 @@ impl Engine {
     fn catch_up(&mut self) -> bool {
         let mut left = CATCH_UP_BYTES;
         while left > 0
-            && let Some(slot) = self.ready.shift_remove_index(0)
+            && let Some(slot) = self.ready.pop_front()
         {
+            // Its place may be another's by now.
+            if !self.clients.get_mut(slot).is_some_and(|client| std::mem::take(&mut client.is_ready)) {
+                continue;
+            }
             #[cfg(unix)]
             {
                 let before = self.clients[slot].unsent();
@@ -332,8 +336,9 @@ impl Router<'_> {
                 }
                 audience.batch.push(number as u32, entry);
                 if entry.has_price && !audience.pacing.is_empty() {
-                    let lower = &self.arena.entries[number + 1..self.tick.end];
-                    lower.iter().for_each(|lower| {
+                    // Those of another format are other clients'.
+                    let lower = self.arena.entries[number + 1..self.tick.end].iter();
+                    lower.take_while(|lower| lower.variant / 4 == entry.variant / 4).for_each(|lower| {
                         audience.pacing.drop_held(FrameKey::new(lower.topic, lower.variant));
                     });
                 }

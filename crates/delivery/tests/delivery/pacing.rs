@@ -1,6 +1,7 @@
 //! Intervals belong to a topic and mode of a client.
 
 use crate::support::{Bench, Client};
+use openalgo_shm_delivery::Format;
 use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode};
 
 const HOUR_MS: u32 = 3_600_000;
@@ -34,6 +35,28 @@ fn an_interval_of_one_mode_does_not_slow_another_of_the_same_topic() {
         bench.publish("A", Mode::Ltp, f64::from(10 * ltp));
     }
     assert_eq!(ticks(&mut bench, &mut client), [(3, 1.0), (1, 10.0), (3, 2.0), (3, 3.0)]);
+}
+
+#[test]
+fn a_book_that_is_held_does_not_depend_on_clients_of_another_format() {
+    let mut bench = Bench::new();
+    let mut packed = bench.client_of(Format::MessagePack);
+    let mut json = bench.client();
+    bench.want_paced(packed.id, "A", Mode::Depth, HOUR_MS);
+    bench.want(packed.id, "A", Mode::Ltp);
+    bench.want(json.id, "A", Mode::Depth);
+    bench.settle(packed.id);
+    bench.settle(json.id);
+    bench.publish("A", Mode::Depth, 1.0);
+    bench.publish("A", Mode::Depth, 2.0);
+    assert_eq!(json.ticks(2).len(), 2);
+    // The second comes as a price; this gives at once the book that was held.
+    bench.want(packed.id, "A", Mode::Depth);
+    let mode = |frame: Vec<u8>| {
+        let name = frame.windows(5).position(|bytes| bytes == b"\xa4mode").expect("a mode");
+        frame[name + 5]
+    };
+    assert_eq!([(); 3].map(|()| mode(packed.frame().1)), [3, 1, 3]);
 }
 
 /// A client that gets an LTP once an hour and every book: it has got 1 and waits for 2.
