@@ -3,8 +3,8 @@
 import { run } from './run.mjs';
 
 const CHECKS = ['test', 'typecheck', 'lint', 'format:check', 'drift', 'examples'];
-/** Of the ring, in their short forms: see `crates/ring/PROOFS.md`; and attacks on the proxy. */
-const PROOFS = ['loom', 'loom:mutations', 'miri:short', 'fuzz:short', 'kills:short', 'attacks:short'];
+/** Of the ring and of delivery, in their short forms: see `crates/ring/PROOFS.md`; and attacks on the proxy. */
+const PROOFS = ['loom', 'loom:mutations', 'miri:short', 'tsan:short', 'fuzz:short', 'kills:short', 'attacks:short'];
 const TESTS_LINE = /^\d+ passed, \d+ failed$/gm;
 const KEPT_CHARACTERS = 4000;
 const failed = [];

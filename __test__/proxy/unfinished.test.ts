@@ -20,24 +20,26 @@ test('a message counts until it is served, whatever comes behind it', () => {
   });
   const late = message();
   judge(late, 'late', MB);
-  expect(all.oldestOfTooMany).toBe('late');
+  const isFull = (): boolean => all.oneOfTooMany('late', 0) === 'late';
+  expect(isFull()).toBe(true);
   // Another one of the same client is served at once.
   clients[0]!.complete()();
-  expect(all.oldestOfTooMany).toBe('late');
+  expect(isFull()).toBe(true);
   served[0]!();
   served[0]!();
-  expect(all.oldestOfTooMany).toBe('late');
+  expect(isFull()).toBe(true);
   served[1]!();
-  expect(all.oldestOfTooMany).toBeUndefined();
+  expect(isFull()).toBe(false);
 });
 
-test('of too many the oldest goes, and who is gone counts no more', () => {
+test('of too many the newcomer goes, or the oldest once it has had a second; who is gone counts no more', () => {
   const { all, message, judge } = setUp();
   const clients = Array.from({ length: 17 }, message);
   clients.forEach((client, number) => judge(client, `client ${number}`, MB, number));
-  expect(all.oldestOfTooMany).toBe('client 0');
+  expect(all.oneOfTooMany('client 16', 1_000)).toBe('client 16');
+  expect(all.oneOfTooMany('client 16', 1_001)).toBe('client 0');
   clients[0]!.release();
-  expect(all.oldestOfTooMany).toBeUndefined();
+  expect(all.oneOfTooMany('client 16', 1_001)).toBeUndefined();
   expect(all.isEmpty).toBe(false);
   expect(all.tooSlow(10_004)).toEqual(['client 1', 'client 2', 'client 3']);
   clients.forEach((client) => client.release());
@@ -49,8 +51,8 @@ test('a compressed one counts as what it may become, and has its time from the f
   const clients = Array.from({ length: 17 }, message);
   for (const client of clients) expect(judge(client, 'client', 2_000, 0, true)).toBe('pass');
   // Many that are whole and about to be served are no attack.
-  expect(all.oldestOfTooMany).toBeUndefined();
-  expect(all.tooSlow(1_000)).toEqual([]);
-  expect(all.oldestOfTooMany).toBe('client');
+  expect(all.oneOfTooMany('newcomer', 0)).toBeUndefined();
+  expect(all.tooSlow(1_001)).toEqual([]);
+  expect(all.oneOfTooMany('newcomer', 1_001)).toBe('client');
   expect(judge(clients[0]!, 'client', 1, 10_001, true)).toBe('too_slow');
 });

@@ -247,34 +247,38 @@ export class Clients {
     if (session === undefined || !session.connection.isOpen) return;
     const { unfinished, connection, userId } = session;
     const isCompressed = connection.webSocket.extensions !== '';
-    const verdict = unfinished.judge(session, chunk.length, isCompressed, userId !== undefined, performance.now());
+    const now = performance.now();
+    const verdict = unfinished.judge(session, chunk.length, isCompressed, userId !== undefined, now);
     if (verdict === 'too_big') {
       this.#services.counters.refuse('message_too_big');
       return this.#endUnfinished(session, CLOSE.TOO_BIG, 'message too big');
     }
     if (verdict === 'too_slow') return this.#endSlow(session);
-    this.#endTooMany();
+    this.#endTooMany(session, now);
     if (!this.#unfinished.isEmpty) this.#unfinishedTimer ??= setInterval(() => this.#endAllSlow(), LOOK_MS).unref();
   }
 
   // Those that send nothing more, too.
   #endAllSlow(): void {
-    for (const session of this.#unfinished.tooSlow(performance.now())) {
+    const now = performance.now();
+    for (const session of this.#unfinished.tooSlow(now)) {
       // What is not read cannot come.
       if (!session.connection.webSocket.isPaused) this.#endSlow(session);
     }
-    this.#endTooMany();
+    this.#endTooMany(undefined, now);
     if (!this.#unfinished.isEmpty) return;
     clearInterval(this.#unfinishedTimer);
     this.#unfinishedTimer = undefined;
   }
 
-  #endTooMany(): void {
-    let oldest: Session | undefined;
-    while ((oldest = this.#unfinished.oldestOfTooMany) !== undefined) {
+  #endTooMany(newcomer: Session | undefined, now: number): void {
+    let one: Session | undefined;
+    do {
+      one = this.#unfinished.oneOfTooMany(newcomer, now);
+      if (one === undefined) return;
       this.#services.counters.refuse('unfinished_message');
-      this.#endUnfinished(oldest, CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
-    }
+      this.#endUnfinished(one, CLOSE.TRY_AGAIN_LATER, 'too many unfinished messages');
+    } while (one !== newcomer);
   }
 
   #endSlow(session: Session): void {

@@ -4,6 +4,8 @@ const FREE_BYTES = 16 * 1024;
 const MOST_BYTES = 16 * 1024 * 1024;
 /** Time in ms that a message which takes more may take to come. */
 const PATIENCE_MS = 10_000;
+/** Time in ms in which a message has its place, whoever else comes. */
+const SECURE_MS = 1_000;
 /** Bytes of a control frame beside its payload: two of the header, four of the mask. */
 const CONTROL_FRAME_BYTES = 6;
 /** How many times as long a compressed message can be as what came of it: deflate's most. */
@@ -46,11 +48,16 @@ export class UnfinishedMessages<Client> {
     return this.#holders.size === 0;
   }
 
-  /** Who has to go because all together hold too much: who has had the most time. */
-  get oldestOfTooMany(): Client | undefined {
+  /**
+   * Who has to go because all together hold too much: the oldest where it has had a second, so that nobody keeps others
+   * out for long; else the newcomer, so that a crowd of them does not take turns at filling the memory.
+   */
+  oneOfTooMany(newcomer: Client | undefined, now: number): Client | undefined {
     if (this.#total <= MOST_BYTES) return undefined;
-    for (const [message, client] of this.#holders) if (message.holds) return client;
-    return undefined;
+    for (const [message, client] of this.#holders) {
+      if (message.holds) return message.isOlderThan(SECURE_MS, now) ? client : newcomer;
+    }
+    return newcomer;
   }
 
   /** Those whose messages take too long. Counts anew what may have become longer. */
@@ -124,7 +131,12 @@ export class UnfinishedMessage<Client> {
 
   /** Whether it takes too long, although the client may send nothing more of it now. */
   isTooSlow(now: number): boolean {
-    return this.#since !== undefined && now - this.#since > PATIENCE_MS;
+    return this.isOlderThan(PATIENCE_MS, now);
+  }
+
+  /** Whether it takes longer than so many ms. */
+  isOlderThan(ms: number, now: number): boolean {
+    return this.#since !== undefined && now - this.#since > ms;
   }
 
   /** A control frame came, which may be between the parts of a message and is no part of it. */
