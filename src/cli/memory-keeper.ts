@@ -16,7 +16,7 @@ const AGAIN_MS = 1_000;
 /**
  * Collects garbage as soon as there is much of it, and gives the memory back. The engine by itself waits until its heap
  * has doubled and more, and the allocator keeps what was freed: what clients' lists leave behind would take some hundred
- * MB. A collection takes some 30 ms of JavaScript, through which no tick passes to clients on plain TCP.
+ * MB. A collection takes some 30 ms of JavaScript; ticks to clients on plain TCP do not pass through it.
  */
 export function keepMemorySmall(): void {
   setFlagsFromString('--expose-gc');
