@@ -196,8 +196,9 @@ describe('a function', () => {
       return new Promise((resolve) => (answer = resolve));
     });
     const client = await (running as RunningProxy).client();
-    await authenticate(client, 'k');
-    client.send({ action: 'authenticate', api_key: 'k' });
+    // The second is there when the first has failed, so that it is checked within the same second on any machine.
+    for (let i = 0; i < 2; i++) client.send({ action: 'authenticate', api_key: 'k' });
+    expect(await client.next()).toMatchObject({ type: 'auth', status: 'error' });
     await until('it is being checked again', () => answers === 2);
     // Longer than a client whose key was refused has for another one.
     await new Promise((resolve) => setTimeout(resolve, 1_500));

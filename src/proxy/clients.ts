@@ -18,7 +18,7 @@ const ACKNOWLEDGED_MS = 1_000;
 /** One client in `GET /stats`. */
 type ClientFigures = StatsReport['clients']['furthest_behind'][number];
 
-/** How often it is looked for messages that take too long, ms. */
+/** Time between looks for messages that take too long, ms. */
 const LOOK_MS = 1_000;
 
 /** All connected clients: lets them in, keeps an eye on them, sees them off. */
@@ -246,9 +246,8 @@ export class Clients {
     const session = webSocket && this.#sessions.get(webSocket);
     if (session === undefined || !session.connection.isOpen) return;
     const { unfinished, connection, userId } = session;
-    const isCompressed = connection.webSocket.extensions !== '';
     const now = performance.now();
-    const verdict = unfinished.judge(session, chunk.length, isCompressed, userId !== undefined, now);
+    const verdict = unfinished.judge(session, chunk.length, connection.isCompressed, userId !== undefined, now);
     if (verdict === 'too_big') {
       this.#services.counters.refuse('message_too_big');
       return this.#endUnfinished(session, CLOSE.TOO_BIG, 'message too big');

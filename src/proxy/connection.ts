@@ -39,6 +39,8 @@ export class Connection {
   /** Its number in delivery. */
   readonly client: number;
   readonly path: DeliveryPath;
+  /** Whether messages may be longer than what comes of them. */
+  readonly isCompressed: boolean;
   /** What brings the ticks. */
   readonly delivery: Delivery;
   /** The socket of the upgrade request; undefined where frames can only go through the WebSocket. */
@@ -50,8 +52,10 @@ export class Connection {
     this.delivery = delivery;
     this.format = webSocket.protocol === MESSAGE_PACK_PROTOCOL ? 'msgpack' : 'json';
     const messagePack = this.format === 'msgpack';
-    // With an extension a frame's bytes are not what was given, so only the WebSocket may make them.
-    this.#socket = webSocket.extensions === '' ? socket : undefined;
+    // Compression is the one extension there can be.
+    this.isCompressed = webSocket.extensions !== '';
+    // With it a frame's bytes are not what was given, so only the WebSocket may make them.
+    this.#socket = this.isCompressed ? undefined : socket;
     const client = path === 'direct' ? attachSocket(this.#socket, messagePack, delivery) : undefined;
     this.path = client === undefined ? 'ws' : 'direct';
     this.client = client ?? delivery.attachHanded(messagePack);

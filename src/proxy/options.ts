@@ -24,9 +24,9 @@ export interface Limits {
   /** Messages of a client in a second. Default 1,000. More are refused, ten times as many close with 1008. */
   messagesPerSecond: number;
   /**
-   * Entries of a client's lists, and last values that it asks for, in a second; 100 bytes of a message of more than 4 KiB
-   * count as an entry beside. Default 20,000. Ten times as many may
-   * come at once; then a subscribe or unsubscribe is refused with RATE_LIMIT_EXCEEDED until that is made up for.
+   * Entries of a client's lists, and last values that it asks for, in a second. In a message of more than 4 KiB every 100
+   * bytes count as one more entry. Default 20,000. Ten times as many may come at once; then a subscribe, an unsubscribe
+   * or a message of more than 4 KiB is refused with RATE_LIMIT_EXCEEDED until that is made up for.
    */
   entriesPerSecond: number;
   /**

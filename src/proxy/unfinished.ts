@@ -49,8 +49,8 @@ export class UnfinishedMessages<Client> {
   }
 
   /**
-   * Who has to go because all together hold too much: the oldest where it has had a second, so that nobody keeps others
-   * out for long; else the newcomer, so that a crowd of them does not take turns at filling the memory.
+   * The client to close because all together hold too much: the oldest one after a second, so that it cannot keep others
+   * out for long; before that the newcomer, so that a crowd does not take turns at filling the memory.
    */
   oneOfTooMany(newcomer: Client | undefined, now: number): Client | undefined {
     if (this.#total <= MOST_BYTES) return undefined;
@@ -160,7 +160,7 @@ export class UnfinishedMessage<Client> {
     };
   }
 
-  /** The client is gone, or gets nothing more: what was coming does not count any more. */
+  /** The client is gone or is being closed: what was coming does not count any more. */
   release(): void {
     this.#setComing(0);
     this.#forgetTime();

@@ -169,6 +169,12 @@ impl Client {
         self.show_unsent();
     }
 
+    /// It takes what it is sent: it is not stuck.
+    pub const fn note_progress(&mut self, now_ns: u64) {
+        self.progress_ns = now_ns;
+        self.is_reported = false;
+    }
+
     /// Bytes that it has not taken.
     pub fn unsent(&self) -> usize {
         match &self.sink {

@@ -242,8 +242,7 @@ impl Engine {
         let Some(&slot) = self.slots.get(&id) else { return 0 };
         let client = &mut self.clients[slot];
         client.acknowledge(bytes);
-        client.progress_ns = self.now_ns;
-        client.is_reported = false;
+        client.note_progress(self.now_ns);
         self.settle(slot) / BYTES_A_STEP
     }
 
@@ -467,8 +466,7 @@ impl Engine {
         }
         let client = &mut self.clients[slot];
         if client.unsent() == 0 && client.conflation.is_some() {
-            client.progress_ns = self.now_ns;
-            client.is_reported = false;
+            client.note_progress(self.now_ns);
             self.note_ready(slot);
         }
         self.note_behind(slot);

@@ -200,8 +200,7 @@ impl Engine {
         self.retry_at_ns = self.now_ns + self.retry_after_ns;
         for slot in writable {
             let Some(client) = self.clients.get_mut(slot) else { continue };
-            client.progress_ns = self.now_ns;
-            client.is_reported = false;
+            client.note_progress(self.now_ns);
             self.note_ready(slot);
         }
     }
