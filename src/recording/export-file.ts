@@ -1,7 +1,7 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { ExportOptions } from './export-columns.ts';
-import { emptyContents, type RecordingContents } from './read-recording.ts';
+import { emptyContents, type RecordingContents } from './contents.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
 /** What was found in a recording, and what was made of it. */
