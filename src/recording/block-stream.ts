@@ -25,9 +25,10 @@ export class BlockStream {
     for (const part of this.#scanner.end()) yield* this.#blockOf(part);
   }
 
-  /** The same, where what is left belongs to a damage that is counted elsewhere. */
+  /** The same, where what is no block belongs to a damage that is counted elsewhere. */
   *cut(): Generator<Block> {
-    for (const part of this.#scanner.end()) if (part.kind === 'frame') yield* this.#blockOf(part);
+    yield* this.flush();
+    this.#damage.drop();
   }
 
   /** The same at the end of the stream. */

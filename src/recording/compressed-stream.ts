@@ -59,7 +59,8 @@ export class CompressedStream {
 
   *#unzipped(unzipped: Unzipped): Generator<Block> {
     if (unzipped.kind === 'passed over') {
-      this.#damage.passOver(unzipped.bytes);
+      // Nothing was lost if all that it is of has come out before.
+      if (unzipped.bytes > 0) this.#damage.passOver(unzipped.bytes);
       yield* this.#blocks.cut();
       return;
     }

@@ -5,6 +5,7 @@ import type { SpoiltHeader } from './frame-scanner.ts';
 export class Damage {
   readonly #contents: RecordingContents;
   #isOpen = false;
+  #bytes = 0;
   #headers = 0;
   #ticks = 0;
   #last: SpoiltHeader | undefined;
@@ -23,19 +24,26 @@ export class Damage {
 
   /** Bytes of it were passed over. */
   passOver(bytes: number): void {
-    if (!this.#isOpen) this.#contents.damages++;
     this.#isOpen = true;
-    this.#contents.damagedBytes += bytes;
+    this.#bytes += bytes;
   }
 
   /** Here it ends, at something sound. Headers whose bytes were not passed over after all were none of a damage. */
   end(at: number): void {
     this.#addTicks(at);
     if (this.#isOpen) {
+      this.#contents.damages++;
+      this.#contents.damagedBytes += this.#bytes;
       this.#contents.blocksLost += Math.max(1, this.#headers);
       this.#contents.ticksLost += this.#ticks;
     }
+    this.drop();
+  }
+
+  /** Forgets it: it is counted elsewhere. */
+  drop(): void {
     this.#isOpen = false;
+    this.#bytes = 0;
     this.#headers = 0;
     this.#ticks = 0;
     this.#last = undefined;

@@ -5,6 +5,8 @@ export type Unzipped =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'passed over'; readonly bytes: number };
 
+type Outcome = 'more' | 'ended' | 'failed';
+
 /** A gzip member begins so, with the only method that there is. */
 const MAGIC = Buffer.of(0x1f, 0x8b, 0x08);
 /** Bytes that are given to zlib at once: what these would have given is lost with an error among them. */
@@ -22,6 +24,7 @@ export class GzipStream {
   /** Compressed bytes that have given nothing sound so far. */
   #owed = 0;
   #tries = TRIES;
+  #settle: (outcome: Outcome) => void = () => {};
   #rest: Buffer = Buffer.alloc(0);
 
   /** To be called when what came out was sound. */
@@ -52,40 +55,34 @@ export class GzipStream {
     yield* this.#takeOutput();
     const lost = rest + (outcome === 'failed' ? this.#owed : 0);
     this.#leave();
-    if (lost > 0) yield { kind: 'passed over', bytes: lost };
+    if (lost > 0 || outcome === 'failed') yield { kind: 'passed over', bytes: lost };
   }
 
   /** Goes to the next place where a member may begin. Returns the bytes before it. */
   #findMember(): number {
-    let at = this.#rest.indexOf(MAGIC);
-    const isFound = at >= 0 && this.#tries >= 1;
-    if (at < 0) at = this.#rest.length - beginningAtEnd(this.#rest);
-    else if (!isFound) at += 1;
-    this.#rest = this.#rest.subarray(at);
-    if (isFound) {
+    const at = this.#tries < 1 ? -1 : this.#rest.indexOf(MAGIC);
+    const bytes = at < 0 ? this.#rest.length - beginningAtEnd(this.#rest) : at;
+    this.#rest = this.#rest.subarray(bytes);
+    if (at >= 0) {
       this.#tries -= 1;
-      this.#gunzip = createGunzip().on('data', (bytes: Buffer) => this.#output.push(bytes));
-      this.#isFirst = true;
+      this.#begin();
     }
-    return at;
+    return bytes;
   }
 
   async *#feed(slice: Buffer): AsyncGenerator<Unzipped> {
     const before = this.#gunzip!.bytesWritten;
     const outcome = await this.#write(slice);
-    yield* this.#takeOutput();
-    if (outcome === 'failed') {
-      // The next member may begin in this slice, but not where this one did.
-      const bytes = this.#owed + (this.#isFirst ? 1 : 0);
-      this.#rest = this.#rest.subarray(this.#isFirst ? 1 : 0);
-      this.#leave();
-      yield { kind: 'passed over', bytes };
-      return;
-    }
     const taken = outcome === 'ended' ? this.#gunzip!.bytesWritten - before : slice.length;
-    this.#rest = this.#rest.subarray(taken);
+    if (outcome !== 'failed') this.#owed += taken;
+    yield* this.#takeOutput();
+    // Behind an error the next member may begin in the same slice, but not where this one did.
+    const step = outcome === 'failed' ? Number(this.#isFirst) : taken;
+    const lost = outcome === 'failed' ? this.#owed + step : 0;
+    this.#rest = this.#rest.subarray(step);
     this.#isFirst = false;
-    if (outcome === 'ended') this.#leave();
+    if (outcome !== 'more') this.#leave();
+    if (outcome === 'failed') yield { kind: 'passed over', bytes: lost };
   }
 
   *#takeOutput(): Generator<Unzipped> {
@@ -93,15 +90,21 @@ export class GzipStream {
   }
 
   /** Writes a slice, or the end. */
-  async #write(slice?: Buffer): Promise<'more' | 'ended' | 'failed'> {
+  async #write(slice?: Buffer): Promise<Outcome> {
     const gunzip = this.#gunzip!;
-    if (slice !== undefined) this.#owed += slice.length;
     return new Promise((resolve) => {
-      gunzip.once('error', () => resolve('failed'));
-      gunzip.once('end', () => resolve('ended'));
+      this.#settle = resolve;
       if (slice === undefined) gunzip.end();
       else gunzip.write(slice, (error) => resolve(error ? 'failed' : 'more'));
     });
+  }
+
+  #begin(): void {
+    this.#gunzip = createGunzip()
+      .on('data', (bytes: Buffer) => this.#output.push(bytes))
+      .on('end', () => this.#settle('ended'))
+      .on('error', () => this.#settle('failed'));
+    this.#isFirst = true;
   }
 
   #leave(): void {

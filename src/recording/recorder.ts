@@ -5,7 +5,6 @@ import type { TickBatch } from '../shm/tick-batch.ts';
 import { BlockWriter } from './block-writer.ts';
 import { compressFile } from './compress-file.ts';
 import { RecordingFile } from './recording-file.ts';
-import { uncompressedRotations } from './recording-files.ts';
 
 /** Options of a recorder, beside the ring's. */
 export interface RecorderOptions extends RingOptions {
@@ -64,6 +63,7 @@ export class Recorder {
   #lostOfEarlierRings = 0;
   #timers: NodeJS.Timeout[] = [];
   #background: Promise<void> = Promise.resolve();
+  #rotationFault: string | undefined;
   #isRunning = false;
   #wasStarted = false;
 
@@ -82,6 +82,11 @@ export class Recorder {
 
   get running(): boolean {
     return this.#isRunning;
+  }
+
+  /** Why a new file could not be begun the last time; undefined if that has always been possible. */
+  get rotationFault(): string | undefined {
+    return this.#rotationFault;
   }
 
   /** False where the file system has no locks: a second recorder would not be kept from the file. */
@@ -112,7 +117,7 @@ export class Recorder {
       setInterval(() => this.#guarded(() => this.#onTimer()), this.#options.flushMs ?? DEFAULT_FLUSH_MS),
       setInterval(() => this.#guarded(() => this.#follow()), LOOK_MS),
     ];
-    if (this.#options.compress !== false) this.#background = this.#compressLeftovers();
+    if (this.#options.compress !== false) this.#background = this.#compressLeftovers(this.#recording.leftovers);
     return this;
   }
 
@@ -181,8 +186,9 @@ export class Recorder {
     let name: string | undefined;
     try {
       name = this.#recording!.rotate();
-    } catch {
+    } catch (error) {
       this.counters.unrotated += 1;
+      this.#rotationFault = error instanceof Error ? error.message : String(error);
       return;
     }
     this.counters.rotations += 1;
@@ -210,11 +216,8 @@ export class Recorder {
   }
 
   /** Never fails: that an old file cannot be made smaller is no reason to lose the ticks of now. */
-  async #compressLeftovers(): Promise<void> {
-    const names = await uncompressedRotations(this.#recording?.path ?? this.file).catch(() => []);
-    for (const name of names) {
-      if (this.#recording?.dropName(name) !== true) await this.#compress(name);
-    }
+  async #compressLeftovers(names: readonly string[]): Promise<void> {
+    for (const name of names) await this.#compress(name);
   }
 
   async #compress(name: string): Promise<void> {

@@ -12,7 +12,14 @@ import {
 } from 'node:fs';
 import { OpenAlgoShmError } from '../errors.ts';
 import { isContinuable, MAGIC } from './format.ts';
-import { isSameFile, moveWithoutReplacing, rotatedNames, statOf, tryLink } from './recording-files.ts';
+import {
+  isSameFile,
+  moveWithoutReplacing,
+  rotatedNames,
+  statOf,
+  tryLink,
+  uncompressedRotations,
+} from './recording-files.ts';
 import { RecordingLock } from './recording-lock.ts';
 
 /** How often a name is opened that leads elsewhere each time. */
@@ -27,6 +34,8 @@ interface Opened {
 export class RecordingFile {
   /** Its name without symbolic links. */
   readonly path: string;
+  /** Finished recordings beside it that were not compressed when it was opened. */
+  readonly leftovers: readonly string[];
   #opened: Opened;
   #bytes: number;
   #began = new Date();
@@ -46,6 +55,7 @@ export class RecordingFile {
       this.path = realpathSync(file);
       this.#bytes = fstatSync(this.#opened.descriptor).size;
       checkBeginning(this.#opened.descriptor);
+      this.leftovers = this.#leftovers();
     } catch (error) {
       close(this.#opened);
       throw error;
@@ -122,15 +132,17 @@ export class RecordingFile {
     return finished;
   }
 
-  /** Removes a second name of this file: it was to have it only once it was finished. False if it is none. */
-  dropName(name: string): boolean {
-    const isSecond = name !== this.path && this.#isInPlace(name);
-    if (isSecond) rmSync(name);
-    return isSecond;
-  }
-
   close(): void {
     close(this.#opened);
+  }
+
+  /** A recorder that was killed while it gave this file the name of a finished one has left it with two names. */
+  #leftovers(): string[] {
+    return rotationsOf(this.path).filter((name) => {
+      const isThis = name !== this.path && this.#isInPlace(name);
+      if (isThis) rmSync(name);
+      return !isThis;
+    });
   }
 
   /** A file of a name of its own, locked before anybody can find it under the recording's. */
@@ -171,6 +183,15 @@ export class RecordingFile {
     }
     moveWithoutReplacing(this.path, name);
     moveWithoutReplacing(next, this.path);
+  }
+}
+
+/** None where the folder cannot be listed: that nothing is tidied is no reason to record nothing. */
+function rotationsOf(path: string): string[] {
+  try {
+    return uncompressedRotations(path);
+  } catch {
+    return [];
   }
 }
 

@@ -1,5 +1,14 @@
-import { existsSync, linkSync, renameSync, rmSync, statSync, closeSync, openSync, type Stats } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  closeSync,
+  openSync,
+  type Stats,
+} from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 
 /** What a compressed recording has behind its name. */
@@ -25,14 +34,16 @@ export function* rotatedNames(file: string, at: Date): Generator<string> {
 }
 
 /** Recordings that were rotated away from `file` and not compressed: a recorder ended before it could. */
-export async function uncompressedRotations(file: string): Promise<string[]> {
+export function uncompressedRotations(file: string): string[] {
   const extension = extname(file);
   const stem = `${basename(file, extension)}.`;
   const isRotation = (name: string): boolean =>
     name.startsWith(stem) &&
     name.endsWith(extension) &&
     /^\d{8}T\d{6}Z(-\d+)?$/.test(name.slice(stem.length, name.length - extension.length));
-  return (await readdir(dirname(file))).filter(isRotation).map((name) => join(dirname(file), name));
+  return readdirSync(dirname(file))
+    .filter(isRotation)
+    .map((name) => join(dirname(file), name));
 }
 
 /** What stands under a name; undefined if nothing does. */

@@ -88,7 +88,14 @@ pub(crate) fn remedy(name: &str) -> String {
 }
 
 pub(super) fn empty(name: &str) -> Error {
-    Error::new(ErrorCode::ShmLayout, format!("segment '{name}' is empty: its creator died"))
+    Error::new(
+        ErrorCode::ShmLayout,
+        format!(
+            "{} is empty: the process that was creating ring '{name}' died; the next one that creates the ring replaces it, or {}",
+            place_of(name),
+            remedy(name)
+        ),
+    )
 }
 
 pub(super) fn permission(name: &str) -> Error {
