@@ -20,7 +20,7 @@ export async function compressFile(file: string): Promise<boolean> {
     if (lock === undefined || !isSameFile(fstatSync(descriptor), statOf(file))) return false;
     await compressTo(file + UNFINISHED, descriptor);
     moveWithoutReplacing(file + UNFINISHED, file + COMPRESSED);
-    rmSync(file);
+    if (isSameFile(fstatSync(descriptor), statOf(file))) rmSync(file);
     return true;
   } catch (error) {
     await rm(file + UNFINISHED, { force: true });

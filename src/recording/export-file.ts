@@ -45,6 +45,8 @@ export async function exportTo(
   const place = await placeOf(file);
   const unfinished = place === undefined ? undefined : `${place}.${process.pid}-${tables++}.partial`;
   try {
+    // New, so that nothing is written through a link that somebody has put there.
+    if (unfinished !== undefined) await (await open(unfinished, 'wx')).close();
     await write({ file: unfinished ?? file, contents, selected });
     rows.check(recording);
     if (unfinished !== undefined) {

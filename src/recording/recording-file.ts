@@ -42,6 +42,7 @@ export class RecordingFile {
   #begunAt = performance.now();
   #files = 0;
   #isSynchronising = false;
+  #isClosed = false;
 
   /**
    * Opens a recording to be continued, or begins one.
@@ -102,8 +103,8 @@ export class RecordingFile {
     const { descriptor } = this.#opened;
     fdatasync(descriptor, (error) => {
       this.#isSynchronising = false;
-      // A rotation may have synchronised and closed it in the meantime.
-      if (error !== null && this.#opened.descriptor === descriptor) onError(error);
+      // It may have been synchronised and closed in the meantime.
+      if (error !== null && !this.#isClosed && this.#opened.descriptor === descriptor) onError(error);
     });
   }
 
@@ -112,6 +113,7 @@ export class RecordingFile {
    * moved or removed it. Replaces nothing that another has made. On an error it is still this file that is written to.
    */
   rotate(): string | undefined {
+    this.synchroniseNow();
     const next = this.#beginNext();
     let finished: string | undefined;
     try {
@@ -127,12 +129,12 @@ export class RecordingFile {
     this.#bytes = 0;
     this.#began = new Date();
     this.#begunAt = performance.now();
-    fdatasyncSync(before);
     closeSync(before);
     return finished;
   }
 
   close(): void {
+    this.#isClosed = true;
     close(this.#opened);
   }
 
@@ -174,11 +176,13 @@ export class RecordingFile {
   #exchange(name: string, next: string): void {
     // The recording's name leads to a locked file at any moment: nobody can begin another recording there.
     if (process.platform !== 'win32' && tryLink(this.path, name)) {
-      if (!this.#isInPlace(name)) {
+      try {
+        if (!this.#isInPlace(name)) throw new Error('another file was given its name');
+        renameSync(next, this.path);
+      } catch (error) {
         rmSync(name);
-        throw new Error('another file was given its name');
+        throw error;
       }
-      renameSync(next, this.path);
       return;
     }
     moveWithoutReplacing(this.path, name);

@@ -8,7 +8,7 @@ const TEMPORARY = 0x40;
 
 /**
  * The lock of the one process that writes a recording. On Unix the recording itself is locked, by whatever name it was
- * opened, and readers are not concerned. On Windows a locked file cannot be read, so it is a file beside it, `NAME.lock`.
+ * opened, and readers are not concerned. On Windows a locked file cannot be read, so it is a file beside it, `NAME.recorder-lock`.
  */
 export class RecordingLock {
   /** False where the file system has no locks: nobody is kept from writing the same file. */
@@ -39,5 +39,5 @@ export class RecordingLock {
 }
 
 function openBeside(file: string): number {
-  return openSync(`${file}.lock`, constants.O_RDWR | constants.O_CREAT | EXCLUSIVE | TEMPORARY, 0o600);
+  return openSync(`${file}.recorder-lock`, constants.O_RDWR | constants.O_CREAT | EXCLUSIVE | TEMPORARY, 0o600);
 }
