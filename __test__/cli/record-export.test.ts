@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
-import { removeRings, run, RunningCommand, until } from './running-command.ts';
+import { removeRings, root, run, RunningCommand, until } from './running-command.ts';
 
 const ring = `test-record-${process.pid}`;
 const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-record-'));
@@ -55,7 +56,13 @@ describe('record, then export and feed replay', () => {
     const bytes = readFileSync(recording);
     writeFileSync(recording, Buffer.concat([bytes, bytes.subarray(0, 40)]));
     const { code, stderr } = await run(['export', recording, join(folder, 'damaged.csv')]);
-    expect([code, stderr]).toEqual([0, '1 damaged place passed over, 40 bytes in all\n']);
+    expect([code, stderr]).toEqual([
+      0,
+      '1 damaged place passed over, 40 bytes in all: 1 block lost, with 3 ticks at least\n',
+    ]);
+    const strict = await run(['export', recording, join(folder, 'strict.csv'), '--strict']);
+    expect([strict.code, strict.stdout, existsSync(join(folder, 'strict.csv'))]).toEqual([1, '', false]);
+    expect(strict.stderr).toMatch(/^openalgo-shm: ERR_FILE: .* is damaged in one place and a block is lost: .+\n$/);
   });
 });
 
@@ -68,12 +75,45 @@ describe('export refuses', () => {
       2,
       'ERR_INVALID_OPTION',
     ],
+    ['symbols that it has none of', ['export', recording, join(folder, 'x.csv'), '--symbols=INFY'], 1, 'ERR_FILE'],
+    ['a full disk', ['export', recording, '/dev/full', '--format=csv'], 1, 'ERR_FILE'],
+    ['a directory', ['export', recording, folder, '--format=csv'], 1, 'ERR_FILE'],
     ['a recording that is not there', ['export', join(folder, 'absent'), join(folder, 'x.csv')], 1, 'ERR_FILE'],
   ])('%s, with an error of one line', async (_what, args, exitCode, error) => {
     const { code, stderr } = await run(args);
     expect([code, stderr]).toEqual([exitCode, expect.stringMatching(new RegExp(`^openalgo-shm: ${error}: .+\n$`))]);
     expect(existsSync(join(folder, 'x.csv'))).toBe(false);
   });
+});
+
+test.skipIf(process.platform === 'win32')('export says nothing but the table where that is its output', () => {
+  const command = '"$0" dist/cli/main.js export "$1" /dev/stdout --format=csv --fields=ltp --depth=0 | cat';
+  const { stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, recording], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stdout.split('\n')).toEqual([
+    'recorded_at,broker,exchange,symbol,mode,ltp',
+    ...Array(3).fill(expect.stringContaining(',zerodha,')),
+    '',
+  ]);
+  expect(stderr).toContain(`3 ticks read from ${recording}, 3 written to /dev/stdout\n`);
+});
+
+test('record refuses a file that another recorder writes, and export reads it meanwhile', async () => {
+  const growing = join(folder, 'growing.ticks');
+  const first = new RunningCommand(['record', growing, `--ring=${ring}`, '--flush=20']);
+  await first.says(/Ctrl-C ends it/);
+  const publisher = new SharedMemoryPublisher({ name: ring, publisherName: 'zerodha' }).start();
+  publisher.publishMarketData('TCS', { ltp: 1 });
+  await until('it is written', () => readFileSync(growing).length > 0);
+  const second = await run(['record', growing, `--ring=${ring}`]);
+  expect([second.code, second.stdout]).toEqual([1, '']);
+  expect(second.stderr).toMatch(/^openalgo-shm: ERR_FILE_BUSY: .*growing\.ticks is being written by another .+\n$/);
+  expect((await run(['export', growing, join(folder, 'growing.csv')])).code).toBe(0);
+  publisher.publishMarketData('TCS', { ltp: 2 });
+  expect((await first.signal('SIGINT')).stdout).toMatch(/recorded 2 ticks/);
+  publisher.stop();
 });
 
 test('record refuses a file that cannot be written, and leaves no reader behind', async () => {

@@ -1,6 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InterestPublisher } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
@@ -171,5 +174,82 @@ describe('cleanup', () => {
     publisher.stop();
     await run(['cleanup', `--ring=${ring}`]);
     expect([ring, `${ring}.interest`, ...others].map(ringExists)).toEqual([false, false, true, true]);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('what has the name of a ring and is none', () => {
+  const name = `test-stranger-${process.pid}`;
+  const path = join('/dev/shm', name);
+  afterEach(() => {
+    for (const end of ['', '.interest', '.events']) rmSync(path + end, { recursive: true, force: true });
+  });
+
+  const strangers: [string, () => void, string, RegExp][] = [
+    ['a short file', () => writeFileSync(path, 'hello'), 'ERR_SHM_LAYOUT', /not a segment .* it has 5 bytes/],
+    ['a file of others', () => writeFileSync(path, 'x'.repeat(9000)), 'ERR_SHM_LAYOUT', /not a segment .* first word/],
+    ['an empty file', () => writeFileSync(path, ''), 'ERR_SHM_LAYOUT', /is empty: the process that was creating/],
+    ['a directory', () => mkdirSync(path), 'ERR_SHM_SYSTEM', /is a directory, .*rm -r \/dev\/shm/],
+    ['a link', () => symlinkSync('/etc/hostname', path), 'ERR_SHM_SYSTEM', /is a symbolic link, /],
+    ['a pipe', () => void spawnSync('mkfifo', [path]), 'ERR_SHM_SYSTEM', /is a pipe, /],
+  ];
+
+  test.each(strangers)('is named by cleanup and left where it is: %s', async (_what, make, error, reason) => {
+    make();
+    const before = lstatSync(path);
+    for (const flags of [[], ['--dry-run'], ['--json']]) {
+      const { code, stdout, stderr } = await run(['cleanup', `--ring=${name}`, ...flags]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`^openalgo-shm: ${error}: .+\n$`))]);
+      expect(stderr).toMatch(reason);
+      expect(stderr).toContain(`rm ${lstatSync(path).isDirectory() ? '-r ' : ''}${path}`);
+      if (flags[0] !== '--json') expect(stdout).toBe('');
+      else expect(JSON.parse(stdout)).toMatchObject({ removed: [], refused: [{ name, code: error }] });
+    }
+    expect(lstatSync(path).ino).toBe(before.ino);
+  });
+
+  test.each(strangers)('is an error of one line for those who read: %s', async (_what, make, error, reason) => {
+    make();
+    for (const words of [['stats'], ['watch']]) {
+      const { code, stdout, stderr } = await run([...words, `--ring=${name}`]);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(new RegExp(`^openalgo-shm: ${error}: .+\n$`));
+      expect(stderr).toMatch(reason);
+    }
+    const doctor = await run(['doctor', '--port=0', `--ring=${name}`]);
+    expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringMatching(reason)]);
+  });
+
+  test.each(strangers.slice(3))('is not replaced by those who write: %s', async (_what, make, error, reason) => {
+    make();
+    const before = lstatSync(path);
+    for (const words of [
+      ['serve', '--port=0'],
+      ['feed', 'simulated'],
+    ]) {
+      const { code, stderr } = await run([...words, `--ring=${name}`]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`^openalgo-shm: ${error}: .+\n$`))]);
+      expect(stderr).toMatch(reason);
+    }
+    expect(lstatSync(path).ino).toBe(before.ino);
+  });
+
+  test('is named beside a ring that is removed, and by doctor', async () => {
+    publisher.stop();
+    writeFileSync(`/dev/shm/${ring}.interest`, 'of others');
+    const doctor = await run(['doctor', '--port=0', `--ring=${ring}`]);
+    expect(doctor.stdout).toMatch(new RegExp(`! ring +${ring}\\.interest cannot be opened`));
+    const { code, stdout, stderr } = await run(['cleanup', `--ring=${ring}`]);
+    expect([code, stdout]).toEqual([1, expect.stringMatching(new RegExp(`^removed ${ring} \\(`))]);
+    expect(stderr).toContain(`/dev/shm/${ring}.interest: not a segment of this library`);
+    expect(readFileSync(`/dev/shm/${ring}.interest`, 'utf8')).toBe('of others');
+    rmSync(`/dev/shm/${ring}.interest`);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('is another user’s', async () => {
+    writeFileSync(path, 'x'.repeat(9000));
+    chownSync(path, 12_345, 12_345);
+    const { code, stderr } = await run(['cleanup', `--ring=${name}`]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/ERR_SHM_PERMISSION: .* belongs to user id 12345/)]);
+    expect(existsSync(path)).toBe(true);
   });
 });

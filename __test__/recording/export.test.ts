@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportCsv } from '../../src/recording/export-csv.ts';
@@ -43,6 +43,11 @@ afterAll(() => {
   LockFreeRingBuffer.unlink(RING.name);
   rmSync(folder, { recursive: true });
 });
+
+/** Files of a table's name, finished or not. */
+function leftOf(file: string): string[] {
+  return readdirSync(folder).filter((name) => name.startsWith(basename(file)));
+}
 
 async function times(): Promise<number[]> {
   const found: number[] = [];
@@ -147,13 +152,66 @@ describe.each([
     expect(await exportAs(recording, join(folder, 'few'), options)).toMatchObject({ ticks: MANY + 2, rows: 1 });
   });
 
-  test('makes a table without rows where no tick is of the symbols', async () => {
+  test('writes nothing where no tick is of the symbols, and says of which they are', async () => {
     const file = join(folder, 'no-rows');
-    expect(await exportAs(recording, file, { symbols: ['SBIN'] })).toMatchObject({ ticks: MANY + 2, rows: 0 });
-    const bytes = await readFile(file);
-    if (exportAs === exportCsv) expect(bytes.toString()).toMatch(/^recorded_at,[^\n]*\n$/);
-    else expect(await parquetReadObjects({ file: new Uint8Array(bytes).buffer })).toEqual([]);
+    writeFileSync(file, 'a table of before');
+    await expect(exportAs(recording, file, { symbols: ['SBIN', 'INFY'] })).rejects.toMatchObject({
+      code: 'ERR_FILE',
+      message: `none of the ${MANY + 2} ticks of ${recording} is of SBIN, INFY: it has RELIANCE, TCS, MANY`,
+    });
+    expect(readFileSync(file, 'utf8')).toBe('a table of before');
+    rmSync(file);
+    await expect(exportAs(recording, file, { symbols: ['SBIN'] })).rejects.toMatchObject({ code: 'ERR_FILE' });
+    expect(leftOf(file)).toEqual([]);
   });
+
+  test('writes nothing of a recording without a tick', async () => {
+    const empty = join(folder, 'empty.ticks');
+    writeFileSync(empty, '');
+    await expect(exportAs(empty, join(folder, 'none'))).rejects.toMatchObject({
+      code: 'ERR_FILE',
+      message: `${empty} is empty: nothing was recorded`,
+    });
+    expect(leftOf(join(folder, 'none'))).toEqual([]);
+  });
+
+  test('of a damaged recording is made of what is left, or where strict not at all', async () => {
+    const damaged = join(folder, 'damaged.ticks');
+    const bytes = readFileSync(recording);
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(damaged, bytes);
+    const file = join(folder, 'of-damaged');
+    const { rows, damages, blocksLost, ticksLost } = await exportAs(damaged, file, { depthLevels: 0 });
+    expect([damages, blocksLost, rows + ticksLost]).toEqual([1, 1, MANY + 2]);
+    const before = readFileSync(file);
+    await expect(exportAs(damaged, file, { strict: true })).rejects.toMatchObject({ code: 'ERR_FILE' });
+    expect(readFileSync(file).equals(before)).toBe(true);
+    await exportAs(recording, file, { strict: true, symbols: ['TCS'] });
+    expect(readFileSync(file).equals(before)).toBe(false);
+  });
+
+  test('puts a table in the place of the one that a link leads to', async () => {
+    const file = join(folder, 'linked');
+    const link = join(folder, `link-${kind}`);
+    writeFileSync(file, 'a table of before');
+    symlinkSync(file, link);
+    await exportAs(recording, link, { symbols: ['TCS'] });
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readFileSync(file, 'utf8')).not.toBe('a table of before');
+  });
+
+  test.skipIf(process.platform !== 'linux')(
+    'fails where the disk is full, and leaves the device as it is',
+    async () => {
+      await expect(exportAs(recording, '/dev/full')).rejects.toMatchObject({
+        code: 'ERR_FILE',
+        message: expect.stringMatching(/^\/dev\/full cannot be written: ENOSPC/),
+      });
+      expect(lstatSync('/dev/full').isCharacterDevice()).toBe(true);
+      await exportAs(recording, '/dev/null', { symbols: ['TCS'] });
+      expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
+    },
+  );
 
   test('does not put a table in the place of its recording, by whatever name', async () => {
     const other = join(folder, `other-name-of-day-${kind}`);
@@ -171,6 +229,6 @@ describe.each([
     for (const nowhere of [join(folder, 'no-folder', 'table'), join(recording, 'table')]) {
       await expect(exportAs(recording, nowhere)).rejects.toMatchObject({ code: 'ERR_FILE' });
     }
-    expect([existsSync(file), existsSync(`${file}.partial`)]).toEqual([false, false]);
+    expect(leftOf(file)).toEqual([]);
   });
 });

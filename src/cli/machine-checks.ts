@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { hasCode } from '../errors.ts';
 import { DEFAULT_TOPICS } from '../shm/options.ts';
-import { LockFreeRingBuffer } from '../shm/ring-buffer.ts';
+import { companionsOf, LockFreeRingBuffer } from '../shm/ring-buffer.ts';
 import { bytes, count } from './figures.ts';
 import { olderVersion } from './ring-figures.ts';
 import { ENOUGH_SECONDS, standstillOf, standstillText } from './standstill.ts';
@@ -49,6 +49,7 @@ export async function checkMachine(intention: Intention): Promise<Finding[]> {
     ...(platform() === 'linux' ? [sharedMemory(intention), limits('files'), limits('locks')] : []),
     await port(intention),
     ...(await ring(intention)),
+    ...beside(intention),
     leftovers(intention),
   ];
 }
@@ -219,10 +220,24 @@ function unopened(name: string, error: unknown): Finding {
   if (hasCode(error, 'ERR_SHM_NOT_FOUND'))
     return good('ring', `${name} does not exist yet; the first process creates it`);
   const reason = error instanceof Error ? error.message : String(error);
-  const remedy = hasCode(error, 'ERR_SHM_VERSION')
-    ? `end the programs of the other version, then openalgo-shm cleanup --ring ${name}`
-    : `take another name, or if nothing else uses it: rm ${SHM}/${name}`;
-  return bad('ring', `${name} cannot be opened: ${reason}`, remedy);
+  if (hasCode(error, 'ERR_SHM_VERSION')) {
+    const remedy = `end the programs of the other version, then openalgo-shm cleanup --ring ${name}`;
+    return bad('ring', `${name} cannot be opened: ${reason}`, remedy);
+  }
+  return bad('ring', `${name} cannot be opened`, reason);
+}
+
+/** What has the name of a ring beside that of ticks and is none: feeds do not hear then what clients want. */
+function beside({ ring: name }: Intention): Finding[] {
+  return companionsOf(name).flatMap((companion) => {
+    try {
+      LockFreeRingBuffer.open(companion).close();
+      return [];
+    } catch (error) {
+      if (hasCode(error, 'ERR_SHM_NOT_FOUND')) return [];
+      return [{ ...unopened(companion, error), verdict: 'warning' as const }];
+    }
+  });
 }
 
 /** Publishers that had to refuse ticks because they have named as many topics as the ring has room for. */

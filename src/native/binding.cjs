@@ -846,4 +846,5 @@ module.exports.formatVersion = nativeBinding.formatVersion
 module.exports.monotonicNs = nativeBinding.monotonicNs
 module.exports.removeIfUnused = nativeBinding.removeIfUnused
 module.exports.trimMemory = nativeBinding.trimMemory
+module.exports.tryLockFile = nativeBinding.tryLockFile
 module.exports.unlinkRing = nativeBinding.unlinkRing

@@ -335,5 +335,14 @@ export declare function removeIfUnused(name: string): boolean
  */
 export declare function trimMemory(): void
 
+/**
+ * Locks an open file against all others who ask for a lock on it: true if it is locked, false where another open
+ * file has it. The kernel lets go of the lock when the file is closed, and so when the process ends, however it does.
+ *
+ * # Errors
+ * `ERR_FILE` where the file system has no locks, and on Windows.
+ */
+export declare function tryLockFile(descriptor: number): boolean
+
 /** Removes a name, even of a segment in use. True if there was one. */
 export declare function unlinkRing(name: string): boolean

@@ -1,6 +1,5 @@
 import { FIELDS, type DepthLevel, type FieldName, type Mode } from '../message.ts';
-import { crc32 } from './crc32.ts';
-import { BLOCK, F64, LEVEL_NUMBERS, MAGIC, MAX_PAYLOAD, padded, PAYLOAD, TICK } from './format.ts';
+import { BLOCK, F64, LEVEL_NUMBERS, padded, PAYLOAD, TICK } from './format.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
 const FIELD_NAMES: readonly FieldName[] = FIELDS.map(([name]) => name);
@@ -12,21 +11,9 @@ export interface Block {
   lost: number;
 }
 
-/** What stands at the beginning of some bytes: a sound block of this size, the beginning of one, or something else. */
-export type Found = { kind: 'block'; bytes: number; block: Block } | { kind: 'incomplete' } | { kind: 'damaged' };
-
-/** Looks for a block at the beginning of `bytes`. */
-export function readBlock(bytes: Buffer): Found {
-  const magic = bytes.subarray(0, MAGIC.length);
-  if (!magic.equals(MAGIC.subarray(0, magic.length))) return { kind: 'damaged' };
-  if (bytes.length < BLOCK.payload) return { kind: 'incomplete' };
-  const length = bytes.readUInt32LE(BLOCK.length);
-  if (length < PAYLOAD.names || length > MAX_PAYLOAD) return { kind: 'damaged' };
-  if (bytes.length < BLOCK.payload + length) return { kind: 'incomplete' };
-  const payload = bytes.subarray(BLOCK.payload, BLOCK.payload + length);
-  if (crc32(payload) !== bytes.readUInt32LE(BLOCK.crc)) return { kind: 'damaged' };
-  const block = readPayload(payload);
-  return block === undefined ? { kind: 'damaged' } : { kind: 'block', bytes: BLOCK.payload + length, block };
+/** Reads a block whose checksum is right; undefined where its contents are none that a recorder writes. */
+export function readBlock(block: Buffer): Block | undefined {
+  return readPayload(block.subarray(BLOCK.payload));
 }
 
 function readPayload(payload: Buffer): Block | undefined {
@@ -34,8 +21,11 @@ function readPayload(payload: Buffer): Block | undefined {
   if (nameBytes > payload.length - PAYLOAD.names) return undefined;
   const ticksAt = PAYLOAD.names + padded(nameBytes);
   if (ticksAt > payload.length) return undefined;
-  const names = readNames(payload.subarray(PAYLOAD.names, PAYLOAD.names + nameBytes));
-  if (names.length !== payload.readUInt16LE(PAYLOAD.nameCount)) return undefined;
+  const names = readNames(
+    payload.subarray(PAYLOAD.names, PAYLOAD.names + nameBytes),
+    payload.readUInt16LE(PAYLOAD.nameCount),
+  );
+  if (names === undefined) return undefined;
   const clockMs = payload.readDoubleLE(PAYLOAD.clock);
   const ticks: RecordedTick[] = [];
   let at = ticksAt;
@@ -50,12 +40,14 @@ function readPayload(payload: Buffer): Block | undefined {
   return { ticks, lost: payload.readUInt32LE(PAYLOAD.lost) };
 }
 
-function readNames(bytes: Buffer): string[] {
+/** So many names that take exactly these bytes. */
+function readNames(bytes: Buffer, count: number): string[] | undefined {
   const names: string[] = [];
-  for (let at = 0; at < bytes.length; at += 1 + bytes[at]!) {
+  let at = 0;
+  for (; at < bytes.length && names.length < count; at += 1 + bytes[at]!) {
     names.push(bytes.toString('utf8', at + 1, at + 1 + bytes[at]!));
   }
-  return names;
+  return names.length === count && at >= bytes.length ? names : undefined;
 }
 
 function tickEnd(payload: Buffer, at: number): number | undefined {

@@ -21,6 +21,8 @@ export interface ExportOptions {
   depthLevels?: number;
   /** Only these symbols. Default: all. */
   symbols?: readonly string[];
+  /** Fail where anything of the recording is damaged, in place of making a table of what is left. Default false. */
+  strict?: boolean;
 }
 
 const DEFAULT_LEVELS = 5;

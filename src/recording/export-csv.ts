@@ -2,14 +2,15 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { exportColumns, type Column, type ExportOptions } from './export-columns.ts';
-import { exportTo, selected, type ExportedContents } from './export-file.ts';
+import { exportTo, type ExportedContents } from './export-file.ts';
 import { readRecording } from './read-recording.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
 /**
  * Writes a recording as CSV with a header, UTF-8, times as ISO 8601 in UTC, nothing where a tick has no value.
  *
- * @throws OpenAlgoShmError `ERR_FILE`, `ERR_INVALID_OPTION`, `ERR_INVALID_ARGUMENT` where the file is the recording
+ * @throws OpenAlgoShmError `ERR_FILE`, also where there is no row to write; `ERR_INVALID_OPTION`; `ERR_INVALID_ARGUMENT`
+ *   where the file is the recording
  */
 export async function exportCsv(
   recording: string,
@@ -17,9 +18,9 @@ export async function exportCsv(
   options: ExportOptions = {},
 ): Promise<ExportedContents> {
   const columns = exportColumns(options);
-  return exportTo(recording, file, (unfinished, contents) =>
+  return exportTo(recording, file, options, ({ file: unfinished, contents, selected }) =>
     pipeline(
-      Readable.from(csvText(selected(readRecording(recording, contents), options, contents), columns)),
+      Readable.from(csvText(selected(readRecording(recording, contents)), columns)),
       createWriteStream(unfinished),
     ),
   );

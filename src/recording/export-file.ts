@@ -1,7 +1,7 @@
-import { rename, rm, stat } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { OpenAlgoShmError } from '../errors.ts';
+import { emptyContents, type RecordingContents } from './contents.ts';
 import type { ExportOptions } from './export-columns.ts';
-import { emptyContents, type RecordingContents } from './read-recording.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
 /** What was found in a recording, and what was made of it. */
@@ -10,27 +10,52 @@ export interface ExportedContents extends RecordingContents {
   rows: number;
 }
 
+/** Where the rows of a table go. */
+export interface Table {
+  /** The file that is to be written. */
+  readonly file: string;
+  readonly contents: ExportedContents;
+  /** The ticks that the options ask for, counted, of all in the recording. */
+  selected(runs: AsyncIterable<RecordedTick[]>): AsyncGenerator<RecordedTick[]>;
+}
+
+/** Symbols that an error names. */
+const NAMED_SYMBOLS = 5;
+let tables = 0;
+
 /**
- * Writes beside the file and takes its place when all is well, so that nobody finds half a table.
+ * Writes a table beside the file and puts it in its place when all is well, so that nobody finds half a table, and none
+ * is replaced by nothing. A device or a pipe is written to as it is.
  *
- * @throws OpenAlgoShmError `ERR_FILE`; `ERR_INVALID_ARGUMENT` where the table would replace its recording
+ * @throws OpenAlgoShmError `ERR_FILE`, also where there is no row to write; `ERR_INVALID_ARGUMENT` where the table would
+ *   replace its recording
  */
 export async function exportTo(
   recording: string,
   file: string,
-  write: (unfinished: string, contents: ExportedContents) => Promise<void>,
+  options: ExportOptions,
+  write: (table: Table) => Promise<void>,
 ): Promise<ExportedContents> {
   if (await isSame(recording, file)) {
     throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', `${file} is the recording itself: give the table another name`);
   }
-  const unfinished = `${file}.partial`;
-  const contents = { ...emptyContents(), rows: 0 };
+  const rows = new Rows(options);
+  const { contents } = rows;
+  const selected = (runs: AsyncIterable<RecordedTick[]>) => rows.select(runs);
+  const place = await placeOf(file);
+  const unfinished = place === undefined ? undefined : `${place}.${process.pid}-${tables++}.partial`;
   try {
-    await write(unfinished, contents);
-    await rename(unfinished, file);
+    // New, so that nothing is written through a link that somebody has put there.
+    if (unfinished !== undefined) await (await open(unfinished, 'wx')).close();
+    await write({ file: unfinished ?? file, contents, selected });
+    rows.check(recording);
+    if (unfinished !== undefined) {
+      await synchronise(unfinished);
+      await rename(unfinished, place!);
+    }
   } catch (error) {
     // Where even that fails, it is the first error that says why.
-    await rm(unfinished, { force: true }).catch(() => {});
+    if (unfinished !== undefined) await rm(unfinished, { force: true }).catch(() => {});
     if (error instanceof OpenAlgoShmError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new OpenAlgoShmError('ERR_FILE', `${file} cannot be written: ${reason}`, { cause: error });
@@ -38,18 +63,67 @@ export async function exportTo(
   return contents;
 }
 
-/** The ticks that the options ask for, counted. */
-export async function* selected(
-  runs: AsyncIterable<RecordedTick[]>,
-  { symbols }: ExportOptions,
-  contents: ExportedContents,
-): AsyncGenerator<RecordedTick[]> {
-  const wanted = symbols === undefined ? undefined : new Set(symbols);
-  for await (const run of runs) {
-    const rows = wanted === undefined ? run : run.filter(({ symbol }) => wanted.has(symbol));
-    contents.rows += rows.length;
-    yield rows;
+/** The ticks that become rows. */
+class Rows {
+  readonly contents: ExportedContents = { ...emptyContents(), rows: 0 };
+  readonly #options: ExportOptions;
+  readonly #seen = new Set<string>();
+
+  constructor(options: ExportOptions) {
+    this.#options = options;
   }
+
+  async *select(runs: AsyncIterable<RecordedTick[]>): AsyncGenerator<RecordedTick[]> {
+    const { symbols } = this.#options;
+    const wanted = symbols === undefined ? undefined : new Set(symbols);
+    for await (const run of runs) {
+      const rows = wanted === undefined ? run : run.filter(({ symbol }) => wanted.has(symbol));
+      if (rows.length === 0) this.#note(run);
+      this.contents.rows += rows.length;
+      yield rows;
+    }
+  }
+
+  /** Throws where the table is not what was asked for. */
+  check(recording: string): void {
+    const { rows, damages, blocksLost, ticks } = this.contents;
+    const { symbols = [], strict } = this.#options;
+    if (strict === true && damages > 0) {
+      const places = damages === 1 ? 'one place' : `${damages} places`;
+      const blocks = blocksLost === 1 ? 'a block is' : `${blocksLost} blocks are`;
+      throw new OpenAlgoShmError(
+        'ERR_FILE',
+        `${recording} is damaged in ${places} and ${blocks} lost: export without strict what is left`,
+      );
+    }
+    if (rows > 0) return;
+    if (ticks === 0) throw new OpenAlgoShmError('ERR_FILE', `${recording} holds no tick: there is nothing to export`);
+    const seen = [...this.#seen];
+    throw new OpenAlgoShmError(
+      'ERR_FILE',
+      `none of the ${ticks} ticks of ${recording} is of ${symbols.join(', ')}: it has ${seen.join(', ')}${seen.length < NAMED_SYMBOLS ? '' : ' and perhaps others'}`,
+    );
+  }
+
+  #note(run: readonly RecordedTick[]): void {
+    for (const { symbol } of run) {
+      if (this.#seen.size === NAMED_SYMBOLS) return;
+      this.#seen.add(symbol);
+    }
+  }
+}
+
+/** What is replaced: the file that a link leads to. Undefined for a device or a pipe, which nothing can replace. */
+async function placeOf(file: string): Promise<string | undefined> {
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined) return file;
+  if (found.isDirectory()) throw new OpenAlgoShmError('ERR_FILE', `${file} is a directory: give the name of a file`);
+  return found.isFile() ? realpath(file) : undefined;
+}
+
+async function synchronise(file: string): Promise<void> {
+  const handle = await open(file, 'r+');
+  await handle.datasync().finally(() => handle.close());
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { exportColumns, type Column, type ColumnType, type ExportOptions } from './export-columns.ts';
-import { exportTo, selected, type ExportedContents } from './export-file.ts';
+import { exportTo, type ExportedContents } from './export-file.ts';
 import { readRecording } from './read-recording.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
@@ -19,7 +19,8 @@ const PARQUET_TYPES = {
  * Writes a recording as Parquet, compressed with Snappy: times in µs UTC, numbers as doubles, null where a tick has
  * no value.
  *
- * @throws OpenAlgoShmError `ERR_FILE`, `ERR_INVALID_OPTION`, `ERR_INVALID_ARGUMENT` where the file is the recording
+ * @throws OpenAlgoShmError `ERR_FILE`, also where there is no row to write; `ERR_INVALID_OPTION`; `ERR_INVALID_ARGUMENT`
+ *   where the file is the recording
  */
 export async function exportParquet(
   recording: string,
@@ -27,7 +28,7 @@ export async function exportParquet(
   options: ExportOptions = {},
 ): Promise<ExportedContents> {
   const columns = exportColumns(options);
-  return exportTo(recording, file, async (unfinished, contents) => {
+  return exportTo(recording, file, options, async ({ file: unfinished, contents, selected }) => {
     const writer = fileWriter(unfinished);
     const table = new ParquetWriter({ writer, schema: parquetSchema(columns), createdBy: 'openalgo-shm' });
     const groupRows = Math.min(ROW_GROUP, Math.ceil(CELLS_OF_GROUP / columns.length));
@@ -37,7 +38,7 @@ export async function exportParquet(
       await table.write({ columnData: columns.map((column) => columnData(column, rows)), rowGroupSize: rows.length });
       rows = [];
     };
-    for await (const run of selected(readRecording(recording, contents), options, contents)) {
+    for await (const run of selected(readRecording(recording, contents))) {
       for (const tick of run) {
         rows.push(tick);
         if (rows.length === groupRows) await writeRows();

@@ -1,3 +1,5 @@
+import type { FrameShape } from './frame-scanner.ts';
+
 /**
  * A recording is a row of blocks and nothing else. A block stands for itself: a damaged one takes none of the others
  * with it, recordings can be joined with `cat`, and a file that was cut in the middle of a block is read up to there.
@@ -46,6 +48,18 @@ export const TICK = {
 
 /** Longest payload: what claims to be longer is damaged. */
 export const MAX_PAYLOAD = 1 << 24;
+
+/** How blocks are told from anything else. */
+export const BLOCK_SHAPE: FrameShape = {
+  magic: MAGIC,
+  lengthAt: BLOCK.length,
+  crcAt: BLOCK.crc,
+  ticksAt: BLOCK.payload + PAYLOAD.count,
+  payloadAt: BLOCK.payload,
+  trailer: 0,
+  shortest: PAYLOAD.names,
+  longest: MAX_PAYLOAD,
+};
 
 /** Bytes of one number. */
 export const F64 = 8;

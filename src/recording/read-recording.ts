@@ -1,25 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { pipeline, type Readable } from 'node:stream';
-import { constants, createGunzip } from 'node:zlib';
 import { OpenAlgoShmError } from '../errors.ts';
-import { readBlock } from './block-reader.ts';
-import { BLOCK, MAGIC } from './format.ts';
+import { BlockStream } from './block-stream.ts';
+import { CompressedStream } from './compressed-stream.ts';
+import { emptyContents, type RecordingContents } from './contents.ts';
+import { MAGIC } from './format.ts';
+import { MEMBER_SHAPE } from './member.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
-/** What was found in a recording so far. */
-export interface RecordingContents {
-  blocks: number;
-  ticks: number;
-  /** Messages that the recorder itself had lost, because the ring was overwritten before it read them. */
-  lost: number;
-  /** Places where something else than a sound block stands. */
-  damages: number;
-  /** Bytes that were passed over for it, and those of a last block that is not complete. */
-  damagedBytes: number;
-  /** Bytes of the file that were read. */
-  bytesRead: number;
-}
+export { emptyContents, type RecordingContents } from './contents.ts';
 
 const CHUNK = 1 << 18;
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
@@ -36,8 +25,10 @@ const FIRST_LOOK = 1 << 20;
 export async function recordingKind(file: string): Promise<'blocks' | 'gzip' | 'other'> {
   const start = await startOf(file);
   if (start.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC)) return 'gzip';
+  const [block, member] = [start.indexOf(MAGIC), start.indexOf(MEMBER_SHAPE.magic)];
+  if (member >= 0 && (block < 0 || member < block)) return 'gzip';
   const isCutMagic = start.length > 0 && MAGIC.subarray(0, start.length).equals(start);
-  return isCutMagic || start.includes(MAGIC) ? 'blocks' : 'other';
+  return isCutMagic || block >= 0 ? 'blocks' : 'other';
 }
 
 async function startOf(file: string): Promise<Buffer> {
@@ -62,80 +53,27 @@ export async function* readRecording(
   file: string,
   contents: RecordingContents = emptyContents(),
 ): AsyncGenerator<RecordedTick[]> {
-  const kind = await recordingKind(file);
-  let rest: Buffer = Buffer.alloc(0);
-  let isDamaged = false;
-  const passOver = (bytes: number): void => {
-    if (!isDamaged) contents.damages++;
-    isDamaged = true;
-    contents.damagedBytes += bytes;
-    rest = rest.subarray(bytes);
-  };
-  for await (const chunk of chunksOf(file, kind === 'gzip', contents, () => passOver(0))) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    yield* soundBlocks(false);
+  const stream = (await recordingKind(file)) === 'gzip' ? new CompressedStream(contents) : new BlockStream(contents);
+  for await (const chunk of chunksOf(file, contents)) {
+    for await (const { ticks } of stream.push(chunk)) yield ticks;
   }
-  yield* soundBlocks(true);
-  if (contents.blocks === 0) {
-    throw new OpenAlgoShmError('ERR_FILE', `${file} is no recording, or nothing in it is readable`);
-  }
-
-  function* soundBlocks(isEnd: boolean): Generator<RecordedTick[]> {
-    while (rest.length >= (isEnd ? 1 : BLOCK.payload)) {
-      const found = readBlock(rest);
-      if (found.kind === 'incomplete' && !isEnd) return;
-      if (found.kind !== 'block') {
-        passOver(nextMagic(rest));
-        continue;
-      }
-      isDamaged = false;
-      rest = rest.subarray(found.bytes);
-      contents.blocks++;
-      contents.ticks += found.block.ticks.length;
-      contents.lost += found.block.lost;
-      yield found.block.ticks;
-    }
-  }
+  for await (const { ticks } of stream.end()) yield ticks;
+  if (contents.blocks > 0) return;
+  const what =
+    contents.bytesRead === 0 ? 'is empty: nothing was recorded' : 'is no recording, or nothing in it is readable';
+  throw new OpenAlgoShmError('ERR_FILE', `${file} ${what}`);
 }
 
-/** Contents of nothing. */
-export function emptyContents(): RecordingContents {
-  return { blocks: 0, ticks: 0, lost: 0, damages: 0, damagedBytes: 0, bytesRead: 0 };
-}
-
-/** Offset of the next place, after the first byte, where a block may begin; the length if there is none. */
-function nextMagic(bytes: Buffer): number {
-  const whole = bytes.indexOf(MAGIC, 1);
-  if (whole >= 0) return whole;
-  for (let at = Math.max(1, bytes.length - MAGIC.length + 1); at < bytes.length; at++) {
-    if (bytes.subarray(at).equals(MAGIC.subarray(0, bytes.length - at))) return at;
-  }
-  return bytes.length;
-}
-
-async function* chunksOf(
-  file: string,
-  isCompressed: boolean,
-  contents: RecordingContents,
-  onDamage: () => void,
-): AsyncGenerator<Buffer> {
-  const raw = createReadStream(file, { highWaterMark: CHUNK });
-  // Without Z_SYNC_FLUSH a compressed file that was cut would give an error in place of its end.
-  const unzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH, chunkSize: CHUNK });
-  const chunks: Readable = isCompressed ? pipeline(raw, unzip, () => {}) : raw;
+async function* chunksOf(file: string, contents: RecordingContents): AsyncGenerator<Buffer> {
+  const chunks = createReadStream(file, { highWaterMark: CHUNK });
   try {
     for await (const chunk of chunks as AsyncIterable<Buffer>) {
-      contents.bytesRead = raw.bytesRead;
+      contents.bytesRead += chunk.length;
       yield chunk;
     }
   } catch (error) {
-    if (!isZlibError(error)) throw unreadable(file, error);
-    onDamage();
+    throw unreadable(file, error);
   }
-}
-
-function isZlibError(error: unknown): boolean {
-  return error instanceof Error && String((error as { code?: unknown }).code).startsWith('Z_');
 }
 
 function unreadable(file: string, error: unknown): OpenAlgoShmError {

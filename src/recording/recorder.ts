@@ -1,11 +1,10 @@
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { RingOptions } from '../shm/options.ts';
 import { SharedMemorySubscriber } from '../shm/subscriber.ts';
 import type { TickBatch } from '../shm/tick-batch.ts';
 import { BlockWriter } from './block-writer.ts';
-import { isContinuable } from './format.ts';
-import { compressFile, rotatedName, uncompressedRotations } from './recording-files.ts';
+import { compressFile } from './compress-file.ts';
+import { RecordingFile } from './recording-file.ts';
 
 /** Options of a recorder, beside the ring's. */
 export interface RecorderOptions extends RingOptions {
@@ -31,6 +30,8 @@ export interface RecorderCounters {
   bytes: number;
   /** Files finished for a new one. */
   rotations: number;
+  /** Times that a new file could not be begun when it was time: the recorder goes on in the one before. */
+  unrotated: number;
   /** Finished files that could not be compressed and stay as they are. */
   uncompressed: number;
 }
@@ -50,21 +51,19 @@ const BLOCK_BYTES = 256 * 1024;
  */
 export class Recorder {
   readonly file: string;
-  readonly counters: RecorderCounters = { ticks: 0, lost: 0, bytes: 0, rotations: 0, uncompressed: 0 };
+  readonly counters: RecorderCounters = { ticks: 0, lost: 0, bytes: 0, rotations: 0, unrotated: 0, uncompressed: 0 };
   /** Resolves when the recorder was stopped; rejects with what made it fail. */
   readonly done: Promise<void>;
   readonly #options: RecorderOptions;
   #subscriber: SharedMemorySubscriber;
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
-  #descriptor: number | undefined;
+  #recording: RecordingFile | undefined;
   #clockMs = clockNow();
   #block = new BlockWriter(this.#clockMs);
-  #fileBytes = 0;
-  #fileBegan = 0;
   #lostOfEarlierRings = 0;
   #timers: NodeJS.Timeout[] = [];
-  #isSynchronising = false;
   #background: Promise<void> = Promise.resolve();
+  #rotationFault: string | undefined;
   #isRunning = false;
   #wasStarted = false;
 
@@ -85,17 +84,27 @@ export class Recorder {
     return this.#isRunning;
   }
 
+  /** Why a new file could not be begun the last time; undefined if that has always been possible. */
+  get rotationFault(): string | undefined {
+    return this.#rotationFault;
+  }
+
+  /** False where the file system has no locks: a second recorder would not be kept from the file. */
+  get locked(): boolean {
+    return this.#recording?.isLocked ?? false;
+  }
+
   /**
    * Joins the ring and begins to write.
    *
-   * @throws OpenAlgoShmError `ERR_FILE` where the file cannot be written or is something else than a recording,
-   *   `ERR_INVALID_ARGUMENT` at a second start, and those of joining a ring
+   * @throws OpenAlgoShmError `ERR_FILE_BUSY` where another recorder writes the file, `ERR_FILE` where it cannot be
+   *   written or is something else than a recording, `ERR_INVALID_ARGUMENT` at a second start, and those of joining a ring
    */
   start(): this {
     if (this.#wasStarted) {
       throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', 'the recorder has been started before; make a new one');
     }
-    this.#openFile();
+    this.#recording = this.#openFile();
     try {
       this.#listenTo(this.#subscriber.start());
     } catch (error) {
@@ -108,7 +117,7 @@ export class Recorder {
       setInterval(() => this.#guarded(() => this.#onTimer()), this.#options.flushMs ?? DEFAULT_FLUSH_MS),
       setInterval(() => this.#guarded(() => this.#follow()), LOOK_MS),
     ];
-    if (this.#options.compress !== false) this.#background = this.#compressLeftovers();
+    if (this.#options.compress !== false) this.#background = this.#compressLeftovers(this.#recording.leftovers);
     return this;
   }
 
@@ -118,7 +127,6 @@ export class Recorder {
       this.#guarded(() => {
         for (let batch = this.#subscriber.poll(); batch.length > 0; batch = this.#subscriber.poll()) this.#add(batch);
         this.#flush();
-        if (this.#descriptor !== undefined) fdatasyncSync(this.#descriptor);
       });
       this.#end();
     }
@@ -145,8 +153,11 @@ export class Recorder {
 
   #onTimer(): void {
     this.#flush();
-    this.#synchronise();
-    if (this.#fileBytes > 0 && Date.now() - this.#fileBegan >= (this.#options.rotateMs ?? Infinity)) this.#rotate();
+    const recording = this.#recording!;
+    recording.synchronise((error) => this.#fail(error));
+    const isDue = recording.bytes > 0 && recording.ageMs >= (this.#options.rotateMs ?? Infinity);
+    if (isDue || recording.isRemoved) this.#rotate();
+    if (recording.isRemoved) throw new Error('it was removed, and its name cannot be used for a new file');
   }
 
   #flush(): void {
@@ -156,12 +167,11 @@ export class Recorder {
     const count = this.#block.count;
     this.#setClock();
     const block = this.#block.take(lost - counters.lost);
-    for (let at = 0; at < block.length;) at += writeSync(this.#descriptor!, block, at);
+    this.#recording!.append(block);
     counters.ticks += count;
     counters.lost = lost;
     counters.bytes += block.length;
-    this.#fileBytes += block.length;
-    if (this.#fileBytes >= (this.#options.rotateBytes ?? DEFAULT_ROTATE_BYTES)) this.#rotate();
+    if (this.#recording!.bytes >= (this.#options.rotateBytes ?? DEFAULT_ROTATE_BYTES)) this.#rotate();
   }
 
   /** The time of day may be set, and a machine may sleep, while the publishers' clock goes on or stands. */
@@ -171,24 +181,19 @@ export class Recorder {
     this.#block.clockMs = this.#clockMs;
   }
 
-  #synchronise(): void {
-    if (this.#isSynchronising || this.#descriptor === undefined) return;
-    this.#isSynchronising = true;
-    const descriptor = this.#descriptor;
-    fdatasync(descriptor, (error) => {
-      this.#isSynchronising = false;
-      // A rotation may have synchronised and closed it in the meantime.
-      if (error !== null && this.#descriptor === descriptor) this.#fail(error);
-    });
-  }
-
+  /** A file that cannot be finished now is no reason to lose the ticks of now. */
   #rotate(): void {
-    const name = rotatedName(this.file, new Date(this.#fileBegan));
-    this.#closeFile();
-    renameSync(this.file, name);
-    this.#openFile();
+    let name: string | undefined;
+    try {
+      name = this.#recording!.rotate();
+    } catch (error) {
+      this.counters.unrotated += 1;
+      this.#rotationFault = error instanceof Error ? error.message : String(error);
+      return;
+    }
     this.counters.rotations += 1;
-    if (this.#options.compress !== false) this.#background = this.#background.then(() => this.#compress(name));
+    if (name === undefined || this.#options.compress === false) return;
+    this.#background = this.#background.then(() => this.#compress(name));
   }
 
   /** Where the ring's name leads elsewhere now: what is left of the old one is written, then all of the new one. */
@@ -211,8 +216,7 @@ export class Recorder {
   }
 
   /** Never fails: that an old file cannot be made smaller is no reason to lose the ticks of now. */
-  async #compressLeftovers(): Promise<void> {
-    const names = await uncompressedRotations(this.file).catch(() => []);
+  async #compressLeftovers(names: readonly string[]): Promise<void> {
     for (const name of names) await this.#compress(name);
   }
 
@@ -220,32 +224,22 @@ export class Recorder {
     await compressFile(name).catch(() => (this.counters.uncompressed += 1));
   }
 
-  #openFile(): void {
+  #openFile(): RecordingFile {
     try {
-      this.#descriptor = openSync(this.file, 'a+', 0o600);
-      this.#fileBytes = fstatSync(this.#descriptor).size;
-      this.#checkBeginning(this.#descriptor);
+      return new RecordingFile(this.file);
     } catch (error) {
-      this.#closeFile();
       throw this.#fileError(error);
     }
-    this.#fileBegan = Date.now();
-  }
-
-  /** To append to a table or to a compressed file would spoil it, and the recording too. */
-  #checkBeginning(descriptor: number): void {
-    const beginning = Buffer.alloc(8);
-    const bytes = readSync(descriptor, beginning, 0, beginning.length, 0);
-    if (isContinuable(beginning.subarray(0, bytes))) return;
-    throw new Error('it is there, and is no recording that could be continued; give the name of another file');
   }
 
   #closeFile(): void {
-    if (this.#descriptor === undefined) return;
-    const descriptor = this.#descriptor;
-    this.#descriptor = undefined;
-    fdatasyncSync(descriptor);
-    closeSync(descriptor);
+    const recording = this.#recording;
+    this.#recording = undefined;
+    try {
+      recording?.synchroniseNow();
+    } finally {
+      recording?.close();
+    }
   }
 
   #guarded(work: () => void): void {

@@ -24,6 +24,7 @@ export const {
   formatVersion,
   removeIfUnused,
   trimMemory,
+  tryLockFile,
   unlinkRing,
 } = load();
 

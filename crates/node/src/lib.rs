@@ -3,6 +3,7 @@
 mod bare;
 mod delivery;
 mod error;
+mod file_lock;
 mod memory;
 mod publisher;
 mod ring;

@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ownership;
 use crate::producer::Producer;
 use crate::segment::layout::Layout;
-use crate::segment::{Region, Segment, is_ours, is_unfinished, read_header, reserve_records, write_header};
+use crate::segment::{
+    Region, Segment, explained, is_ours, is_unfinished, read_header, reserve_records, write_header,
+};
 use crate::shm::{self, Mapping, NameLock};
 use crate::stats::RingStats;
 
@@ -148,10 +150,10 @@ impl LockFreeRingBuffer {
             Err(error) => return Err(error),
         };
         let in_use = match read_header(&region) {
-            Ok(layout) => Segment::new(region, layout).is_in_use(),
+            Ok(layout) => Segment::new(region.clone(), layout).is_in_use(),
             Err(_) if is_unfinished(&region) => false,
             Err(_) if is_ours(&region) => ownership::is_any_owned(&region),
-            Err(error) => return Err(error),
+            Err(error) => return Err(explained(&region, &error)),
         };
         if in_use { Ok(false) } else { shm::unlink(name) }
     }

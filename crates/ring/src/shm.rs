@@ -13,7 +13,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::sync::AtomicU64;
 #[cfg(all(windows, not(loom)))]
 use crate::sync::Ordering;
+#[cfg(target_os = "linux")]
+use faults::not_a_file;
 use faults::{empty, full, os_fault, permission, system_fault};
+pub(crate) use faults::{place_of, remedy};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use lock_file::LockFile;
 pub(crate) use lock_file::NameLock;
@@ -214,11 +217,19 @@ impl Mapping {
     fn own_file(name: &str) -> Result<(File, u64)> {
         use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
         let open = || {
-            let file =
-                File::options().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path_of(name))?;
+            // Without waiting: it may be a pipe, which nobody else has open.
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(path_of(name))?;
             Ok((file.metadata()?, file))
         };
-        let (found, file) = open().map_err(|error| system_fault(name, &error))?;
+        let (found, file) =
+            open().map_err(|error| not_a_file(name).unwrap_or_else(|| system_fault(name, &error)))?;
+        if !found.is_file() {
+            return Err(not_a_file(name).unwrap_or_else(|| empty(name)));
+        }
         // SAFETY: a plain system call.
         let own = found.uid() == unsafe { libc::geteuid() };
         if own { Ok((file, found.len())) } else { Err(permission(name)) }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
@@ -12,6 +13,7 @@ interface ExportFlags {
   fields?: string;
   symbols?: string;
   depth: number;
+  strict?: true;
 }
 
 const HELP = `
@@ -21,7 +23,11 @@ Examples:
   $ openalgo-shm export day.ticks day.csv --fields ltp,volume,oi --depth 0
 
 One row a tick: recorded_at, broker, exchange, symbol, mode, the fields, then buy_1_price, buy_1_quantity,
-buy_1_orders and so on for each level of the book. Damaged places are passed over and reported.`;
+buy_1_orders and so on for each level of the book.
+
+Exit code 0 if rows were written, even where the recording is damaged: what could not be read is said on stderr.
+Exit code 1 if nothing was written: the recording is empty, none of its ticks is of --symbols, the disk is full, or
+with --strict it is damaged. A table that exists is then left as it is.`;
 
 /** A recording as a table. */
 export function exportCommand(): Command {
@@ -33,6 +39,7 @@ export function exportCommand(): Command {
     .option('--fields <names>', 'only these fields, as in ltp,volume (default: all)')
     .option('--symbols <names>', 'only these symbols, as in RELIANCE,TCS (default: all)')
     .addOption(new Option('--depth <levels>', 'levels of the book').default(5).argParser(wholeNumber(0, 200)))
+    .option('--strict', 'fail if anything of the recording is damaged')
     .addHelpText('after', HELP)
     .action((recording: string, table: string, flags: ExportFlags) => exportTable(recording, table, flags));
 }
@@ -40,6 +47,7 @@ export function exportCommand(): Command {
 async function exportTable(recording: string, table: string, flags: ExportFlags): Promise<void> {
   const options = {
     depthLevels: flags.depth,
+    strict: flags.strict === true,
     ...(flags.fields === undefined ? {} : { fields: listOf(flags.fields) }),
     ...(flags.symbols === undefined ? {} : { symbols: listOf(flags.symbols) }),
   };
@@ -64,9 +72,18 @@ function formatOf(table: string): Format {
 }
 
 function report(contents: ExportedContents, recording: string, table: string): void {
-  const { ticks, rows, lost, damages, damagedBytes } = contents;
-  process.stdout.write(`${counted(ticks, 'tick')} read from ${recording}, ${count(rows)} written to ${table}\n`);
+  const { ticks, rows, lost, damages, damagedBytes, blocksLost, ticksLost } = contents;
+  // A table that goes to /dev/stdout is not to be followed by anything else.
+  const said = isFile(table) ? process.stdout : process.stderr;
+  said.write(`${counted(ticks, 'tick')} read from ${recording}, ${count(rows)} written to ${table}\n`);
   if (lost > 0) process.stderr.write(`${counted(lost, 'tick')} had come faster than the recorder could read\n`);
   if (damages === 0) return;
-  process.stderr.write(`${counted(damages, 'damaged place')} passed over, ${counted(damagedBytes, 'byte')} in all\n`);
+  const known = ticksLost > 0 ? `with ${counted(ticksLost, 'tick')} at least` : 'nobody knows with how many ticks';
+  process.stderr.write(
+    `${counted(damages, 'damaged place')} passed over, ${counted(damagedBytes, 'byte')} in all: ${counted(blocksLost, 'block')} lost, ${known}\n`,
+  );
+}
+
+function isFile(table: string): boolean {
+  return statSync(table, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -20,7 +20,7 @@ Examples:
   $ openalgo-shm export day.ticks day.parquet              makes a table of it
 
 A finished file is compressed and named by the time it was begun: day.20261123T034500Z.ticks.gz. What was written
-stays readable if the recorder is killed or the machine fails.`;
+stays readable if the recorder is killed or the machine fails. A file has one recorder: a second one is refused.`;
 
 const MINUTE_MS = 60_000;
 
@@ -61,6 +61,11 @@ async function record(file: string, flags: RecordFlags): Promise<void> {
   }).start();
   const { counters } = recorder;
   process.stdout.write(`recording shared memory ${flags.ring} → ${file}; Ctrl-C ends it\n`);
+  if (!recorder.locked) {
+    process.stderr.write(
+      `the file system of ${file} has no locks: nothing keeps a second recorder from the same file\n`,
+    );
+  }
   reportReady();
   const hide = new ProgressLine().refresh(1000, () => {
     const lost = counters.lost === 0 ? '' : `, ${count(counters.lost)} lost`;
@@ -73,6 +78,11 @@ async function record(file: string, flags: RecordFlags): Promise<void> {
     await recorder.stop();
   }
   process.stdout.write(`recorded ${counted(counters.ticks, 'tick')}, ${bytes(counters.bytes)}\n`);
+  if (counters.unrotated > 0) {
+    process.stderr.write(
+      `a new file could not be begun when it was time (${recorder.rotationFault}): all went on into the one before\n`,
+    );
+  }
   if (counters.uncompressed > 0) {
     process.stderr.write(`${counted(counters.uncompressed, 'finished file')} could not be compressed\n`);
   }

@@ -43,8 +43,7 @@ impl Segment {
     /// `ERR_SHM_LAYOUT`, `ERR_SHM_VERSION`, and `ERR_SHM_MISMATCH` if it carries another kind of messages.
     pub(crate) fn attach(region: Region, kind: Option<Kind>) -> Result<Self> {
         let name = region.mapping().map_or("(heap)", |mapping| mapping.name()).to_owned();
-        let layout = read_header(&region)
-            .map_err(|error| Error::new(error.code(), format!("'{name}': {}", error.message())))?;
+        let layout = read_header(&region).map_err(|error| explained(&region, &error))?;
         if kind.is_some_and(|kind| kind != layout.kind) {
             return Err(Error::new(
                 ErrorCode::ShmMismatch,
@@ -153,6 +152,21 @@ fn lines_at(words: &[AtomicU64], offset: usize, count: usize) -> &[Line] {
     words[offset / WORD..][..count * LINE_WORDS].as_chunks().0
 }
 
+/// The error of a header with the file that has it and what to do.
+pub(crate) fn explained(region: &Region, error: &Error) -> Error {
+    let name = region.mapping().map_or("(heap)", |mapping| mapping.name());
+    let message = error.message();
+    Error::new(
+        error.code(),
+        match error.code() {
+            ErrorCode::ShmLayout => {
+                format!("{}: {message}; {}", crate::shm::place_of(name), crate::shm::remedy(name))
+            }
+            _ => format!("'{name}': {message}"),
+        },
+    )
+}
+
 /// True of a segment of any version, sound or not.
 pub(crate) fn is_ours(region: &Region) -> bool {
     region.bytes() >= size_of::<Header>() && region[word_of!(Header, magic)].load(Ordering::Relaxed) == MAGIC
@@ -189,7 +203,10 @@ pub(crate) fn read_header(region: &Region) -> Result<Layout> {
     if bytes < size_of::<Header>() {
         return Err(Error::new(
             ErrorCode::ShmLayout,
-            format!("it has {bytes} bytes, a header alone has {}", size_of::<Header>()),
+            format!(
+                "not a segment of this library: it has {bytes} bytes, a header alone has {}",
+                size_of::<Header>()
+            ),
         ));
     }
     // Acquire, pairs with the Release store of the magic word in `write_header`.

@@ -48,8 +48,54 @@ fn not_found(name: &str) -> Error {
     )
 }
 
+/// What has a ring's name and is no file at all. Its code is not that of a segment which may be replaced.
+#[cfg(target_os = "linux")]
+pub(super) fn not_a_file(name: &str) -> Option<Error> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = fs::symlink_metadata(path_of(name)).ok()?.file_type();
+    let what = match () {
+        () if kind.is_file() => return None,
+        () if kind.is_dir() => "a directory",
+        () if kind.is_symlink() => "a symbolic link",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Some(Error::new(
+        ErrorCode::ShmSystem,
+        format!("{} is {what}, expected was a segment; {}", place_of(name), remedy(name)),
+    ))
+}
+
+/// Where something with a ring's name stands, for people.
+pub(crate) fn place_of(name: &str) -> String {
+    if cfg!(target_os = "macos") { format!("'{name}'") } else { path_of(name).display().to_string() }
+}
+
+/// What to do about something that has a ring's name and is none.
+pub(crate) fn remedy(name: &str) -> String {
+    if cfg!(target_os = "macos") {
+        return "take another ring name".to_owned();
+    }
+    format!(
+        "take another ring name, or remove it if nothing else uses it ({})",
+        match path_of(name) {
+            path if cfg!(windows) => format!("del \"{}\"", path.display()),
+            path if path.is_dir() && !path.is_symlink() => format!("rm -r {}", path.display()),
+            path => format!("rm {}", path.display()),
+        }
+    )
+}
+
 pub(super) fn empty(name: &str) -> Error {
-    Error::new(ErrorCode::ShmLayout, format!("segment '{name}' is empty: its creator died"))
+    Error::new(
+        ErrorCode::ShmLayout,
+        format!(
+            "{} is empty: the process that was creating ring '{name}' died; the next one that creates the ring replaces it, or {}",
+            place_of(name),
+            remedy(name)
+        ),
+    )
 }
 
 pub(super) fn permission(name: &str) -> Error {
