@@ -125,7 +125,9 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath', 'dashboard'];
+const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits'];
+/** Those of the plugin alone. */
+const OF_PLUGIN = ['name', 'prefix', 'anyPath', 'dashboard'];
 const TIMES = [
   'slowClientTimeout',
   'authTimeout',
@@ -147,7 +149,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, which names the option, what it was and what it may be.
  */
 export function settingsOf(options: ProxyOptions): Settings {
-  const known = new Set([...Object.keys(DEFAULTS), ...OPTIONAL]);
+  const known = new Set([...Object.keys(DEFAULTS), ...OPTIONAL, ...OF_PLUGIN]);
   for (const name of Object.keys(options)) {
     if (!known.has(name)) throw invalid(`unknown option ${name}; known are ${[...known].join(', ')}`);
   }
