@@ -1,5 +1,5 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import type { WebSocket } from 'ws';
 import type { Mode } from '../message.ts';
@@ -39,7 +39,7 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
 
   // The schemas describe what the routes themselves answer. A hook of the application may answer with the same status and
   // a body of its own, which no schema may reshape.
-  fastify.setSerializerCompiler(() => JSON.stringify);
+  fastify.setSerializerCompiler(() => serialize);
   const answerPreflights = await answerCrossOrigin(instance, proxy.settings.origins);
   const metrics = new Metrics(proxy);
   // A hook, so that no route is forgotten: any of them may take a WebSocket.
@@ -152,6 +152,13 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
 
   answerPreflights();
 };
+
+// An error in the form that Fastify gives one where there is no schema.
+function serialize(payload: unknown): string {
+  if (!(payload instanceof Error)) return JSON.stringify(payload);
+  const { statusCode, code, error, message } = payload as FastifyError & { error?: string };
+  return JSON.stringify({ statusCode, code, error, message });
+}
 
 function modeOfQuery(mode: string | undefined): Mode | ProtocolError | undefined {
   if (mode === undefined) return undefined;
