@@ -1,12 +1,18 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
+
+/** This machine's own addresses, those of IPv4 in any form. */
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
 
 /** True for an address or host name that only this machine can reach. A dot at the end of a name changes nothing. */
 export function isLoopback(host: string | undefined): boolean {
   if (host === undefined) return false;
   const name = host.replace(/^\[|\]$|\.$/g, '').toLowerCase();
-  if (name === 'localhost' || name === '::1') return true;
-  const address = name.startsWith('::ffff:') ? name.slice('::ffff:'.length) : name;
-  return isIP(address) === 4 && address.startsWith('127.');
+  if (name === 'localhost') return true;
+  const address = name.replace(/%.*$/, '');
+  const version = isIP(address);
+  return version !== 0 && LOOPBACK.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
 /**

@@ -1,3 +1,4 @@
+/// <reference types="@fastify/websocket" preserve="true" />
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
 import { OpenAlgoShmError } from '../errors.ts';

@@ -79,6 +79,7 @@ export class Upgrades {
     accepted.add(request);
     this.#pending.delete(socket);
     socket.removeListener('close', this.#forget);
+    socket.removeListener('error', destroy);
   }
 
   /** Ends those that no hook has answered yet, and later ones as soon as they come. */
