@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { certificate, hasOpenSsl } from './certificate.ts';
 import { RunningApplication, UPGRADE } from './running-application.ts';
 import { Client, until } from './running-proxy.ts';
 
@@ -176,6 +179,44 @@ test('one hook may let some in and refuse others', async () => {
   expect(await admitted.closed).toMatchObject({ code: 1001 });
 });
 
+describe.skipIf(!hasOpenSsl)('over TLS', () => {
+  beforeEach(() => {
+    running = new RunningApplication({ https: certificate() } as object);
+  });
+
+  /** The first line that the server answers to an upgrade. */
+  async function answerTo(path: string): Promise<string> {
+    const socket = connect({ port: running.port, host: '127.0.0.1', rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n`);
+    let received = '';
+    socket.on('data', (data) => (received += data.toString('latin1')));
+    await once(socket, 'end');
+    return received.split('\r\n')[0] ?? '';
+  }
+
+  test('a hook that refuses after an await leaves no connection behind', async () => {
+    await start((app) => {
+      app.addHook('onRequest', async (_request, reply) => {
+        await moment();
+        return reply.code(403).send('no');
+      });
+    });
+    expect(await answerTo('/market')).toBe('HTTP/1.1 403 Forbidden');
+    await running.untilNoConnections();
+  });
+
+  test('a hook that never answers does not keep the application from closing', async () => {
+    await start((app) => {
+      app.addHook('onRequest', () => void (reached += 1));
+    });
+    const answer = answerTo('/market');
+    await until('it is in the hook', () => reached === 1);
+    await running.app.close();
+    expect(await answer).toBe('HTTP/1.1 503 Service Unavailable');
+  });
+});
+
 describe('an upgrade', () => {
   test.each([
     ['on a path that nobody has', '/nowhere', 404],
@@ -239,5 +280,44 @@ describe('an upgrade', () => {
     mayEnd();
     await closed;
     expect(await early.closed).toMatchObject({ code: 1001 });
+  });
+
+  test('that a hook lets in only while the application closes is closed with 1001, and not waited for', async () => {
+    let goOn = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (goOn = resolve));
+    await start(
+      (app) =>
+        app.addHook('onRequest', async (request) => {
+          if (!request.url.includes('late')) return;
+          reached += 1;
+          await asked;
+        }),
+      { closeTimeout: 1_000 },
+    );
+    // It never answers the close, so that the application waits.
+    const stubborn = await running.rawClient('/market');
+    await until('it is in', () => stubborn.status === 101);
+    const late = await running.rawClient('/market?late');
+    await until('the other is in the hook', () => reached === 1);
+    let closed = false;
+    void running.app.close().then(() => (closed = true));
+    await until('the close has begun', () => stubborn.received.includes('server is shutting down'));
+    goOn();
+    await until('the late one was told', () => late.received.includes('server is shutting down'));
+    await until('the application has closed', () => closed);
+  });
+
+  test('whose client cannot be let in leaves no connection behind', async () => {
+    await start(() => undefined);
+    const { openalgoShm: proxy } = running.app;
+    const { admit } = proxy;
+    proxy.admit = () => {
+      throw new Error('no descriptors are left');
+    };
+    const client = new Client(`${running.url}/market`);
+    expect(await client.closed).toMatchObject({ code: 1006 });
+    await running.untilNoConnections();
+    proxy.admit = admit;
+    expect(await (await Client.open(`${running.url}/market`)).ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
   });
 });

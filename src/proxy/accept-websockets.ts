@@ -49,12 +49,14 @@ function makeHandshakes(route: RouteOptions, upgrades: Upgrades, webSockets: Web
     if (wsHandler === undefined) return reply.callNotFound();
     upgrades.accept(request.raw, upgrade);
     reply.hijack();
-    webSockets.handleUpgrade(
-      request.raw,
-      upgrade.socket,
-      upgrade.head,
-      (webSocket) => void wsHandler.call(this, webSocket, request),
-    );
+    webSockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (webSocket) => {
+      try {
+        void wsHandler.call(this, webSocket, request);
+      } catch (error) {
+        request.log.error({ err: error }, 'a client could not be let in; its connection is ended');
+        webSocket.terminate();
+      }
+    });
     return undefined;
   };
 }

@@ -72,7 +72,11 @@ const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, opt
 // In a context of its own: what WebSockets need is not seen by the application's other routes.
 async function openEndpoint(fastify: FastifyInstance, context: FastifyInstance, proxy: Proxy): Promise<void> {
   const webSockets = await acceptWebSockets(context, Upgrades.of(fastify), proxy.settings);
-  context.addHook('preClose', async () => webSockets.close());
+  context.addHook('preClose', async () => {
+    webSockets.close();
+    // Those of the proxy have gone; a hook may have let one more in meanwhile, which was told to go.
+    for (const webSocket of webSockets.clients) webSocket.terminate();
+  });
   // Not before: the application may still register @fastify/websocket, which brings its own.
   context.addHook('onReady', async () => {
     if (!fastify.hasDecorator('injectWS')) fastify.decorate('injectWS', context.injectWS);
