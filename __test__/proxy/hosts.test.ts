@@ -187,6 +187,29 @@ test('with * every name and every page may', async () => {
   expect(await upgrade({ origin: 'null' })).toBe(101);
 });
 
+test.each([
+  ['https://app.example.com/', 'https://app.example.com'],
+  ['https://APP.example.com', 'https://app.example.com'],
+  ['https://app.example.com:443', 'https://app.example.com'],
+  ['http://localhost:3000/page', 'http://localhost:3000'],
+  ['app.example.com', 'an origin like https://app.example.com'],
+  ['', 'an origin like https://app.example.com'],
+])('an origin that no browser would send is an error that says which: %j', async (origin, expected) => {
+  await start();
+  await expect(RunningProxy.start({ origins: [APP, origin] })).rejects.toMatchObject({
+    code: 'ERR_INVALID_OPTION',
+    message: `origins has ${origin}, expected ${expected}`,
+  });
+});
+
+test.each(['null', 'file://', 'chrome-extension://abcdef', 'capacitor://localhost'])(
+  'an origin of another scheme may be listed: %s',
+  async (origin) => {
+    await start({ origins: [origin] });
+    expect(await upgrade({ origin })).toBe(101);
+  },
+);
+
 describe('with keys', () => {
   test('the key decides, by any name and from any page', async () => {
     await start({ auth: { keys: ['a-long-secret'] } });

@@ -161,21 +161,45 @@ test('the close code of the application’s own WebSockets is left to it', async
   expect(await mine.closed).toEqual({ code: 4000, reason: 'mine' });
 });
 
-test('an application may take upgrades of paths of its own with ws alone', async () => {
-  const server = new WebSocketServer({ noServer: true });
-  app.server.on('upgrade', (request, socket, head) => {
-    if (request.url !== '/raw') return;
-    server.handleUpgrade(request, socket, head, (webSocket) => webSocket.on('message', (data) => webSocket.send(data)));
+describe('an application that takes upgrades of a path of its own with ws alone', () => {
+  let server: WebSocketServer;
+  let release: () => void;
+
+  beforeEach(async () => {
+    server = new WebSocketServer({ noServer: true });
+    const released = new Promise<void>((resolve) => (release = resolve));
+    app.server.on('upgrade', (request, socket, head) => {
+      const take = (): void => {
+        server.handleUpgrade(request, socket, head, (webSocket) =>
+          webSocket.on('message', (data) => webSocket.send(data)),
+        );
+      };
+      if (request.url === '/raw') take();
+      else if (request.url === '/raw/later') void released.then(take);
+    });
+    await running.registerPlugin(market);
+    app.addHook('preClose', async () => server.clients.forEach((client) => client.close(4001)));
+    await running.listen();
   });
-  await running.registerPlugin(market);
-  app.addHook('preClose', async () => server.clients.forEach((client) => client.close(4001)));
-  await running.listen();
-  const [raw, client] = [await Client.open(`${running.url}/raw`), await Client.open(`${running.url}/market`)];
-  expect(await raw.ask({ raw: true })).toEqual({ raw: true });
-  expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
-  await app.close();
-  expect(await raw.closed).toMatchObject({ code: 4001 });
-  expect(await client.closed).toMatchObject({ code: 1001 });
+
+  test.each(['/raw', '/raw/later'])('gets those of %s, and the plugin gets its own', async (path) => {
+    const later = Client.open(running.url + path);
+    const client = await Client.open(`${running.url}/market`);
+    expect(await client.ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
+    release();
+    const raw = await later;
+    expect(await raw.ask({ raw: true })).toEqual({ raw: true });
+    await app.close();
+    expect(await raw.closed).toMatchObject({ code: 4001 });
+    expect(await client.closed).toMatchObject({ code: 1001 });
+  });
+
+  test('is not kept from closing by an upgrade that nobody takes', async () => {
+    const nobody = await running.rawClient('/nowhere');
+    await app.close();
+    await nobody.ended;
+    expect(nobody.status).toBe(503);
+  });
 });
 
 describe('registered for several rings', () => {

@@ -181,9 +181,21 @@ export function settingsOf(options: ProxyOptions): Settings {
 }
 
 function checkOrigins(origins: unknown): void {
-  if (origins === undefined || (Array.isArray(origins) && origins.every((origin) => typeof origin === 'string')))
-    return;
-  throw invalid('origins must be a list like ["https://app.example.com"]');
+  if (origins === undefined) return;
+  if (!Array.isArray(origins)) throw invalid('origins must be a list like ["https://app.example.com"]');
+  for (const origin of origins) checkOrigin(origin);
+}
+
+// As browsers send it: with a path behind it, or in capitals, it would never be found.
+function checkOrigin(origin: unknown): void {
+  if (origin === '*' || origin === 'null') return;
+  const url = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url === undefined)
+    throw invalid(`origins has ${String(origin)}, expected an origin like https://app.example.com`);
+  // Those of other schemes, of extensions for instance, have no form that is known here.
+  if (url.origin !== 'null' && url.origin !== origin) {
+    throw invalid(`origins has ${String(origin)}, expected ${url.origin}`);
+  }
 }
 
 function checkAuth(auth: unknown): void {

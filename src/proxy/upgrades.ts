@@ -14,6 +14,9 @@ export interface Upgrade {
 /** What an application injects has no address; it comes from this machine. */
 const INJECTED = { remoteAddress: '127.0.0.1' };
 
+/** Time in ms that an application has to take an upgrade by itself, at a path that has no route. */
+const OTHERS_MS = 5_000;
+
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 /** Those of all servers. */
@@ -102,7 +105,26 @@ export class Upgrades {
   }
 
   #settle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (!isTaken(request, socket)) this.#route(request, socket, head);
+    if (isTaken(request, socket)) return this.#endWhenAnswered(request, socket);
+    if (!this.#isForOthers(request)) return this.#take(request, socket, head);
+    const take = (): void => {
+      if (!isTaken(request, socket)) this.#take(request, socket, head);
+    };
+    setTimeout(take, OTHERS_MS).unref();
+  }
+
+  #take(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#route(request, socket, head);
+    this.#endWhenAnswered(request, socket);
+  }
+
+  // An application that takes upgrades of some paths by itself may first have something to look up.
+  #isForOthers({ url = '' }: IncomingMessage): boolean {
+    if (this.#isClosing || this.#fastify.server.listenerCount('upgrade') === 1) return false;
+    return this.#fastify.findRoute({ method: 'GET', url: url.replace(/[?#;].*$/, '') }) === null;
+  }
+
+  #endWhenAnswered(request: IncomingMessage, socket: Duplex): void {
     if (accepted.has(request)) return;
     const response = responseOf(socket);
     if (response?.writableEnded === true) return end(socket);
