@@ -4,7 +4,7 @@ import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { certificate, hasOpenSsl } from './certificate.ts';
-import { RunningApplication, UPGRADE } from './running-application.ts';
+import { RawClient, RunningApplication, UPGRADE } from './running-application.ts';
 import { Client, until } from './running-proxy.ts';
 
 let running: RunningApplication;
@@ -232,7 +232,7 @@ describe('an upgrade', () => {
     await running.untilNoConnections();
   });
 
-  test('by HEAD is answered like a HEAD, with the key that it needs', async () => {
+  test('by HEAD needs a key like any other request', async () => {
     await running.registerPlugin({ prefix: '/market', auth: { keys: ['a-long-secret'] } });
     await running.listen();
     const stats = await running.rawClient('/market/stats', UPGRADE, 'HEAD');
@@ -305,6 +305,67 @@ describe('an upgrade', () => {
     goOn();
     await until('the late one was told', () => late.received.includes('server is shutting down'));
     await until('the application has closed', () => closed);
+  });
+
+  describe('on a connection that has served other requests', () => {
+    const KEPT = 'GET /market/topics HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const ASKING = `GET /market HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n`;
+
+    async function clientAfterRequest(): Promise<RawClient> {
+      const client = new RawClient(running.port, KEPT);
+      await until('the first answer has come', () => client.received.includes('"topics"'));
+      client.received = '';
+      client.socket.write(ASKING);
+      return client;
+    }
+
+    test('becomes a WebSocket', async () => {
+      await start(() => undefined);
+      const client = await clientAfterRequest();
+      await until('it is one', () => client.status === 101);
+      client.socket.destroy();
+      await running.untilNoConnections();
+    });
+
+    test('that a hook refuses leaves no connection behind', async () => {
+      await start((app) => {
+        app.addHook('onRequest', async (request, reply) => {
+          await moment();
+          if (request.headers.upgrade !== undefined) return reply.code(403).send('no');
+          return undefined;
+        });
+      });
+      const client = await clientAfterRequest();
+      await client.ended;
+      expect(client.status).toBe(403);
+      await running.untilNoConnections();
+    });
+
+    test('and that no hook answers does not keep the application from closing', async () => {
+      await start((app) => {
+        app.addHook('onRequest', (request, _reply, done) => {
+          if (request.headers.upgrade === undefined) done();
+          else reached += 1;
+        });
+      });
+      const client = await clientAfterRequest();
+      await until('it is in the hook', () => reached === 1);
+      await running.app.close();
+      await client.ended;
+      expect(client.status).toBe(503);
+    });
+
+    test('and that still waits for an answer of one is ended with that answer', async () => {
+      await start((app) => {
+        app.get('/slow', async () => {
+          await moment();
+          return 'slow';
+        });
+      });
+      const client = new RawClient(running.port, KEPT.replace('/market/topics', '/slow') + ASKING);
+      expect(await client.ended).toContain('slow');
+      await running.untilNoConnections();
+    });
   });
 
   test('whose client cannot be let in leaves no connection behind', async () => {

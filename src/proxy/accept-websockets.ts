@@ -41,13 +41,13 @@ async function registerWebSocket(context: FastifyInstance, upgrades: Upgrades, o
 
 // Around what @fastify/websocket has made of the handler: which copy of it routed the request does not matter here.
 function makeHandshakes(route: RouteOptions, upgrades: Upgrades, webSockets: WebSocketServer): void {
-  if (route.method !== 'GET') return;
+  if (![route.method].flat().includes('GET')) return;
   const { handler, wsHandler } = route;
   route.handler = function (request, reply) {
     const upgrade = upgradeOf(request.raw);
     if (upgrade === undefined) return handler.call(this, request, reply);
     if (wsHandler === undefined) return reply.callNotFound();
-    upgrades.accept(request.raw, upgrade);
+    upgrades.accept(upgrade);
     reply.hijack();
     webSockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (webSocket) => {
       try {

@@ -43,9 +43,9 @@ export interface ProxyOptions {
   /** Who may connect. Default `'none'`: everybody on this machine, and nobody else. */
   auth?: AuthOption;
   /**
-   * Origins whose pages may connect, like `https://app.example.com`; `*` for all. A connection without an
-   * Origin is no page and always may. Default: with `auth: 'none'` pages of this machine, else all, since
-   * a page has to know a key.
+   * Origins whose pages may connect, like `https://app.example.com`; `*` for all. They, and no others, may read what
+   * is answered over HTTP as well (CORS). A connection without an Origin is no page and always may. Default: with
+   * `auth: 'none'` pages of this machine, else all, since a page has to know a key; nothing over HTTP.
    */
   origins?: readonly string[];
   /** Bounds; see {@link Limits} for each one's default. */

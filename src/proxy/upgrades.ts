@@ -4,11 +4,16 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 
-/** A request for a WebSocket on its way through the application's hooks. */
+/** A request for an upgrade on its way through the application's hooks. */
 export interface Upgrade {
+  readonly request: IncomingMessage;
   readonly socket: Duplex;
   /** What the client has sent behind the request. */
   readonly head: Buffer;
+  /** Bytes that were written before: the connection may have served other requests. */
+  readonly bytesBefore: number;
+  /** Whether the handshake is made here: nobody else may route or end it any more. */
+  isAccepted: boolean;
 }
 
 /** What an application injects has no address; it comes from this machine. */
@@ -22,12 +27,9 @@ const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nCo
 /** Those of all servers. */
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
-/** Those whose handshake is made here: nobody else may route or end them any more. */
-const accepted = new WeakSet<IncomingMessage>();
-
-/** The upgrade that a request asks for; undefined for a plain request, and for upgrades to something else. */
+/** The upgrade that a request for a WebSocket asks for; undefined for all other requests. */
 export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
-  return upgrades.get(request);
+  return asksForWebSocket(request) ? upgrades.get(request) : undefined;
 }
 
 /**
@@ -40,7 +42,8 @@ export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
 export class Upgrades {
   static readonly #ofServers = new WeakMap<Server, Upgrades>();
   readonly #fastify: FastifyInstance;
-  readonly #pending = new Map<Duplex, IncomingMessage>();
+  /** Those that have neither become a WebSocket here nor lost their connection. */
+  readonly #pending = new Map<Duplex, Upgrade>();
   /** Shared by all sockets. */
   readonly #forget: (this: Duplex) => void;
   /** What takes upgrades through hooks and router where the application itself does not; it hears `upgrade`. */
@@ -63,9 +66,9 @@ export class Upgrades {
     };
     // Before all others: they may have reached the route when they return.
     fastify.server.prependListener('upgrade', (request, socket, head) => {
-      this.#note(request, socket, head);
+      const upgrade = this.#note(request, socket, head);
       // After all others, whenever they were added.
-      process.nextTick(() => this.#settle(request, socket, head));
+      process.nextTick(() => this.#settle(upgrade));
     });
   }
 
@@ -77,9 +80,10 @@ export class Upgrades {
     return router;
   }
 
-  /** The handshake of a request is made now: nobody ends its socket here any more. */
-  accept(request: IncomingMessage, { socket }: Upgrade): void {
-    accepted.add(request);
+  /** Its handshake is made now: nobody ends its socket here any more. */
+  accept(upgrade: Upgrade): void {
+    const { socket } = upgrade;
+    upgrade.isAccepted = true;
     this.#pending.delete(socket);
     socket.removeListener('close', this.#forget);
     socket.removeListener('error', destroy);
@@ -88,56 +92,60 @@ export class Upgrades {
   /** Ends those that no hook has answered yet, and later ones as soon as they come. */
   close(): void {
     this.#isClosing = true;
-    for (const [socket, request] of this.#pending) this.#cutOff(request, socket);
+    for (const upgrade of this.#pending.values()) cutOff(upgrade);
   }
 
-  #note(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (request.headers.upgrade?.toLowerCase() === 'websocket' && !upgrades.has(request)) {
-      if ((request.socket as Socket | undefined) === undefined) {
-        Object.assign(request, { socket: Object.assign(socket, INJECTED) });
-      }
-      upgrades.set(request, { socket, head });
+  #note(request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
+    const known = upgrades.get(request);
+    if (known !== undefined) return known;
+    if ((request.socket as Socket | undefined) === undefined) {
+      Object.assign(request, { socket: Object.assign(socket, INJECTED) });
     }
-    if (!(socket instanceof Socket) || this.#pending.has(socket)) return;
-    this.#pending.set(socket, request);
-    socket.on('close', this.#forget);
-    socket.on('error', destroy);
+    const upgrade = { request, socket, head, bytesBefore: bytesWritten(socket), isAccepted: false };
+    upgrades.set(request, upgrade);
+    if (socket instanceof Socket) {
+      this.#pending.set(socket, upgrade);
+      socket.on('close', this.#forget);
+      socket.on('error', destroy);
+    }
+    return upgrade;
   }
 
-  #settle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (isTaken(request, socket)) return this.#endWhenAnswered(request, socket);
-    if (!this.#isForOthers(request)) return this.#take(request, socket, head);
+  #settle(upgrade: Upgrade): void {
+    if (isTaken(upgrade)) return this.#endWhenAnswered(upgrade);
+    if (!this.#isForOthers(upgrade)) return this.#take(upgrade);
     const take = (): void => {
-      if (!isTaken(request, socket)) this.#take(request, socket, head);
+      if (!isTaken(upgrade)) this.#take(upgrade);
     };
     setTimeout(take, OTHERS_MS).unref();
   }
 
-  #take(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#route(request, socket, head);
-    this.#endWhenAnswered(request, socket);
+  #take(upgrade: Upgrade): void {
+    this.#route(upgrade);
+    this.#endWhenAnswered(upgrade);
   }
 
   // An application that takes upgrades of some paths by itself may first have something to look up.
-  #isForOthers({ url = '' }: IncomingMessage): boolean {
+  #isForOthers({ request: { url = '' } }: Upgrade): boolean {
     if (this.#isClosing || this.#fastify.server.listenerCount('upgrade') === 1) return false;
     return this.#fastify.findRoute({ method: 'GET', url: url.replace(/[?#;].*$/, '') }) === null;
   }
 
-  #endWhenAnswered(request: IncomingMessage, socket: Duplex): void {
-    if (accepted.has(request)) return;
+  #endWhenAnswered(upgrade: Upgrade): void {
+    if (upgrade.isAccepted) return;
+    const { socket } = upgrade;
     const response = responseOf(socket);
     if (response?.writableEnded === true) return end(socket);
     if (response !== undefined) {
       response.shouldKeepAlive = false;
       response.once('finish', () => end(socket));
     }
-    if (this.#isClosing) this.#cutOff(request, socket);
+    if (this.#isClosing) cutOff(upgrade);
   }
 
   // To another protocol, like HTTP/2, nobody here upgrades: such a request is served as if it had not asked.
-  #route(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (upgrades.has(request) && this.#router !== undefined && this.#router.listenerCount('upgrade') > 1) {
+  #route({ request, socket, head }: Upgrade): void {
+    if (asksForWebSocket(request) && this.#router !== undefined) {
       this.#router.emit('upgrade', request, socket, head);
       return;
     }
@@ -145,13 +153,6 @@ export class Upgrades {
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
     this.#fastify.routing(request, response);
-  }
-
-  #cutOff(request: IncomingMessage, socket: Duplex): void {
-    if (accepted.has(request) || socket.writableEnded) return;
-    if (responseOf(socket)?.headersSent === true) socket.destroy();
-    // What was written without a response is a handshake: a WebSocket of the application.
-    else if (!hasWritten(socket)) end(socket, UNAVAILABLE);
   }
 }
 
@@ -164,13 +165,30 @@ export function releaseRequest(webSocket: EventEmitter, socket: Duplex | undefin
   if (socket !== undefined) responseOf(socket)?.detachSocket(socket as Socket);
 }
 
-// Who takes an upgrade through Fastify gives it a response at once, so that a hook can refuse it with one.
-function isTaken(request: IncomingMessage, socket: Duplex): boolean {
-  return accepted.has(request) || responseOf(socket) !== undefined || socket.destroyed || hasWritten(socket);
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-function hasWritten(socket: Duplex): boolean {
-  return socket instanceof Socket && socket.bytesWritten > 0;
+// Who takes an upgrade through Fastify gives it a response at once, so that a hook can refuse it with one.
+function isTaken(upgrade: Upgrade): boolean {
+  const { socket, isAccepted } = upgrade;
+  return isAccepted || socket.destroyed || responseOf(socket) !== undefined || hasWritten(upgrade);
+}
+
+function hasWritten({ socket, bytesBefore }: Upgrade): boolean {
+  return bytesWritten(socket) > bytesBefore;
+}
+
+function bytesWritten(socket: Duplex): number {
+  return socket instanceof Socket ? socket.bytesWritten : 0;
+}
+
+function cutOff(upgrade: Upgrade): void {
+  const { socket, isAccepted } = upgrade;
+  if (isAccepted || socket.writableEnded) return;
+  if (responseOf(socket)?.headersSent === true) socket.destroy();
+  // What was written without a response is a handshake: a WebSocket of the application.
+  else if (!hasWritten(upgrade)) end(socket, UNAVAILABLE);
 }
 
 function responseOf(socket: Duplex): ServerResponse | undefined {
