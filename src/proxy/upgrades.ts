@@ -24,12 +24,14 @@ const OTHERS_MS = 5_000;
 
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
-/** Those of all servers. */
-const upgrades = new WeakMap<IncomingMessage, Upgrade>();
+const UPGRADE = Symbol('upgrade');
+
+/** A request that keeps what it asks for: a table of them would stay as large as it once was. */
+type UpgradeRequest = IncomingMessage & { [UPGRADE]?: Upgrade };
 
 /** The upgrade that a request for a WebSocket asks for; undefined for all other requests. */
-export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
-  return asksForWebSocket(request) ? upgrades.get(request) : undefined;
+export function upgradeOf(request: UpgradeRequest): Upgrade | undefined {
+  return asksForWebSocket(request) ? request[UPGRADE] : undefined;
 }
 
 /**
@@ -43,9 +45,7 @@ export class Upgrades {
   static readonly #ofServers = new WeakMap<Server, Upgrades>();
   readonly #fastify: FastifyInstance;
   /** Those that have neither become a WebSocket here nor lost their connection. */
-  readonly #pending = new Map<Duplex, Upgrade>();
-  /** Shared by all sockets. */
-  readonly #forget: (this: Duplex) => void;
+  readonly #pending = new Set<Upgrade>();
   /** What takes upgrades through hooks and router where the application itself does not; it hears `upgrade`. */
   #router: EventEmitter | undefined;
   #isClosing = false;
@@ -60,10 +60,6 @@ export class Upgrades {
 
   private constructor(fastify: FastifyInstance) {
     this.#fastify = fastify;
-    const pending = this.#pending;
-    this.#forget = function () {
-      pending.delete(this);
-    };
     // Before all others: they may have reached the route when they return.
     fastify.server.prependListener('upgrade', (request, socket, head) => {
       const upgrade = this.#note(request, socket, head);
@@ -82,47 +78,40 @@ export class Upgrades {
 
   /** Its handshake is made now: nobody ends its socket here any more. */
   accept(upgrade: Upgrade): void {
-    const { socket } = upgrade;
     upgrade.isAccepted = true;
-    this.#pending.delete(socket);
-    socket.removeListener('close', this.#forget);
-    socket.removeListener('error', destroy);
+    this.#pending.delete(upgrade);
   }
 
   /** Ends those that no hook has answered yet, and later ones as soon as they come. */
   close(): void {
     this.#isClosing = true;
-    for (const upgrade of this.#pending.values()) cutOff(upgrade);
+    for (const upgrade of this.#pending) cutOff(upgrade);
   }
 
-  #note(request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const known = upgrades.get(request);
+  #note(request: UpgradeRequest, socket: Duplex, head: Buffer): Upgrade {
+    const known = request[UPGRADE];
     if (known !== undefined) return known;
     if ((request.socket as Socket | undefined) === undefined) {
       Object.assign(request, { socket: Object.assign(socket, INJECTED) });
     }
     const upgrade = { request, socket, head, bytesBefore: bytesWritten(socket), isAccepted: false };
-    upgrades.set(request, upgrade);
-    if (socket instanceof Socket) {
-      this.#pending.set(socket, upgrade);
-      socket.on('close', this.#forget);
-      socket.on('error', destroy);
-    }
+    request[UPGRADE] = upgrade;
     return upgrade;
   }
 
   #settle(upgrade: Upgrade): void {
-    if (isTaken(upgrade)) return this.#endWhenAnswered(upgrade);
+    if (isTaken(upgrade)) return this.#follow(upgrade);
     if (!this.#isForOthers(upgrade)) return this.#take(upgrade);
     const take = (): void => {
       if (!isTaken(upgrade)) this.#take(upgrade);
     };
     setTimeout(take, OTHERS_MS).unref();
+    return this.#follow(upgrade);
   }
 
   #take(upgrade: Upgrade): void {
     this.#route(upgrade);
-    this.#endWhenAnswered(upgrade);
+    this.#follow(upgrade);
   }
 
   // An application that takes upgrades of some paths by itself may first have something to look up.
@@ -131,11 +120,15 @@ export class Upgrades {
     return this.#fastify.findRoute({ method: 'GET', url: url.replace(/[?#;].*$/, '') }) === null;
   }
 
-  #endWhenAnswered(upgrade: Upgrade): void {
-    if (upgrade.isAccepted) return;
-    const { socket } = upgrade;
+  // Listeners are at the response where there is one: it does not stay as long as a WebSocket's socket does.
+  #follow(upgrade: Upgrade): void {
+    const { socket, isAccepted } = upgrade;
+    if (isAccepted || socket.destroyed) return;
     const response = responseOf(socket);
     if (response?.writableEnded === true) return end(socket);
+    if (socket.listenerCount('error') === 0) socket.on('error', destroy);
+    this.#pending.add(upgrade);
+    (response ?? socket).once('close', () => this.#pending.delete(upgrade));
     if (response !== undefined) {
       response.shouldKeepAlive = false;
       response.once('finish', () => end(socket));
@@ -157,8 +150,9 @@ export class Upgrades {
 }
 
 /**
- * Lets go of the request that a WebSocket came with: the response that never was keeps it at the socket, and
- * @fastify/websocket in its listener for errors, as long as the client stays. That is more memory than all the rest.
+ * Lets go of the request that a WebSocket came with: the response that never was keeps it at the socket, and, for a
+ * route of the application's own, @fastify/websocket in its listener for errors, as long as the client stays. That is
+ * more memory than all the rest.
  */
 export function releaseRequest(webSocket: EventEmitter, socket: Duplex | undefined): void {
   webSocket.removeAllListeners('error');
@@ -183,9 +177,10 @@ function bytesWritten(socket: Duplex): number {
   return socket instanceof Socket ? socket.bytesWritten : 0;
 }
 
+// What is injected keeps no server from closing.
 function cutOff(upgrade: Upgrade): void {
   const { socket, isAccepted } = upgrade;
-  if (isAccepted || socket.writableEnded) return;
+  if (isAccepted || socket.writableEnded || !(socket instanceof Socket)) return;
   if (responseOf(socket)?.headersSent === true) socket.destroy();
   // What was written without a response is a handshake: a WebSocket of the application.
   else if (!hasWritten(upgrade)) end(socket, UNAVAILABLE);
