@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
+import { RunningApplication } from './running-application.ts';
 import { Client, RunningProxy } from './running-proxy.ts';
 
 const APP = 'https://app.example.com';
@@ -127,9 +129,43 @@ describe('without keys, a request without an Origin', () => {
   });
 });
 
-test('behind a reverse proxy that says whom it is for, trustProxy does not change what the Host may be', async () => {
-  await start({ server: { trustProxy: true } });
-  expect(await get('/stats', { host: 'evil.example.com', 'x-forwarded-host': 'localhost' })).toBe(403);
+describe('behind a reverse proxy that is trusted (trustProxy)', () => {
+  beforeEach(() => start({ server: { trustProxy: true } }));
+
+  test('the Host may be no more than without', async () => {
+    expect(await get('/stats', { host: 'evil.example.com', 'x-forwarded-host': 'localhost' })).toBe(403);
+  });
+
+  test('everybody comes from this machine', async () => {
+    expect(await get('/stats', { 'x-forwarded-for': '192.0.2.1' })).toBe(200);
+    expect(await upgrade({ 'x-forwarded-for': '192.0.2.1' })).toBe(101);
+  });
+});
+
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
+
+test.skipIf(outside === undefined)('without keys, another address than this machine’s own may not', async () => {
+  await start();
+  const application = new RunningApplication({ trustProxy: true });
+  await application.registerPlugin();
+  await application.app.listen({ host: '0.0.0.0', port: 0 });
+  try {
+    const headers = { host: 'localhost', 'x-forwarded-for': '127.0.0.1' };
+    const { port } = application;
+    const socket = connect(port, outside).on('error', () => undefined);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`GET /stats HTTP/1.1\r\n${lines.join('')}\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 403[^]*NOT_LOCAL/);
+    socket.destroy();
+    const client = new Client(`ws://${outside}:${port}/`, { headers });
+    const [, response] = (await once(client.webSocket, 'unexpected-response')) as [unknown, { statusCode: number }];
+    expect(response.statusCode).toBe(403);
+  } finally {
+    await application.stop();
+  }
 });
 
 describe('without keys, an Origin', () => {
