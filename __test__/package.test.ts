@@ -201,47 +201,58 @@ app.register(openalgoShm, { ring: { name: '${name}' } }).ready()
 
 describe('types of the installed package', () => {
   const program = `
-import { SharedMemoryPublisher, type Tick } from 'openalgo-shm';
-import openalgoShm, { type OpenAlgoShmPluginOptions } from 'openalgo-shm/fastify';
+import { SharedMemoryPublisher, WebSocketProxy, type Tick } from 'openalgo-shm';
+import openalgoShm, { type OpenAlgoShmPluginOptions, type Proxy, type StatsReport } from 'openalgo-shm/fastify';
 import fastify from 'fastify';
 
-const options: OpenAlgoShmPluginOptions = { ring: { name: 'types' } };
+const options: OpenAlgoShmPluginOptions = { ring: { name: 'types' }, name: 'first', prefix: '/market' };
 const app = fastify();
 await app.register(openalgoShm, options);
-const clients: typeof app.openalgoShm = app.openalgoShm;
+const clients: Proxy = app.openalgoShm;
+const named: Proxy | undefined = app.openalgoShmProxies.get('first');
+const stats: StatsReport = app.openalgoShm.stats();
+app.get('/price', async () => (await app.openalgoShm.lastTick('NSE', 'TCS'))?.data);
+const injected = await app.injectWS('/market');
+injected.send('{"action":"ping"}');
+const alone: WebSocketProxy = new WebSocketProxy({ port: 0 });
+// @ts-expect-error: names are text
+app.openalgoShmProxies.get(5);
 const tick: Tick = { symbol: 'TCS', exchange: 'NSE', type: 1, ltp: 3500.5 };
 const published: boolean = new SharedMemoryPublisher().publishMarketData(tick.symbol, tick);
 // @ts-expect-error: a name is a text
 new SharedMemoryPublisher({ name: 5 });
-export { clients, published };
+export { alone, clients, named, published, stats };
 `;
 
   test.each([
     ['node16', 'node16'],
     ['nodenext', 'nodenext'],
     ['bundler', 'esnext'],
-  ])('resolve under %s', async (moduleResolution, module) => {
-    user.write('types.mts', program);
-    user.write(
-      'tsconfig.json',
-      JSON.stringify({
-        compilerOptions: {
-          module,
-          moduleResolution,
-          target: 'es2022',
-          strict: true,
-          noEmit: true,
-          skipLibCheck: true,
-          typeRoots: [join(root, 'node_modules', '@types')],
-          types: ['node'],
-        },
-        files: ['types.mts'],
-      }),
-    );
-    const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const run = promisify(execFile)(process.execPath, [compiler, '-p', user.folder]);
-    expect(await run.catch((error: { stdout: string }) => error)).toMatchObject({ stdout: '' });
-  });
+  ])(
+    'are complete under %s, with what is installed, those of libraries checked as well',
+    async (moduleResolution, module) => {
+      user.write('types.mts', program);
+      user.write(
+        'tsconfig.json',
+        JSON.stringify({
+          compilerOptions: {
+            module,
+            moduleResolution,
+            target: 'es2022',
+            strict: true,
+            noEmit: true,
+            skipLibCheck: false,
+            exactOptionalPropertyTypes: true,
+            types: [],
+          },
+          files: ['types.mts'],
+        }),
+      );
+      const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+      const run = promisify(execFile)(process.execPath, [compiler, '-p', user.folder]);
+      expect(await run.catch((error: { stdout: string }) => error)).toMatchObject({ stdout: '' });
+    },
+  );
 });
 
 describe('where there is no addon', () => {

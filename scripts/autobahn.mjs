@@ -134,12 +134,13 @@ async function registers(server, settings, options) {
  * mean is replaced.
  */
 function echo(server) {
-  server.websocketServer.on('connection', (webSocket) => {
-    setImmediate(() => {
-      webSocket.removeAllListeners('message');
-      webSocket.on('message', (data, binary) => webSocket.send(data, { binary }));
-    });
-  });
+  const { openalgoShm } = server;
+  const admit = openalgoShm.admit.bind(openalgoShm);
+  openalgoShm.admit = (webSocket, request) => {
+    admit(webSocket, request);
+    webSocket.removeAllListeners('message');
+    webSocket.on('message', (data, binary) => webSocket.send(data, { binary }));
+  };
 }
 
 /** A self-signed certificate, which the suite's client accepts. The suite's own libraries make it. */

@@ -47,7 +47,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(async () => {
   await RunningCommand.endAll();
-  removeRings(ring);
+  for (const name of [ring, `${ring}-mcx`]) removeRings(name);
 });
 
 const all = GUIDES.flatMap((guide) => snippetsOf(guide));

@@ -1,12 +1,18 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 
-/** True for an address or host name that only this machine can reach. */
+/** This machine's own addresses, those of IPv4 in any form. */
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** True for an address or host name that only this machine can reach. A dot at the end of a name changes nothing. */
 export function isLoopback(host: string | undefined): boolean {
   if (host === undefined) return false;
-  const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-  if (name === 'localhost' || name === '::1') return true;
-  const address = name.startsWith('::ffff:') ? name.slice('::ffff:'.length) : name;
-  return isIP(address) === 4 && address.startsWith('127.');
+  const name = host.replace(/^\[|\]$|\.$/g, '').toLowerCase();
+  if (name === 'localhost') return true;
+  const address = name.replace(/%.*$/, '');
+  const version = isIP(address);
+  return version !== 0 && LOOPBACK.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
 /**
@@ -32,11 +38,29 @@ export function isOriginAllowed(
  * Whether a request that comes without an Origin may be one of this machine's own, where nobody needs a key. A page
  * whose name was made to lead to this machine sends none, but it cannot help sending its name as the Host.
  *
- * @param host the request's Host; undefined when it comes from no browser.
- * @param origins those that may connect, `*` for all; undefined for none but this machine's.
+ * @param host the request's Host, as the connection brought it: what a reverse proxy says in other headers, anybody can
+ * say; undefined when it comes from no browser. With this machine's names and addresses the port does not matter.
+ * @param origins those that may connect, `*` for all; undefined for none but this machine's. The host and the port of one
+ * may be the Host.
  */
 export function isHostAllowed(host: string | undefined, origins: readonly string[] = []): boolean {
   if (host === undefined || origins.includes('*')) return true;
-  if (URL.canParse(`http://${host}`) && isLoopback(new URL(`http://${host}`).hostname)) return true;
-  return origins.some((origin) => URL.canParse(origin) && new URL(origin).host === host.toLowerCase());
+  if (!HOST.test(host)) return false;
+  if (isLoopback(urlOf(`http://${host}`)?.hostname)) return true;
+  return origins.some((origin) => {
+    const allowed = urlOf(origin);
+    return allowed !== undefined && hostOf(allowed) === hostOf(urlOf(`${allowed.protocol}//${host}`));
+  });
+}
+
+/** A name, an IPv4 address, or an IPv6 one in brackets, and a port. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i;
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+// Without the port that the scheme has anyway.
+function hostOf(url: URL | undefined): string | undefined {
+  return url && `${url.hostname.replace(/\.$/, '')}:${url.port}`;
 }

@@ -4,13 +4,13 @@ import type { RawData, WebSocket } from 'ws';
 import { isLoopback } from './addresses.ts';
 import { CLOSE, type CloseCode, Connection } from './connection.ts';
 import type { Refusal } from './counters.ts';
-import { releaseRequest } from './handshake.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
 import { Recipient } from './recipient.ts';
 import type { StatsReport } from './schemas.ts';
 import type { Services } from './services.ts';
 import { Session } from './session.ts';
 import { UnfinishedMessage, UnfinishedMessages } from './unfinished.ts';
+import { releaseRequest } from './upgrades.ts';
 
 /** Time in ms in which a client that reads has taken what an event loop that stood still passes on. */
 const ACKNOWLEDGED_MS = 1_000;

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Proxy, Rejection } from './proxy.ts';
+import { upgradeOf } from './upgrades.ts';
 
 /** Ends a request that may not be served, and leaves the others alone. */
 export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>;
@@ -21,8 +22,8 @@ export function figuresGuard(proxy: Proxy): Guard {
 }
 
 // A HEAD that asks for an upgrade gets none: its answer tells what a GET's would.
-function becomesWebSocket({ ws, method }: FastifyRequest): boolean {
-  return ws && method === 'GET';
+function becomesWebSocket({ raw, method }: FastifyRequest): boolean {
+  return upgradeOf(raw) !== undefined && method === 'GET';
 }
 
 function reject(reply: FastifyReply, { statusCode, code, message }: Rejection): FastifyReply {

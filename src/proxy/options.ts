@@ -43,9 +43,9 @@ export interface ProxyOptions {
   /** Who may connect. Default `'none'`: everybody on this machine, and nobody else. */
   auth?: AuthOption;
   /**
-   * Origins whose pages may connect, like `https://app.example.com`; `*` for all. A connection without an
-   * Origin is no page and always may. Default: with `auth: 'none'` pages of this machine, else all, since
-   * a page has to know a key.
+   * Origins whose pages may connect, like `https://app.example.com`; `*` for all. They, and no others, may read what
+   * is answered over HTTP as well (CORS). A connection without an Origin is no page and always may. Default: with
+   * `auth: 'none'` pages of this machine, else all, since a page has to know a key; nothing over HTTP.
    */
   origins?: readonly string[];
   /** Bounds; see {@link Limits} for each one's default. */
@@ -125,7 +125,9 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits', 'prefix', 'anyPath', 'dashboard'];
+const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits'];
+/** Those of the plugin alone. */
+const OF_PLUGIN = ['name', 'prefix', 'anyPath', 'dashboard'];
 const TIMES = [
   'slowClientTimeout',
   'authTimeout',
@@ -147,7 +149,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION`, which names the option, what it was and what it may be.
  */
 export function settingsOf(options: ProxyOptions): Settings {
-  const known = new Set([...Object.keys(DEFAULTS), ...OPTIONAL]);
+  const known = new Set([...Object.keys(DEFAULTS), ...OPTIONAL, ...OF_PLUGIN]);
   for (const name of Object.keys(options)) {
     if (!known.has(name)) throw invalid(`unknown option ${name}; known are ${[...known].join(', ')}`);
   }
@@ -179,9 +181,21 @@ export function settingsOf(options: ProxyOptions): Settings {
 }
 
 function checkOrigins(origins: unknown): void {
-  if (origins === undefined || (Array.isArray(origins) && origins.every((origin) => typeof origin === 'string')))
-    return;
-  throw invalid('origins must be a list like ["https://app.example.com"]');
+  if (origins === undefined) return;
+  if (!Array.isArray(origins)) throw invalid('origins must be a list like ["https://app.example.com"]');
+  for (const origin of origins) checkOrigin(origin);
+}
+
+// As browsers send it: with a path behind it, or in capitals, it would never be found.
+function checkOrigin(origin: unknown): void {
+  if (origin === '*' || origin === 'null') return;
+  const url = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url === undefined)
+    throw invalid(`origins has ${String(origin)}, expected an origin like https://app.example.com`);
+  // Those of other schemes, of extensions for instance, have no form that is known here.
+  if (url.origin !== 'null' && url.origin !== origin) {
+    throw invalid(`origins has ${String(origin)}, expected ${url.origin}`);
+  }
 }
 
 function checkAuth(auth: unknown): void {

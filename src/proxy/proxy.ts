@@ -20,6 +20,7 @@ import { TooManyKeyChecks } from './key-check-limits.ts';
 import { MODES_HIGHEST_FIRST } from './modes.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
+import { RefusedOrigins, shown } from './refused-origins.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
@@ -54,6 +55,7 @@ export class Proxy {
   readonly #sources = new FeedSources();
   readonly #verdicts: Verdicts;
   readonly #log: FastifyBaseLogger;
+  readonly #refusedOrigins: RefusedOrigins;
   #feeds: FeedLink | undefined;
   /** What the delivery thread said that failed last; undefined if none has. */
   lastDeliveryFailure: string | undefined;
@@ -66,6 +68,7 @@ export class Proxy {
     const settings = settingsOf(options);
     this.settings = settings;
     this.#log = log;
+    this.#refusedOrigins = new RefusedOrigins(log);
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#delivery = this.#openDelivery();
@@ -129,7 +132,8 @@ export class Proxy {
     const { origin } = request.headers;
     if (isOriginAllowed(origin, this.settings.origins, open)) return undefined;
     this.#counters.refuse('origin');
-    const message = `Pages of ${String(origin).slice(0, 200)} may not connect; add it to the option origins`;
+    this.#refusedOrigins.note('origin', String(origin));
+    const message = `Pages of ${shown(String(origin))} may not connect; add it to the option origins`;
     return { statusCode: 403, code: 'ORIGIN_NOT_ALLOWED', message };
   }
 
@@ -158,10 +162,12 @@ export class Proxy {
     };
   }
 
+  // A WebSocket of a page always comes with its Origin; without one it is no page's, and its Host says nothing.
   #hostRejectionOf({ headers: { host, origin } }: FastifyRequest): Rejection | undefined {
     if (origin !== undefined || isHostAllowed(host, this.settings.origins)) return undefined;
     this.#counters.refuse('origin');
-    const message = `${String(host).slice(0, 200)} is no name of this machine; add its origin to the option origins`;
+    this.#refusedOrigins.note('host', String(host));
+    const message = `${shown(String(host))} is no name of this machine; add its origin to the option origins`;
     return { statusCode: 403, code: 'ORIGIN_NOT_ALLOWED', message };
   }
 

@@ -1,11 +1,15 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
 import type { WebSocket } from 'ws';
+import type { Mode } from '../message.ts';
+import { answerCrossOrigin } from './cross-origin.ts';
 import { dashboard } from './dashboard.ts';
 import { describe } from './descriptions.ts';
 import { figuresGuard, webSocketGuard } from './guards.ts';
 import { METRICS_TYPE, Metrics } from './metrics.ts';
 import { readMode } from './modes.ts';
+import { ProtocolError } from './protocol.ts';
 import type { Proxy } from './proxy.ts';
 import {
   ErrorSchema,
@@ -33,6 +37,10 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
   // Where every path takes a WebSocket, those with an HTTP route do too.
   const alsoWebSocket = anyPath ? { wsHandler } : {};
 
+  // The schemas describe what the routes themselves answer. A hook of the application may answer with the same status and
+  // a body of its own, which no schema may reshape.
+  fastify.setSerializerCompiler(() => serialize);
+  const answerPreflights = await answerCrossOrigin(instance, proxy.settings.origins);
   const metrics = new Metrics(proxy);
   // A hook, so that no route is forgotten: any of them may take a WebSocket.
   fastify.addHook('preValidation', webSocketGuard(proxy));
@@ -103,13 +111,12 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     },
     preValidation: guardFigures,
     attachValidation: true,
-    handler: (request) => {
-      requireValid(request);
+    handler: (request, reply) => {
+      if (request.validationError) return badQuery(reply, request.validationError);
       const { query = '', limit = 50 } = request.query;
       const { found, total } = proxy.searchTopics(query, limit);
       return { topics: found, total };
     },
-    errorHandler: answerBadQuery,
     ...alsoWebSocket,
   });
 
@@ -131,29 +138,41 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     preValidation: guardFigures,
     attachValidation: true,
     handler: async (request, reply) => {
-      requireValid(request);
-      const { exchange, symbol, mode } = request.query;
-      const tick = await proxy.lastTick(exchange, symbol, mode === undefined ? undefined : modeOfQuery(mode));
+      if (request.validationError) return badQuery(reply, request.validationError);
+      const { exchange, symbol } = request.query;
+      const mode = modeOfQuery(request.query.mode);
+      if (mode instanceof ProtocolError) return badQuery(reply, mode);
+      const tick = await proxy.lastTick(exchange, symbol, mode);
       if (tick !== undefined) return tick;
       reply.code(404);
       return { status: 'error' as const, code: 'NO_TICK', message: `No tick of ${exchange}:${symbol} has come yet` };
     },
-    errorHandler: answerBadQuery,
     ...alsoWebSocket,
   });
+
+  answerPreflights();
 };
 
-function modeOfQuery(mode: string) {
-  return readMode(/^\d+$/.test(mode) ? Number(mode) : mode);
+// An error in the form that Fastify gives one where there is no schema.
+function serialize(payload: unknown): string {
+  if (!(payload instanceof Error)) return JSON.stringify(payload);
+  const { statusCode, code, error, message } = payload as FastifyError & { error?: string };
+  return JSON.stringify({ statusCode, code, error, message });
 }
 
-// Not before the handler: a WebSocket that comes this way has no question that could be wrong.
-function requireValid({ validationError }: Pick<FastifyRequest, 'validationError'>): void {
-  if (validationError !== undefined && validationError !== null) throw validationError;
+function modeOfQuery(mode: string | undefined): Mode | ProtocolError | undefined {
+  if (mode === undefined) return undefined;
+  try {
+    return readMode(/^\d+$/.test(mode) ? Number(mode) : mode);
+  } catch (error) {
+    if (error instanceof ProtocolError) return error;
+    throw error;
+  }
 }
 
-function answerBadQuery(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
-  const code = error.code === 'INVALID_MODE' ? 'INVALID_MODE' : 'INVALID_PARAMETERS';
-  if (code !== 'INVALID_MODE' && error.validation === undefined) throw error;
-  void reply.code(400).send({ status: 'error', code, message: error.message });
+// In the handler, not in an error handler, which would get the errors of the application's hooks as well.
+function badQuery(reply: FastifyReply, error: Error): Static<typeof ErrorSchema> {
+  reply.code(400);
+  const code = error instanceof ProtocolError ? error.code : 'INVALID_PARAMETERS';
+  return { status: 'error', code, message: error.message };
 }
