@@ -1,6 +1,7 @@
 import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
+import { whenNameIsFree } from '../shm/busy-name.ts';
 import { endIfAnswered } from './handshake.ts';
 import { type ProxyOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
@@ -32,7 +33,7 @@ declare module 'fastify' {
 }
 
 const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, options) => {
-  const proxy = new Proxy(options, fastify.log);
+  const proxy = await whenNameIsFree(() => new Proxy(options, fastify.log));
   fastify.decorate('openalgoShm', proxy);
   // Before @fastify/websocket's own, which would close the clients without a code.
   fastify.addHook('preClose', () => proxy.close());

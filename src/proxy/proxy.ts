@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { Mode } from '../message.ts';
 import { Delivery } from '../shm/delivery.ts';
+import { closeOnError } from '../shm/native.ts';
 import type { RingStats } from '../shm/ring-buffer.ts';
 import type { TopicName } from '../shm/topic-words.ts';
 import { isHostAllowed, isLoopback, isOriginAllowed } from './addresses.ts';
@@ -68,7 +69,7 @@ export class Proxy {
     this.#log = log;
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
-    this.#delivery = this.#openDelivery();
+    this.#delivery = closeOnError(this.#authenticator, () => this.#openDelivery());
     this.#topics = new TickedTopics(this.#delivery);
     this.#subscriptions = new Subscriptions(this.#delivery);
     const feedStatus = new FeedStatus();
@@ -261,6 +262,7 @@ export class Proxy {
       sources: this.#sources,
       verdicts: this.#verdicts,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
+      interests: () => this.#subscriptions.interests(),
       log: this.#log,
     });
     this.onInterest((interest) => feeds.want(interest));

@@ -101,6 +101,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   warnOfWorkers(flags);
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
   const proxy = new WebSocketProxy(optionsOf(flags));
+  if (ending.aborted) return;
   await proxy.start();
   keepMemorySmall();
   announce(flags, proxy.address()?.url);
