@@ -59,7 +59,7 @@ async function acceptWebSockets(fastify: FastifyInstance, proxy: Proxy): Promise
 }
 
 /**
- * The proxy as a Fastify plugin: WebSocket clients, `GET /stats`, `GET /health` and `GET /snapshot`.
+ * The proxy as a Fastify plugin: WebSocket clients, `GET /stats`, `GET /health`, `GET /health/live` and `GET /snapshot`.
  *
  * @example
  * const app = Fastify();

@@ -1,4 +1,5 @@
 import { type Command, createCommand, Option } from 'commander';
+import { OpenAlgoShmError } from '../../errors.ts';
 import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
 import { Children } from '../children.ts';
@@ -102,12 +103,22 @@ function isThere(ring: string): boolean {
   return LockFreeRingBuffer.list().some(({ name }) => name === ring);
 }
 
-/** Removes the ring, unless it was there before and others hold it; true if it was removed. */
+/** Removes the ring and those beside it, unless it was there before and others hold it; true if it was removed. */
 function removeRing(ring: string, wasThere: boolean): boolean {
-  if (!wasThere) return LockFreeRingBuffer.unlink(ring);
-  const removed = isThere(ring) && LockFreeRingBuffer.removeIfUnused(ring);
+  if (!isThere(ring)) return removeUnfinished(ring);
+  const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(ring) : LockFreeRingBuffer.unlink(ring);
   removeCompanions(ring);
   return removed;
+}
+
+/** What a process has left that was killed while it created the ring. Anything else under that name stays. */
+function removeUnfinished(ring: string): boolean {
+  try {
+    return LockFreeRingBuffer.removeIfUnused(ring);
+  } catch (error) {
+    if (error instanceof OpenAlgoShmError) return false;
+    throw error;
+  }
 }
 
 function showProgress(ring: string): () => void {
