@@ -8,8 +8,8 @@ import { FORMAT_VERSION, LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts
 import { processesWith, sharedMemoryOf } from './processes.ts';
 import { lives, removeRings, ringExists, root, RunningCommand, until } from './running-command.ts';
 
-/** Longer than any orderly end, and shorter than the ten seconds after which a child that does not end is killed. */
-const ENDING_MS = 9_000;
+/** Longer than the bound of any end: a command that has two processes kills each after ten seconds, the host after 15. */
+const ENDING_MS = 28_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const rings: string[] = [];

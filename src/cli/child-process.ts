@@ -68,9 +68,11 @@ export class ChildCommand implements Endable {
 /** Resolves with the exit code of a process, undefined if a signal ended it or the system could not start it. */
 export function endOf(child: NodeChildProcess): Promise<number | undefined> {
   return new Promise((resolve) => {
-    // Not `close`: a process of its own that has inherited its output would hold that back.
+    // `close` would also wait for processes of its own that have inherited its output.
     child.once('exit', (code) => resolve(code ?? undefined));
-    child.on('error', () => child.pid ?? resolve(undefined));
+    child.on('error', () => {
+      if (child.pid === undefined) resolve(undefined);
+    });
   });
 }
 

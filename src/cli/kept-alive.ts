@@ -24,9 +24,8 @@ export interface Child extends Endable {
 export class KeptAlive<C extends Child> implements Endable {
   readonly name: string;
   readonly #launch: () => C;
-  readonly #ended = new AbortController();
   /** Aborted when it is not to be started again. */
-  readonly #ending: AbortSignal;
+  readonly #over = new AbortController();
   readonly #backoff = new Backoff({ firstMs: 1_000, longestMs: 30_000, random: () => 1 });
   #child: C;
   #startedAt = performance.now();
@@ -41,7 +40,7 @@ export class KeptAlive<C extends Child> implements Endable {
   constructor(name: string, launch: () => C, ending: AbortSignal) {
     this.name = name;
     this.#launch = launch;
-    this.#ending = AbortSignal.any([ending, this.#ended.signal]);
+    void aborted(ending).then(() => this.#over.abort());
     this.#child = launch();
   }
 
@@ -56,12 +55,12 @@ export class KeptAlive<C extends Child> implements Endable {
    * @throws ChildFailure when it ends because the configuration is wrong: starting it again would change nothing
    */
   async keep(): Promise<void> {
-    while (!this.#ending.aborted) {
+    while (!this.#over.signal.aborted) {
       const { code } = await Promise.race([
         this.#child.ended.then((exitCode) => ({ code: exitCode })),
-        aborted(this.#ending).then(() => ({ code: undefined })),
+        aborted(this.#over.signal).then(() => ({ code: undefined })),
       ]);
-      if (this.#ending.aborted) return;
+      if (this.#over.signal.aborted) return;
       if (code === EXIT.usage) throw new ChildFailure(this.name, code);
       await this.#startAgain(code);
     }
@@ -69,12 +68,12 @@ export class KeptAlive<C extends Child> implements Endable {
 
   /** Ends it for good. */
   end(): Promise<void> {
-    this.#ended.abort();
+    this.#over.abort();
     return this.#child.end();
   }
 
   kill(): void {
-    this.#ended.abort();
+    this.#over.abort();
     this.#child.kill();
   }
 
@@ -84,8 +83,8 @@ export class KeptAlive<C extends Child> implements Endable {
     const wait = this.#failures === 1 ? 0 : this.#backoff.waitAfter(this.#failures - 1);
     const how = code === undefined ? 'was ended by a signal' : `ended with exit code ${code}`;
     say(`the ${this.name} ${how}; it is started again ${wait === 0 ? 'at once' : `in ${wait / 1000} s`}`);
-    await sleep(wait, undefined, { signal: this.#ending }).catch(() => {});
-    if (this.#ending.aborted) return;
+    await sleep(wait, undefined, { signal: this.#over.signal }).catch(() => {});
+    if (this.#over.signal.aborted) return;
     this.#startedAt = performance.now();
     const child = this.#launch();
     this.#child = child;

@@ -25,15 +25,15 @@ export interface Liveness {
   reasons: { code: 'delivery_failed'; message: string }[];
 }
 
-/** Judges the process, whatever the feeds do. */
-export function assessProcess(areThreadsRunning: boolean): Liveness {
-  return areThreadsRunning ? { status: 'ok', reasons: [] } : { status: 'unavailable', reasons: [DELIVERY_FAILED] };
-}
-
 const DELIVERY_FAILED = {
   code: 'delivery_failed',
   message: 'a delivery thread has failed and is not running again yet; see the log',
 } as const;
+
+/** Judges the process, whatever the feeds do. */
+export function assessProcess(areThreadsRunning: boolean): Liveness {
+  return areThreadsRunning ? { status: 'ok', reasons: [] } : { status: 'unavailable', reasons: [DELIVERY_FAILED] };
+}
 
 /** What is the proxy's own fault, at any hour. */
 const OWN_FAULTS: ReadonlySet<HealthReason> = new Set(['ring_gone', 'delivery_failed']);

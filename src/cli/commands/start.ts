@@ -1,6 +1,6 @@
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
+import { companionsOf, LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
 import { Children } from '../children.ts';
 import { colours } from '../colours.ts';
@@ -53,10 +53,10 @@ async function start(flags: StartFlags): Promise<void> {
     const config = flags.config === undefined ? [] : [`--config=${flags.config}`];
     return children.start(() => new ChildCommand(name, [...args, ...config]));
   };
-  // For an end that nobody waits for: output that nobody reads, a second Ctrl-C.
+  // For an end that waits for nothing, as when nobody reads what is printed.
   const leaveNothing = (): void => {
     children.kill();
-    removeRing(flags.ring, wasThere);
+    if (!wasThere) removeAtOnce(flags.ring);
   };
   process.once('exit', leaveNothing);
   try {
@@ -109,6 +109,11 @@ function removeRing(ring: string, wasThere: boolean): boolean {
   const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(ring) : LockFreeRingBuffer.unlink(ring);
   removeCompanions(ring);
   return removed;
+}
+
+/** Removes them though the processes that were just killed may not have let go yet. */
+function removeAtOnce(ring: string): void {
+  for (const name of [ring, ...companionsOf(ring)]) if (isThere(name)) LockFreeRingBuffer.unlink(name);
 }
 
 /** What a process has left that was killed while it created the ring. Anything else under that name stays. */
