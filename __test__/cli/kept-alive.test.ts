@@ -17,19 +17,25 @@ class Puppet implements Child {
   async end(): Promise<void> {
     this.die(0);
   }
+
+  kill(): void {
+    this.die();
+  }
 }
 
 let said = '';
 let puppets: Puppet[] = [];
 const ending = { controller: new AbortController() };
 
-function keep(): Promise<void> {
+function kept(): KeptAlive<Puppet> {
   const launch = (): Puppet => {
     puppets.push(new Puppet());
     return puppets.at(-1)!;
   };
-  return new KeptAlive('host', launch, ending.controller.signal).keep();
+  return new KeptAlive('host', launch, ending.controller.signal);
 }
+
+const keep = (): Promise<void> => kept().keep();
 
 /** Lets the newest child die, and waits until there is another. */
 async function dieOnce(code?: number): Promise<void> {
@@ -52,34 +58,43 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test('starts again after 1 s, then 2 s, and after 1 s again when the child has lived for a minute', async () => {
-  const kept = keep();
+test('starts again at once, then after 1 s, and at once again when the child has lived for a minute', async () => {
+  const keeping = keep();
   await dieOnce(1);
   await dieOnce();
   const now = performance.now.bind(performance);
   vi.spyOn(performance, 'now').mockImplementation(() => now() + 60_000);
   await dieOnce(1);
   ending.controller.abort();
-  await kept;
-  expect(said.match(/the host (ended with exit code 1|was ended by a signal); it is started again in \d+ s/g)).toEqual([
-    'the host ended with exit code 1; it is started again in 1 s',
-    'the host was ended by a signal; it is started again in 2 s',
-    'the host ended with exit code 1; it is started again in 1 s',
+  await keeping;
+  expect(said.match(/the host (ended with exit code 1|was ended by a signal); it is started again .+/g)).toEqual([
+    'the host ended with exit code 1; it is started again at once',
+    'the host was ended by a signal; it is started again in 1 s',
+    'the host ended with exit code 1; it is started again at once',
   ]);
 });
 
 test('gives up when the child says that its configuration is wrong', async () => {
-  const kept = keep();
+  const keeping = keep();
   puppets[0]!.die(2);
-  await expect(kept).rejects.toSatisfy((error) => error instanceof ChildFailure && error.exitCode === 2);
+  await expect(keeping).rejects.toSatisfy((error) => error instanceof ChildFailure && error.exitCode === 2);
   expect([puppets.length, said]).toEqual([1, '']);
 });
 
 test('starts nothing once it is to end, not even what it waits to start', async () => {
-  const kept = keep();
-  puppets[0]!.die(1);
-  await until('it is said', () => said.includes('started again'));
+  const keeping = keep();
+  await dieOnce(1);
+  puppets[1]!.die(1);
+  await until('it is said', () => said.includes('started again in'));
   ending.controller.abort();
-  await kept;
-  expect(puppets).toHaveLength(1);
+  await keeping;
+  expect(puppets).toHaveLength(2);
+});
+
+test.each(['end', 'kill'] as const)('starts nothing again that was ended by %s()', async (how) => {
+  const host = kept();
+  const keeping = host.keep();
+  await host[how]();
+  await keeping;
+  expect([puppets.length, said]).toEqual([1, '']);
 });

@@ -58,6 +58,8 @@ class Client {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
+    // A proxy that is killed cuts it off.
+    socket.on('error', () => {});
     socket.on('message', (data) => this.messages.push(JSON.parse(String(data)) as Message));
   }
 

@@ -73,6 +73,27 @@ describe('serve', () => {
     expect((await fetch(`http://${address}/stats`)).status).toBe(200);
   });
 
+  test('takes the hours of the market from flags, with the days off from a file', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'openalgo-shm-'));
+    const file = join(directory, 'holidays.txt');
+    // Every session that there is falls on a day off: whenever this runs, the market is closed and opens never.
+    const today = [-1, 0, 1].map((days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10));
+    writeFileSync(file, `# days off\n${today.map((date) => `${date} a day off`).join('\n')}\n\n`);
+    const hours = ['--market-hours=Mon-Sun 00:00-24:00', '--market-time-zone=UTC', `--market-holidays=${file}`];
+    const [, address] = await serve(...hours).says(/→ ws:\/\/(\S+);/);
+    const response = await fetch(`http://${address}/health`);
+    expect([response.status, await response.json()]).toMatchObject([200, { status: 'ok', market: 'closed' }]);
+    rmSync(directory, { recursive: true });
+  });
+
+  test.each([
+    ['--market-hours=9-15', /ERR_INVALID_OPTION: marketHours has '9-15', expected sessions/],
+    ['--market-holidays=/nowhere', /ERR_USAGE: .*a file of them: ENOENT/],
+  ])('says what is wrong with %s', async (flag, message) => {
+    const { code, stderr } = await serve(flag).ended;
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
   test('refuses to be reached from elsewhere without keys, and says what to set', async () => {
     const { code, stderr } = await run(['serve', '--host=0.0.0.0', '--port=0', `--ring=${ring}`]);
     expect(code).toBe(1);

@@ -50,12 +50,20 @@ describe('GET /openapi.json', () => {
   test('is a description by the standard, of every route that answers with figures or ticks', async () => {
     const openApi = await document<OpenApi>('/openapi.json');
     expect(await new Validator().validate({ ...openApi })).toMatchObject({ valid: true });
-    expect(Object.keys(openApi.paths).toSorted()).toEqual(['/health', '/metrics', '/snapshot', '/stats', '/topics']);
+    expect(Object.keys(openApi.paths).toSorted()).toEqual([
+      '/health',
+      '/health/live',
+      '/metrics',
+      '/snapshot',
+      '/stats',
+      '/topics',
+    ]);
   });
 
   test.each([
     ['/stats', '/stats', 200],
     ['/health', '/health', 200],
+    ['/health/live', '/health/live', 200],
     ['/topics', '/topics?query=sb', 200],
     ['/topics', '/topics?limit=many', 400],
     ['/snapshot', '/snapshot?exchange=NSE&symbol=SBIN', 200],

@@ -1,6 +1,9 @@
 import { Value } from 'typebox/value';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { StatsSchema } from '../../src/proxy/schemas.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { assessProcess } from '../../src/proxy/health.ts';
+import { HealthSchema, LivenessSchema, StatsSchema } from '../../src/proxy/schemas.ts';
+import { WebSocketProxy } from '../../src/proxy/websocket-proxy.ts';
+import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { SharedMemorySubscriber } from '../../src/shm/subscriber.ts';
 import { RunningProxy, until } from './running-proxy.ts';
 
@@ -137,6 +140,107 @@ describe('GET /health', () => {
     expect((await running.get('/health')).body['last_tick_age_ms']).toEqual(expect.any(Number));
     publisher.stop();
     expect(await running.get('/health')).toMatchObject({ status: 503, body: { reasons: [{ code: 'no_publisher' }] } });
+  });
+});
+
+describe('GET /health where the hours of the market are known', () => {
+  const HOURS = { marketHours: 'Mon-Fri 09:00-15:30', marketHolidays: ['2026-11-25'], staleAfter: 1 };
+  let market: RunningProxy;
+  beforeEach(async () => {
+    market = await RunningProxy.start(HOURS);
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await market.stop();
+  });
+  const healthAt = (time: string) => {
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse(`${time}+05:30`));
+    return market.get('/health');
+  };
+
+  test('a feed that is not there is no fault in the night, and a holiday is one', async () => {
+    for (const time of ['2026-11-24T20:00:00', '2026-11-25T11:00:00', '2026-11-26T08:59:59']) {
+      const { status, body } = await healthAt(time);
+      expect([...Value.Errors(HealthSchema, body)]).toEqual([]);
+      expect([status, body]).toMatchObject([
+        200,
+        {
+          status: 'ok',
+          market: 'closed',
+          market_opens_at: '2026-11-26T03:30:00.000Z',
+          reasons: [{ code: 'no_publisher' }],
+        },
+      ]);
+    }
+  });
+
+  test('is one during the day, but not in the first minute', async () => {
+    expect(await healthAt('2026-11-26T09:00:59')).toMatchObject({ status: 200, body: { market: 'open' } });
+    const { status, body } = await healthAt('2026-11-26T09:01:00');
+    expect([status, body]).toMatchObject([503, { market: 'open', reasons: [{ code: 'no_publisher' }] }]);
+    expect(body).not.toHaveProperty('market_opens_at');
+  });
+
+  test('silence is no fault in the night, and one during the day', async () => {
+    market.publisher().publishMarketData('SBIN', { ltp: 1 });
+    const silent = { reasons: [{ code: 'stale_feed' }] };
+    await until('it is silent', async () => (await healthAt('2026-11-26T12:00:00')).status === 503);
+    expect(await healthAt('2026-11-26T12:00:00')).toMatchObject({ status: 503, body: silent });
+    expect(await healthAt('2026-11-26T15:30:00')).toMatchObject({ status: 200, body: { market: 'closed', ...silent } });
+  });
+
+  test('what is the proxy’s own fault is one at any hour', async () => {
+    LockFreeRingBuffer.unlink(market.ring);
+    expect(await healthAt('2026-11-24T20:00:00')).toMatchObject({
+      status: 503,
+      body: { market: 'closed', reasons: [{ code: 'ring_gone' }] },
+    });
+  });
+
+  test('clients that asked for it hear that the feed is down, and that the market is closed', async () => {
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-11-24T20:00:00+05:30'));
+    const client = await market.client();
+    await client.ask({ action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 1, status: true });
+    expect(await client.nextOf('feed_status')).toMatchObject({ status: 'down', market: 'closed' });
+  });
+
+  test('/metrics tells whether it is open', async () => {
+    const gauge = async () => /^openalgo_shm_market_open (\d)$/m.exec(await metricsOf(market))?.[1];
+    await healthAt('2026-11-24T20:00:00');
+    expect(await gauge()).toBe('0');
+    await healthAt('2026-11-26T12:00:00');
+    expect([await gauge(), /^openalgo_shm_market_open 1$/m.test(await metricsOf(running))]).toEqual(['1', true]);
+  });
+
+  test.each([
+    [{ marketHours: 'always' }, /expected sessions/],
+    [{ marketHolidays: ['2026-11-25'] }, /without marketHours/],
+    [{ marketHours: 'Mon 09:00-15:30', marketTimeZone: 'Nowhere' }, /marketTimeZone/],
+    [{ openingGrace: -1 }, /openingGrace/],
+  ])('refuses %j', (options, message) => {
+    expect(() => new WebSocketProxy({ log: 'silent', ...options })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_OPTION', message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+async function metricsOf({ httpUrl }: RunningProxy): Promise<string> {
+  return (await fetch(`${httpUrl}/metrics`)).text();
+}
+
+describe('GET /health/live', () => {
+  test('is 200 while the process works, without a feed and without a key', async () => {
+    const guarded = await RunningProxy.start({ auth: { keys: ['a-key'] } });
+    const { status, body } = await guarded.get('/health/live');
+    await guarded.stop();
+    expect([status, body, ...Value.Errors(LivenessSchema, body)]).toEqual([200, { status: 'ok', reasons: [] }]);
+    LockFreeRingBuffer.unlink(running.ring);
+    expect((await running.get('/health')).status).toBe(503);
+    expect((await running.get('/health/live')).status).toBe(200);
+  });
+
+  test('is 503 where a delivery thread does not run', () => {
+    expect(assessProcess(false)).toMatchObject({ status: 'unavailable', reasons: [{ code: 'delivery_failed' }] });
   });
 });
 

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess as NodeChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { OpenAlgoShmError } from '../errors.ts';
+import type { Endable } from './children.ts';
 
 /** How long a process that was asked to end may take, ms. */
 const ENDING_MS = 10_000;
 
 /** Another command of this program, in a process of its own. It ends when this process does. */
-export class ChildCommand {
+export class ChildCommand implements Endable {
   readonly name: string;
   /** Resolves with what the command said when it was ready; rejects if it ends before that. */
   readonly ready: Promise<Record<string, unknown>>;
@@ -22,7 +23,7 @@ export class ChildCommand {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       detached: true,
     });
-    this.ended = once(this.#process, 'close').then(([code]) => (code as number | null) ?? undefined);
+    this.ended = endOf(this.#process);
     this.ready = this.#readiness();
     this.ready.catch(() => {});
   }
@@ -34,7 +35,7 @@ export class ChildCommand {
   /** Sends it a message and resolves with what it says next; rejects if it ends instead. */
   async ask(question: object): Promise<Record<string, unknown>> {
     const answer = once(this.#process, 'message').then(([said]) => said as Record<string, unknown>);
-    this.#process.send(question);
+    this.#process.send(question, undefined, undefined, () => {});
     return Promise.race([answer, this.#failure()]);
   }
 
@@ -44,6 +45,10 @@ export class ChildCommand {
     const kill = setTimeout(() => this.#process.kill('SIGKILL'), ENDING_MS);
     await this.ended;
     clearTimeout(kill);
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL');
   }
 
   async #readiness(): Promise<Record<string, unknown>> {
@@ -58,6 +63,17 @@ export class ChildCommand {
   async #failure(): Promise<never> {
     throw new ChildFailure(this.name, await this.ended);
   }
+}
+
+/** Resolves with the exit code of a process, undefined if a signal ended it or the system could not start it. */
+export function endOf(child: NodeChildProcess): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    // `close` would also wait for processes of its own that have inherited its output.
+    child.once('exit', (code) => resolve(code ?? undefined));
+    child.on('error', () => {
+      if (child.pid === undefined) resolve(undefined);
+    });
+  });
 }
 
 /** A child process that ended by itself. If it ended with an exit code, it has printed why. */

@@ -1,4 +1,5 @@
 import type { Feed } from '../feeds/feed.ts';
+import { whenNameIsFree } from '../shm/busy-name.ts';
 import { endingSignal, reportReady } from './ending.ts';
 import { count, counted } from './figures.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -18,7 +19,7 @@ export interface FeedReport {
 export async function runFeed(feed: Feed, { title, ring, details, progress }: FeedReport): Promise<void> {
   const ending = endingSignal();
   const began = performance.now();
-  feed.start();
+  await whenNameIsFree(() => feed.start());
   process.stdout.write(`${title} → shared memory ${ring}; Ctrl-C ends it\n`);
   reportReady(details);
   ending.addEventListener('abort', () => void feed.stop().catch(() => {}), { once: true });

@@ -95,9 +95,10 @@ function showConnection(state) {
   showPill('connection-state', state === 'open' ? 'good' : 'waiting', CONNECTION_TEXT[state]);
 }
 
-function showHealth({ status, reasons, last_tick_age_ms: tickAge }) {
+function showHealth({ status, reasons, last_tick_age_ms: tickAge, market }) {
   const reason = reasons[0];
-  if (status === 'ok') showPill('feed-state', 'good', tickAge === null ? 'feed ready' : 'feed ok');
+  if (status === 'ok' && market === 'closed') showPill('feed-state', 'waiting', 'market closed');
+  else if (status === 'ok') showPill('feed-state', 'good', tickAge === null ? 'feed ready' : 'feed ok');
   else showPill('feed-state', 'bad', reason.code.replaceAll('_', ' '));
   byId('feed-state').title = reason?.message ?? 'ticks are coming';
 }

@@ -1,5 +1,6 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import type { MarketData, Tick } from '../message.ts';
+import { withoutWaiting } from '../shm/options.ts';
 import { SharedMemoryPublisher, type PublisherOptions, type PublisherStats } from '../shm/publisher.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 
@@ -80,7 +81,7 @@ export class FollowingPublisher {
   #follow(): void {
     if (this.#publisher.isCurrent()) return;
     try {
-      this.#replace(new SharedMemoryPublisher(this.#options).start());
+      this.#replace(withoutWaiting(() => new SharedMemoryPublisher(this.#options).start()));
     } catch (error) {
       // It cannot be joined yet; the next look tries again.
       if (!(error instanceof OpenAlgoShmError)) throw error;

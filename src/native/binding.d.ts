@@ -271,6 +271,8 @@ export interface NativeRingOptions {
   depthLevels: number
   /** overwrite or lossless */
   policy: string
+  /** ms to wait for another process that creates or removes the same name */
+  waitMs: number
 }
 
 export interface NativeRingStats {

@@ -174,7 +174,12 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
   feed_status: message(
     'The feed has fallen silent, or is back.',
     { type: { const: 'feed_status' }, status: { type: 'string', enum: ['live', 'down'] } },
-    { reason: text, message: text, age_ms: count },
+    {
+      reason: text,
+      message: text,
+      age_ms: count,
+      market: { type: 'string', enum: ['open', 'closed'], description: 'where the proxy knows the market’s hours' },
+    },
   ),
   subscription_refused: message(
     'The broker has refused a subscription that was answered with success before: it has ended.',

@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
+import { hasCode } from '../errors.ts';
 import { EventReader, type RingEvent } from '../shm/events.ts';
 import { InterestPublisher } from '../shm/interest.ts';
+import { withoutWaiting } from '../shm/options.ts';
 import { readResults } from '../shm/subscription-results.ts';
 import type { Answer } from './answers.ts';
 import { LOCAL_USER } from './auth.ts';
@@ -9,6 +11,9 @@ import { WILDCARD } from './requests.ts';
 import type { FeedSources } from './feed-sources.ts';
 import type { Interest } from './subscriptions.ts';
 import type { Verdicts } from './verdicts.ts';
+
+/** Time after which a ring that another process was just creating or removing is tried again, ms. */
+const RETRY_MS = 1_000;
 
 /** What the link needs of the proxy. */
 export interface FeedLinkServices {
@@ -21,24 +26,22 @@ export interface FeedLinkServices {
   sources: FeedSources;
   verdicts: Verdicts;
   deliverOrderUpdate(userId: string, update: Answer): number;
+  /** What all clients together want now. */
+  interests(): Iterable<Interest>;
   log: FastifyBaseLogger;
 }
 
 /** The proxy's ends of the two rings beside that of ticks: what clients want goes to the feeds, events come back. */
 export class FeedLink {
   readonly #services: FeedLinkServices;
-  readonly #interest: InterestPublisher | undefined;
-  readonly #events: EventReader | undefined;
+  #interest: InterestPublisher | undefined;
+  #events: EventReader | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #eventsUnknown = 0;
 
   constructor(services: FeedLinkServices) {
     this.#services = services;
-    const { ringName, name: ownerName } = services;
-    const options = { ownerName, ...(ringName === undefined ? {} : { name: ringName }) };
-    this.#interest = this.#opened('feeds will not hear what clients want', () => new InterestPublisher(options));
-    this.#events = this.#opened('feeds will not be heard', () => new EventReader(options));
-    this.#events?.onEvent((event, _publisher, lane) => this.#receive(event, lane));
-    this.#events?.onGone((lane) => this.#forget(lane));
+    this.#open();
   }
 
   /** Tells the feeds what all clients together want of an instrument. A wildcard stands for what comes anyway. */
@@ -53,16 +56,37 @@ export class FeedLink {
   }
 
   close(): void {
+    clearTimeout(this.#retry);
     this.#interest?.close();
     this.#events?.close();
+  }
+
+  #open(): void {
+    const { ringName, name: ownerName, interests } = this.#services;
+    const options = { ownerName, ...(ringName === undefined ? {} : { name: ringName }) };
+    this.#retry = undefined;
+    if (this.#interest === undefined) {
+      this.#interest = this.#opened('feeds do not hear what clients want', () => new InterestPublisher(options));
+      for (const interest of interests()) this.want(interest);
+    }
+    if (this.#events === undefined) {
+      this.#events = this.#opened('feeds are not heard', () => new EventReader(options));
+      this.#events?.onEvent((event, _publisher, lane) => this.#receive(event, lane));
+      this.#events?.onGone((lane) => this.#forget(lane));
+    }
   }
 
   /** Without these rings the proxy still serves what feeds publish of themselves. */
   #opened<T>(consequence: string, open: () => T): T | undefined {
     try {
-      return open();
+      return withoutWaiting(open);
     } catch (error) {
-      this.#services.log.error({ err: error }, `a ring beside the ticks cannot be opened: ${consequence}`);
+      const isBusy = hasCode(error, 'ERR_SHM_BUSY');
+      this.#services.log.error(
+        { err: error },
+        `a ring beside the ticks cannot be opened${isBusy ? ' yet' : ''}: ${consequence}`,
+      );
+      if (isBusy) this.#retry ??= setTimeout(() => this.#open(), RETRY_MS).unref();
       return undefined;
     }
   }

@@ -26,10 +26,11 @@ export class FeedStatus {
 }
 
 /** The notice of a feed's health. */
-export function feedStatus({ status, reasons, lastTickAgeMs }: Health): Answer {
+export function feedStatus({ reasons, lastTickAgeMs, market }: Health): Answer {
   return {
     type: 'feed_status',
-    status: status === 'ok' ? 'live' : 'down',
+    status: reasons.length === 0 ? 'live' : 'down',
+    ...(market !== undefined && { market }),
     ...(reasons[0] && { reason: reasons[0].code, message: reasons[0].message }),
     ...(lastTickAgeMs !== null && { age_ms: Math.round(lastTickAgeMs) }),
   };

@@ -1,15 +1,59 @@
 import type { FeedSources } from './feed-sources.ts';
 import type { LaneStats, RingStats } from '../shm/ring-buffer.ts';
+import type { MarketState } from './market-hours.ts';
 
 /** Why no ticks can be expected. */
 export type HealthReason = 'ring_gone' | 'delivery_failed' | 'no_publisher' | 'source_gone' | 'stale_feed';
 
-/** Whether ticks can be expected, and why not. */
+/** Whether ticks come as they should, and why none come. */
 export interface Health {
+  /** `ok` also where there are reasons, while the market is closed or has just opened. */
   status: 'ok' | 'unavailable';
+  /** Why no ticks can be expected. */
   reasons: { code: HealthReason; message: string }[];
   /** Age of the newest tick of any publisher, ms; null if there was none. */
   lastTickAgeMs: number | null;
+  /** Whether the market is open; undefined without the option `marketHours`. */
+  market?: 'open' | 'closed';
+  /** When it opens next, ms since 1970; undefined while it is open. */
+  marketOpensAtMs?: number;
+}
+
+/** Whether the process itself works: what a restart may mend. */
+export interface Liveness {
+  status: 'ok' | 'unavailable';
+  reasons: { code: 'delivery_failed'; message: string }[];
+}
+
+const DELIVERY_FAILED = {
+  code: 'delivery_failed',
+  message: 'a delivery thread has failed and is not running again yet; see the log',
+} as const;
+
+/** Judges the process, whatever the feeds do. */
+export function assessProcess(areThreadsRunning: boolean): Liveness {
+  return areThreadsRunning ? { status: 'ok', reasons: [] } : { status: 'unavailable', reasons: [DELIVERY_FAILED] };
+}
+
+/** What is the proxy's own fault, at any hour. */
+const OWN_FAULTS: ReadonlySet<HealthReason> = new Set(['ring_gone', 'delivery_failed']);
+
+/**
+ * What a health is worth at this hour: silence, and feeds or sources that are not there, are no fault while the market is
+ * closed or has just opened.
+ *
+ * @param openingGraceMs time after an opening in which ticks may fail to come.
+ */
+export function atThisHour(health: Health, market: MarketState | undefined, openingGraceMs: number): Health {
+  if (market === undefined) return health;
+  const isQuiet = !market.isOpen || market.openForMs < openingGraceMs;
+  const isExcused = isQuiet && !health.reasons.some(({ code }) => OWN_FAULTS.has(code));
+  return {
+    ...health,
+    status: isExcused ? 'ok' : health.status,
+    market: market.isOpen ? 'open' : 'closed',
+    ...(market.opensAtMs !== undefined && { marketOpensAtMs: market.opensAtMs }),
+  };
 }
 
 /**
@@ -40,7 +84,7 @@ export function assess(
     );
   }
   if (!areThreadsRunning) {
-    return unavailable('delivery_failed', 'a delivery thread has failed and is not running again yet; see the log');
+    return unavailable(DELIVERY_FAILED.code, DELIVERY_FAILED.message);
   }
   const feeds = publishers.filter((publisher) => publisher.alive).map(({ publisher }) => publisher);
   if (feeds.length === 0) {

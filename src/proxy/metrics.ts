@@ -11,6 +11,7 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 interface Sight {
   report: StatsReport;
   ring: RingStats | undefined;
+  isMarketOpen: boolean;
 }
 
 /** A value, and the labels that it has. */
@@ -66,7 +67,8 @@ export class Metrics {
   }
 
   #look(): Sight {
-    return { report: this.#proxy.stats(), ring: this.#proxy.ring() };
+    const proxy = this.#proxy;
+    return { report: proxy.stats(), ring: proxy.ring(), isMarketOpen: proxy.isMarketOpen() };
   }
 
   #add({ kind, name, help, labels = [], samples }: MetricDefinition): void {
@@ -102,6 +104,9 @@ const DEFINITIONS: readonly MetricDefinition[] = [
   ...consumerMetrics(),
   ...threadMetrics(),
   gauge('uptime_seconds', 'Time since the proxy started', ({ report }) => report.uptime_seconds),
+  gauge('market_open', '1 while the market is open, and where its hours are not set', ({ isMarketOpen }) =>
+    Number(isMarketOpen),
+  ),
   gauge('ring_attached', '1 while the ring’s name leads to the segment that is read', ({ report }) =>
     Number(report.ring?.attached ?? false),
   ),

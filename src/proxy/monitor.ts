@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { FeedSources } from './feed-sources.ts';
-import { type Health, assess } from './health.ts';
+import { type Health, type Liveness, assess, assessProcess, atThisHour } from './health.ts';
+import type { MarketHours, MarketState } from './market-hours.ts';
 import type { RingStats } from '../shm/ring-buffer.ts';
 import type { Delivery } from '../shm/delivery.ts';
 
@@ -15,6 +16,16 @@ interface Sample {
   ring: RingStats | undefined;
 }
 
+/** When ticks are expected. */
+export interface MonitorOptions {
+  /** Silence that counts as stale, ms; 0 for never. */
+  staleAfterMs: number;
+  /** Undefined where ticks are expected at any hour. */
+  market: MarketHours | undefined;
+  /** Time after an opening in which they may fail to come, ms. */
+  openingGraceMs: number;
+}
+
 /** What the monitor does when something has happened. */
 export interface MonitorEvents {
   /** The health is another than before. */
@@ -24,7 +35,7 @@ export interface MonitorEvents {
 /** Looks at the ring once a second: its figures and rates, its health, and whether it must be attached to anew. */
 export class Monitor {
   readonly #delivery: Delivery;
-  readonly #staleAfterMs: number;
+  readonly #options: MonitorOptions;
   readonly #sources: FeedSources;
   readonly #events: MonitorEvents;
   readonly #log: FastifyBaseLogger;
@@ -38,13 +49,13 @@ export class Monitor {
 
   constructor(
     delivery: Delivery,
-    staleAfterMs: number,
+    options: MonitorOptions,
     sources: FeedSources,
     events: MonitorEvents,
     log: FastifyBaseLogger,
   ) {
     this.#delivery = delivery;
-    this.#staleAfterMs = staleAfterMs;
+    this.#options = options;
     this.#sources = sources;
     this.#events = events;
     this.#log = log;
@@ -73,13 +84,24 @@ export class Monitor {
     return this.#looked.ring;
   }
 
-  /** Whether ticks can be expected now. A change is told to whoever asked for it before this returns. */
+  /** Whether ticks come as they should now. A change is told to whoever asked for it before this returns. */
   health(): Health {
-    const areThreadsRunning = this.#delivery.threads().every(({ isRunning }) => isRunning);
+    const { staleAfterMs, openingGraceMs } = this.#options;
     const now = Number(process.hrtime.bigint());
-    const health = assess(this.look(), now, this.#staleAfterMs, this.#sources, areThreadsRunning);
+    const seen = assess(this.look(), now, staleAfterMs, this.#sources, this.#areThreadsRunning());
+    const health = atThisHour(seen, this.#market(), openingGraceMs);
     this.#reportChange(health);
     return health;
+  }
+
+  /** Whether the process itself works, whatever the feeds do. */
+  liveness(): Liveness {
+    return assessProcess(this.#areThreadsRunning());
+  }
+
+  /** True while the market is open, and where its hours are not known. */
+  isMarketOpen(): boolean {
+    return this.#market()?.isOpen ?? true;
   }
 
   /** Messages per second of a lane in the last round. */
@@ -88,6 +110,14 @@ export class Monitor {
     const [before, after] = [this.#previous, this.#latest].map((sample) => published(sample.ring, lane));
     if (before === undefined || after === undefined || seconds <= 0) return 0;
     return Math.max(0, (after - before) / seconds);
+  }
+
+  #market(): MarketState | undefined {
+    return this.#options.market?.at(Date.now());
+  }
+
+  #areThreadsRunning(): boolean {
+    return this.#delivery.threads().every(({ isRunning }) => isRunning);
   }
 
   #round(): void {
@@ -105,7 +135,8 @@ export class Monitor {
     const state = stateOf(health);
     if (state === this.#state) return;
     this.#state = state;
-    this.#log.info({ status: health.status, reasons: health.reasons }, 'the health of the feed has changed');
+    const { status, reasons, market } = health;
+    this.#log.info({ status, reasons, market }, 'the health of the feed has changed');
     this.#events.onHealthChanged(health);
   }
 
@@ -131,7 +162,7 @@ export class Monitor {
 }
 
 function stateOf(health: Health): string {
-  return health.reasons.map((reason) => reason.code).join();
+  return [health.status, health.market, ...health.reasons.map((reason) => reason.code)].join();
 }
 
 function published(ring: RingStats | undefined, lane: number): number | undefined {

@@ -2,6 +2,7 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { RingOptions } from '../shm/options.ts';
 import type { AuthOption } from './auth.ts';
 import type { DeliveryPath } from './connection.ts';
+import { DEFAULT_TIME_ZONE, MarketHours } from './market-hours.ts';
 
 /** Bounds that keep one client from taking what belongs to all. */
 export interface Limits {
@@ -67,6 +68,18 @@ export interface ProxyOptions {
   closeTimeout?: number;
   /** Silence of all feeds in ms after which they count as stale. Default 30,000; 0 for never. */
   staleAfter?: number;
+  /**
+   * When ticks are expected, as `Mon-Fri 09:00-15:30`: weekdays or a date, and times, separated by commas. At other times
+   * silence, and a feed that is not there, are no fault in {@link Health}. A date adds a special session, on a holiday too.
+   * Default: at any time.
+   */
+  marketHours?: string;
+  /** Dates as `2026-11-25` on which sessions of weekdays are not held. Default none. */
+  marketHolidays?: readonly string[];
+  /** Time zone of the market, by its IANA name. Default `Asia/Kolkata`. */
+  marketTimeZone?: string;
+  /** Time in ms after the market has opened in which ticks may fail to come. Default 60,000. */
+  openingGrace?: number;
   /** Whether a client gets the last values at once when it subscribes, unless it says itself what it wants. Default true. */
   snapshot?: boolean;
   /** Age in ms from which a last value is not sent unasked: `"snapshot": true` in a subscribe asks for any. Default 10,000. */
@@ -88,9 +101,12 @@ export interface ProxyOptions {
   perMessageDeflate?: boolean;
 }
 
+/** Options that have no default. */
+type OptionalName = 'origins' | 'broker' | 'supportedBrokers' | 'marketHours';
+
 /** The options with their defaults. */
-export type Settings = Required<Omit<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers' | 'limits'>> &
-  Pick<ProxyOptions, 'origins' | 'broker' | 'supportedBrokers'> & {
+export type Settings = Required<Omit<ProxyOptions, OptionalName | 'limits'>> &
+  Pick<ProxyOptions, OptionalName> & {
     limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
   };
 
@@ -117,6 +133,9 @@ const DEFAULTS = {
   pingInterval: 20_000,
   closeTimeout: 5_000,
   staleAfter: 30_000,
+  marketHolidays: [],
+  marketTimeZone: DEFAULT_TIME_ZONE,
+  openingGrace: 60_000,
   snapshot: true,
   snapshotMaxAge: 10_000,
   threads: 1,
@@ -125,7 +144,7 @@ const DEFAULTS = {
   perMessageDeflate: false,
 } as const;
 
-const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'limits'];
+const OPTIONAL = ['origins', 'broker', 'supportedBrokers', 'marketHours', 'limits'];
 /** Those of the plugin alone. */
 const OF_PLUGIN = ['name', 'prefix', 'anyPath', 'dashboard'];
 const TIMES = [
@@ -135,9 +154,16 @@ const TIMES = [
   'pingInterval',
   'closeTimeout',
   'staleAfter',
+  'openingGrace',
   'snapshotMaxAge',
 ] as const;
-const MAY_BE_ZERO: ReadonlySet<string> = new Set(['subscribeTimeout', 'pingInterval', 'staleAfter', 'closeTimeout']);
+const MAY_BE_ZERO: ReadonlySet<string> = new Set([
+  'subscribeTimeout',
+  'pingInterval',
+  'staleAfter',
+  'openingGrace',
+  'closeTimeout',
+]);
 /** Most threads: each needs a place among the ring's readers. */
 export const MOST_THREADS = 64;
 /** Longest time that a timer of Node.js can wait for. */
@@ -175,9 +201,30 @@ export function settingsOf(options: ProxyOptions): Settings {
   if (typeof settings.defaultExchange !== 'string' || settings.defaultExchange === '') {
     throw invalid('defaultExchange must be the name of an exchange, like NSE');
   }
+  checkMarket(settings);
   checkOrigins(settings.origins);
   checkAuth(settings.auth);
   return settings;
+}
+
+/** When ticks are expected; undefined for at any time. @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` */
+export function marketOf({ marketHours, marketHolidays, marketTimeZone }: Settings): MarketHours | undefined {
+  return marketHours === undefined ? undefined : new MarketHours(marketHours, marketHolidays, marketTimeZone);
+}
+
+function checkMarket(settings: Settings): void {
+  const { marketHours, marketHolidays, marketTimeZone } = settings;
+  if (marketHours !== undefined && typeof marketHours !== 'string') {
+    throw invalid('marketHours must be a text like "Mon-Fri 09:00-15:30"');
+  }
+  if (!Array.isArray(marketHolidays) || !marketHolidays.every((date) => typeof date === 'string')) {
+    throw invalid('marketHolidays must be a list like ["2026-11-25"]');
+  }
+  if (typeof marketTimeZone !== 'string') throw invalid('marketTimeZone must be a name like Asia/Kolkata');
+  if (marketHours === undefined && marketHolidays.length > 0) {
+    throw invalid('marketHolidays is set without marketHours: say when the market is open on other days');
+  }
+  marketOf(settings);
 }
 
 function checkOrigins(origins: unknown): void {

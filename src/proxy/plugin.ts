@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
 import { OpenAlgoShmError } from '../errors.ts';
+import { whenNameIsFree } from '../shm/busy-name.ts';
 import { DEFAULT_RING_NAME } from '../shm/options.ts';
 import { acceptWebSockets } from './accept-websockets.ts';
 import { type ProxyOptions } from './options.ts';
@@ -45,7 +46,7 @@ const plugin: FastifyPluginAsync<OpenAlgoShmPluginOptions> = async (fastify, opt
   const name = wanted ?? proxyOptions.ring?.name ?? DEFAULT_RING_NAME;
   const proxies = proxiesOf(fastify);
   checkName(wanted, name, proxies);
-  const proxy = new Proxy(proxyOptions, fastify.log);
+  const proxy = await whenNameIsFree(() => new Proxy(proxyOptions, fastify.log));
   proxies.set(name, proxy);
   if (!fastify.hasDecorator('openalgoShm')) fastify.decorate('openalgoShm', proxy);
   fastify.addHook('preClose', async () => {
@@ -100,8 +101,8 @@ function checkName(wanted: unknown, name: string, proxies: ReadonlyMap<string, P
 }
 
 /**
- * The proxy as a Fastify plugin: WebSocket clients, `GET /stats`, `GET /health` and `GET /snapshot`. It can be registered
- * several times, for several rings, each with its own prefix.
+ * The proxy as a Fastify plugin: WebSocket clients, `GET /stats`, `GET /health`, `GET /health/live` and `GET /snapshot`.
+ * It can be registered several times, for several rings, each with its own prefix.
  *
  * @example
  * const app = Fastify();

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { Mode } from '../message.ts';
 import { Delivery } from '../shm/delivery.ts';
+import { closeOnError } from '../shm/native.ts';
 import type { RingStats } from '../shm/ring-buffer.ts';
 import type { TopicName } from '../shm/topic-words.ts';
 import { isHostAllowed, isLoopback, isOriginAllowed } from './addresses.ts';
@@ -15,11 +16,11 @@ import { FeedLink } from './feed-link.ts';
 import { FeedSources } from './feed-sources.ts';
 import { FeedStatus } from './feed-status.ts';
 import { payloads } from './frames.ts';
-import type { Health } from './health.ts';
+import type { Health, Liveness } from './health.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
 import { MODES_HIGHEST_FIRST } from './modes.ts';
 import { Monitor } from './monitor.ts';
-import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
+import { marketOf, type ProxyOptions, type Settings, settingsOf } from './options.ts';
 import { RefusedOrigins, shown } from './refused-origins.ts';
 import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
@@ -71,13 +72,13 @@ export class Proxy {
     this.#refusedOrigins = new RefusedOrigins(log);
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
-    this.#delivery = this.#openDelivery();
+    this.#delivery = closeOnError(this.#authenticator, () => this.#openDelivery());
     this.#topics = new TickedTopics(this.#delivery);
     this.#subscriptions = new Subscriptions(this.#delivery);
     const feedStatus = new FeedStatus();
     this.#monitor = new Monitor(
       this.#delivery,
-      settings.staleAfter,
+      { staleAfterMs: settings.staleAfter, market: marketOf(settings), openingGraceMs: settings.openingGrace },
       this.#sources,
       { onHealthChanged: (health) => feedStatus.announce(health) },
       log,
@@ -186,9 +187,19 @@ export class Proxy {
     return this.#delivery.threads().reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
-  /** Whether ticks can be expected. */
+  /** Whether ticks come as they should; at any hour, or at those of the option `marketHours`. */
   health(): Health {
     return this.#monitor.health();
+  }
+
+  /** Whether the process itself works, whatever the feeds do: what a restart may mend. */
+  liveness(): Liveness {
+    return this.#monitor.liveness();
+  }
+
+  /** True while the market is open, and without the option `marketHours`. */
+  isMarketOpen(): boolean {
+    return this.#monitor.isMarketOpen();
   }
 
   /** The last values of an instrument, of any age, as a client would get them on subscribing; without a mode in the richest form there is. Undefined if there was no tick. */
@@ -267,6 +278,7 @@ export class Proxy {
       sources: this.#sources,
       verdicts: this.#verdicts,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
+      interests: () => this.#subscriptions.interests(),
       log: this.#log,
     });
     this.onInterest((interest) => feeds.want(interest));

@@ -14,6 +14,7 @@ import type { Proxy } from './proxy.ts';
 import {
   ErrorSchema,
   HealthSchema,
+  LivenessSchema,
   SnapshotQuery,
   SnapshotSchema,
   StatsSchema,
@@ -84,19 +85,36 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
     method: 'GET',
     url: '/health',
     schema: {
-      summary: 'Whether ticks can be expected, and why not',
+      summary: 'Whether ticks come as they should, and why none come',
       response: { 200: HealthSchema, 503: HealthSchema },
     },
     handler: (_request, reply) => {
-      const { status, reasons, lastTickAgeMs } = proxy.health();
+      const { status, reasons, lastTickAgeMs, market, marketOpensAtMs: opensAt } = proxy.health();
       reply.code(status === 'ok' ? 200 : 503);
       return {
         status,
         reasons,
         last_tick_age_ms: lastTickAgeMs,
+        ...(market !== undefined && { market }),
+        ...(opensAt !== undefined && { market_opens_at: new Date(opensAt).toISOString() }),
         delivery_restarts: proxy.deliveryRestarts(),
         last_delivery_failure: proxy.lastDeliveryFailure ?? null,
       };
+    },
+    ...alsoWebSocket,
+  });
+
+  fastify.route({
+    method: 'GET',
+    url: '/health/live',
+    schema: {
+      summary: 'Whether the process itself works, whatever the feeds do: what a restart may mend',
+      response: { 200: LivenessSchema, 503: LivenessSchema },
+    },
+    handler: (_request, reply) => {
+      const liveness = proxy.liveness();
+      reply.code(liveness.status === 'ok' ? 200 : 503);
+      return liveness;
     },
     ...alsoWebSocket,
   });

@@ -168,9 +168,17 @@ export const StatsSchema = object({
 /** Answer to `GET /stats`. */
 export type StatsReport = Static<typeof StatsSchema>;
 
+const HealthStatus = Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]);
+
+/** Answer to `GET /health/live`. */
+export const LivenessSchema = object({
+  status: HealthStatus,
+  reasons: Type.Array(object({ code: Type.Literal('delivery_failed'), message: Type.String() })),
+});
+
 /** Answer to `GET /health`. */
 export const HealthSchema = object({
-  status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]),
+  status: HealthStatus,
   reasons: Type.Array(
     object({
       code: Type.Union([
@@ -184,6 +192,14 @@ export const HealthSchema = object({
     }),
   ),
   last_tick_age_ms: Type.Union([Type.Number(), Type.Null()]),
+  market: Type.Optional(
+    Type.Union([Type.Literal('open'), Type.Literal('closed')], {
+      description: 'where its hours are set; while it is closed the reasons are no fault',
+    }),
+  ),
+  market_opens_at: Type.Optional(
+    Type.String({ description: 'while the market is closed: when it opens next, in UTC, as 2026-11-26T03:30:00.000Z' }),
+  ),
   delivery_restarts: count('times that a delivery thread has failed and was started anew'),
   last_delivery_failure: Type.Union([Type.String(), Type.Null()]),
 });

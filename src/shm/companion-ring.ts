@@ -1,7 +1,7 @@
 import { NativePublisher, NativeRing, NativeSubscriber } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import { closeOnError, native } from './native.ts';
-import { nativeOptions, type RingOptions } from './options.ts';
+import { nativeOptions, type RingOptions, withoutWaiting } from './options.ts';
 import { ringStats, type RingStats } from './ring-buffer.ts';
 
 /** The rings that stand beside a ring of ticks: `NAME.interest` and `NAME.events`. */
@@ -50,7 +50,7 @@ function join(kind: CompanionKind, ringName: string | undefined): NativeRing {
 /** False where the newer segment cannot be joined yet: the next look tries again. */
 function opens(open: () => void): boolean {
   try {
-    open();
+    withoutWaiting(open);
     return true;
   } catch (error) {
     if (error instanceof OpenAlgoShmError) return false;

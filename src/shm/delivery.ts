@@ -2,7 +2,7 @@ import { NativeDelivery, NativeRing } from './native-binding.ts';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { Mode } from '../message.ts';
 import { closeOnError, native } from './native.ts';
-import { nativeOptions, type RingOptions } from './options.ts';
+import { nativeOptions, type RingOptions, withoutWaiting } from './options.ts';
 import { ringStats, type RingInfo, type RingStats } from './ring-buffer.ts';
 import type { TopicName } from './topic-words.ts';
 
@@ -284,9 +284,14 @@ export class Delivery {
     return native(() => this.#ring.isCurrent());
   }
 
-  /** Joins the ring that has the name now (created if need be), from its oldest message on. Clients, topics, last values and counts stay; what was not read before is lost. */
+  /**
+   * Joins the ring that has the name now (created if need be), from its oldest message on. Clients, topics, last values
+   * and counts stay; what was not read before is lost.
+   *
+   * @throws `ERR_SHM_BUSY` while another process creates or removes it, and those of a ring: try again later
+   */
   reattach(): void {
-    const ring = native(() => NativeRing.createOrAttach(nativeOptions(this.#options.ring)));
+    const ring = withoutWaiting(() => native(() => NativeRing.createOrAttach(nativeOptions(this.#options.ring))));
     closeOnError(ring, () => this.#delivery.reattach(ring));
     this.#ring.close();
     this.#ring = ring;

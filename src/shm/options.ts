@@ -44,6 +44,26 @@ export const DEFAULT_TOPICS = 32_768;
 /** Most topics that one publisher can name. */
 export const MAX_TOPICS = 262_144;
 
+/**
+ * How long a call waits for another process that is just creating or removing the same ring, ms; the event loop stands
+ * still meanwhile. Creating takes a fraction of one.
+ */
+let nameWaitMs = 100;
+
+/**
+ * Runs a call that does not wait for a process which is just creating or removing the same ring: it throws `ERR_SHM_BUSY`
+ * at once. For whatever tries again later.
+ */
+export function withoutWaiting<T>(call: () => T): T {
+  const before = nameWaitMs;
+  nameWaitMs = 0;
+  try {
+    return call();
+  } finally {
+    nameWaitMs = before;
+  }
+}
+
 const PRESETS = {
   mpmc: { lanes: 8, consumers: 64, policy: 'overwrite' },
   spsc: { lanes: 1, consumers: 1, policy: 'lossless' },
@@ -68,6 +88,7 @@ export function nativeOptions(
     topics: wholeNumber('topics', options.topics ?? DEFAULT_TOPICS, 1, MAX_TOPICS),
     depthLevels: wholeNumber('depthLevels', options.depthLevels ?? DEFAULT_DEPTH_LEVELS, 0, MAX_DEPTH_LEVELS),
     policy: oneOf('policy', options.policy ?? defaults.policy, ['overwrite', 'lossless']),
+    waitMs: nameWaitMs,
   };
 }
 

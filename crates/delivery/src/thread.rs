@@ -17,8 +17,9 @@ use crate::figures::{SharedFigures, ThreadFigures};
 use crate::latency::Latencies;
 use crate::options::DeliveryOptions;
 
-/// A thread that panics sooner after its start than this waits before it is started again.
+/// A thread is started again at once, and one that has panicked again sooner than this after a wait.
 const LONG_LIFE: Duration = Duration::from_secs(10);
+/// The wait before the second start; twice as long before each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LAST_DELAY: Duration = Duration::from_secs(5);
 
@@ -71,7 +72,7 @@ fn engine(shared: &Arc<Shared>, consumer: Consumer) -> Result<Engine> {
 }
 
 fn run(shared: &Arc<Shared>, mut engine: Engine) {
-    let mut delay = FIRST_DELAY;
+    let mut delay = Duration::ZERO;
     loop {
         let start = Instant::now();
         // The engine is dropped after a panic, whatever state it is in.
@@ -91,7 +92,7 @@ fn run(shared: &Arc<Shared>, mut engine: Engine) {
             events.restarted.push(shared.number);
             events.panics.push(message_of(panic.as_ref()));
         });
-        delay = if start.elapsed() >= LONG_LIFE { FIRST_DELAY } else { delay };
+        delay = if start.elapsed() >= LONG_LIFE { Duration::ZERO } else { delay };
         match begin_anew(shared, &mut delay) {
             Some(anew) => {
                 engine = anew;
@@ -106,7 +107,7 @@ fn run(shared: &Arc<Shared>, mut engine: Engine) {
 fn begin_anew(shared: &Arc<Shared>, delay: &mut Duration) -> Option<Engine> {
     loop {
         sleep(shared, *delay);
-        *delay = (2 * *delay).min(LAST_DELAY);
+        *delay = (2 * *delay).clamp(FIRST_DELAY, LAST_DELAY);
         if shared.inbox.is_stopped() {
             return None;
         }

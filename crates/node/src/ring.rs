@@ -1,5 +1,7 @@
 //! The segment: create, attach, look, remove.
 
+use std::time::Duration;
+
 use napi_derive::napi;
 use openalgo_shm_ring as ring;
 use openalgo_shm_ring::layout::{FORMAT_VERSION, Kind, LINE, Policy};
@@ -21,6 +23,8 @@ pub struct NativeRingOptions {
     pub depth_levels: u32,
     /// overwrite or lossless
     pub policy: String,
+    /// ms to wait for another process that creates or removes the same name
+    pub wait_ms: u32,
 }
 
 #[napi(object)]
@@ -121,6 +125,14 @@ pub fn strategy(name: &str) -> Result<WaitStrategy> {
     }
 }
 
+/// How long a call waits for another process that creates or removes the same name, ms: the event loop stands still
+/// meanwhile. Creating takes a fraction of a millisecond.
+const NAME_WAIT_MS: u32 = 100;
+
+fn patiently<T>(wait_ms: u32, call: impl FnOnce() -> ring::Result<T>) -> Result<T> {
+    ring::waiting_at_most(Duration::from_millis(wait_ms.into()), call).map_err(convert)
+}
+
 /// A handle on a ring.
 #[napi]
 pub struct NativeRing {
@@ -132,21 +144,24 @@ impl NativeRing {
     /// Creates the ring or attaches to one of the same layout.
     #[napi(factory, catch_unwind)]
     pub fn create(options: NativeRingOptions) -> Result<Self> {
-        let ring = LockFreeRingBuffer::create(&options.name, config(&options)?).map_err(convert)?;
+        let config = config(&options)?;
+        let ring = patiently(options.wait_ms, || LockFreeRingBuffer::create(&options.name, config))?;
         Ok(Self { ring: Some(ring) })
     }
 
     /// Attaches to the ring as it is, or creates it.
     #[napi(factory, catch_unwind)]
     pub fn create_or_attach(options: NativeRingOptions) -> Result<Self> {
-        let ring = LockFreeRingBuffer::create_or_attach(&options.name, config(&options)?).map_err(convert)?;
+        let config = config(&options)?;
+        let ring =
+            patiently(options.wait_ms, || LockFreeRingBuffer::create_or_attach(&options.name, config))?;
         Ok(Self { ring: Some(ring) })
     }
 
     /// Attaches to an existing ring.
     #[napi(factory, catch_unwind)]
     pub fn open(name: String) -> Result<Self> {
-        Ok(Self { ring: Some(LockFreeRingBuffer::open(&name).map_err(convert)?) })
+        Ok(Self { ring: Some(patiently(NAME_WAIT_MS, || LockFreeRingBuffer::open(&name))?) })
     }
 
     #[napi(catch_unwind)]
@@ -168,7 +183,8 @@ impl NativeRing {
     /// Removes the name if it still leads to this segment.
     #[napi(catch_unwind)]
     pub fn unlink(&self) -> Result<bool> {
-        self.ring()?.unlink_own().map_err(convert)
+        let ring = self.ring()?;
+        patiently(NAME_WAIT_MS, || ring.unlink_own())
     }
 
     #[napi]
@@ -252,13 +268,13 @@ pub fn check_ring_name(name: String) -> Result<()> {
 /// Removes a name, even of a segment in use. True if there was one.
 #[napi(catch_unwind)]
 pub fn unlink_ring(name: String) -> Result<bool> {
-    LockFreeRingBuffer::unlink(&name).map_err(convert)
+    patiently(NAME_WAIT_MS, || LockFreeRingBuffer::unlink(&name))
 }
 
 /// The rings on this machine that this user may open.
 #[napi(catch_unwind)]
 pub fn find_segments() -> Vec<NativeSegment> {
-    ring::find::find_segments()
+    ring::waiting_at_most(Duration::ZERO, ring::find::find_segments)
         .into_iter()
         .map(|found| NativeSegment {
             name: found.name,
@@ -272,7 +288,7 @@ pub fn find_segments() -> Vec<NativeSegment> {
 /// Removes a ring that no living process holds. True if it was removed.
 #[napi(catch_unwind)]
 pub fn remove_if_unused(name: String) -> Result<bool> {
-    ring::find::remove_if_unused(&name).map_err(convert)
+    patiently(NAME_WAIT_MS, || ring::find::remove_if_unused(&name))
 }
 
 /// Version of the segment format that this build makes and reads.

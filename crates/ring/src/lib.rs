@@ -30,7 +30,7 @@ pub use error::{Error, ErrorCode, Result};
 pub use producer::Producer;
 pub use ring::LockFreeRingBuffer;
 pub use segment::{Segment, layout};
-pub use shm::{MAX_NAME_BYTES, check_name};
+pub use shm::{MAX_NAME_BYTES, check_name, waiting_at_most};
 pub use wait::{Doorbell, Sleepers, WaitStrategy};
 
 /// The guide for Rust is outside the crate; its snippets are tests all the same.

@@ -5,7 +5,7 @@ use crate::consumer::{Consumer, ConsumerOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::ownership;
 use crate::producer::Producer;
-use crate::segment::layout::Layout;
+use crate::segment::layout::{Kind, Layout, MAGIC};
 use crate::segment::{
     Region, Segment, explained, is_ours, is_unfinished, read_header, reserve_records, write_header,
 };
@@ -73,6 +73,9 @@ impl LockFreeRingBuffer {
     /// As [`create`](Self::create), and `ERR_SHM_MISMATCH` only if it carries another kind of messages.
     pub fn create_or_attach(name: &str, config: RingConfig) -> Result<Self> {
         let layout = config.layout()?;
+        if let Some(attached) = attach_finished(name, Some(layout.kind)) {
+            return attached;
+        }
         let _lock = NameLock::acquire(name)?;
         match Mapping::open(name) {
             Ok(mapping) => {
@@ -100,11 +103,14 @@ impl LockFreeRingBuffer {
         Ok(Self { segment: Segment::new(region, layout) })
     }
 
-    /// Attaches to an existing ring.
+    /// Attaches to an existing ring. Waits for nobody, unless the ring is being created at this moment.
     ///
     /// # Errors
     /// `ERR_SHM_NOT_FOUND`, `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_VERSION`, `ERR_SHM_BUSY`.
     pub fn open(name: &str) -> Result<Self> {
+        if let Some(attached) = attach_finished(name, None) {
+            return attached;
+        }
         let _lock = NameLock::acquire(name)?;
         Ok(Self { segment: Segment::attach(Region::Shared(Mapping::open(name)?.into()), None)? })
     }
@@ -209,6 +215,22 @@ impl LockFreeRingBuffer {
     /// True if any lane or consumer record has a living owner.
     pub fn is_in_use(&self) -> bool {
         self.segment.is_in_use()
+    }
+}
+
+/// Attaches to a segment that is finished, without the lock of its name: the magic word is written last, so who sees
+/// it sees all of the header. `None` where there is no such segment, or it is being replaced just now: then the lock
+/// decides. Elsewhere than on Linux a segment cannot be looked at before it is mapped.
+fn attach_finished(name: &str, kind: Option<Kind>) -> Option<Result<LockFreeRingBuffer>> {
+    if !cfg!(target_os = "linux") || shm::check_name(name).is_err() || !shm::begins_with(name, MAGIC) {
+        return None;
+    }
+    let attached = Mapping::open(name)
+        .and_then(|mapping| Segment::attach(Region::Shared(mapping.into()), kind))
+        .map(|segment| LockFreeRingBuffer { segment });
+    match attached {
+        Err(error) if [ErrorCode::ShmNotFound, ErrorCode::ShmLayout].contains(&error.code()) => None,
+        attached => Some(attached),
     }
 }
 

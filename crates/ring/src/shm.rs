@@ -20,6 +20,7 @@ pub(crate) use faults::{place_of, remedy};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use lock_file::LockFile;
 pub(crate) use lock_file::NameLock;
+pub use lock_file::waiting_at_most;
 
 /// Longest name of a segment in bytes: leaves room for suffixes in a file's name.
 pub const MAX_NAME_BYTES: usize = 200;
@@ -152,7 +153,7 @@ impl Mapping {
         self.shmem.set_owner(true);
     }
 
-    /// Maps an existing segment. The caller holds the [`NameLock`].
+    /// Maps an existing segment. The caller holds the [`NameLock`], or has seen that the segment is finished.
     pub(crate) fn open(name: &str) -> Result<Self> {
         #[cfg(target_os = "linux")]
         let own = match Self::own_file(name)? {

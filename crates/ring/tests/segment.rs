@@ -8,11 +8,12 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::{Command, Output};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use openalgo_shm_ring::find::{find_segments, remove_if_unused};
 use openalgo_shm_ring::layout::{FORMAT_VERSION, LINE, MAGIC, Policy};
 use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode};
-use openalgo_shm_ring::{ConsumerOptions, Error, ErrorCode, LockFreeRingBuffer, RingConfig};
+use openalgo_shm_ring::{ConsumerOptions, Error, ErrorCode, LockFreeRingBuffer, RingConfig, waiting_at_most};
 use scratch::{ScratchName, plain, words};
 
 fn config() -> RingConfig {
@@ -385,9 +386,36 @@ fn a_name_held_for_too_long_is_an_error_that_says_who_to_end() {
     lock.try_lock().unwrap();
     let error = open_error(&name);
     assert_eq!(error.code(), ErrorCode::ShmBusy);
-    assert!(error.message().contains(".lock for 3 s"), "{error}");
+    assert!(error.message().contains(".lock for 3000 ms"), "{error}");
     drop(lock);
     create(&name);
+}
+
+#[test]
+fn a_name_that_is_held_keeps_nobody_who_will_not_wait() {
+    let name = ScratchName::new("impatient");
+    let lock = File::create(lock_file(&name)).unwrap();
+    lock.try_lock().unwrap();
+    let start = Instant::now();
+    let error =
+        waiting_at_most(Duration::ZERO, || LockFreeRingBuffer::create(&name, config())).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::ShmBusy);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ring_that_exists_is_opened_and_listed_while_its_name_is_held() {
+    let name = ScratchName::new("held-name");
+    create(&name);
+    let lock = File::create(lock_file(&name)).unwrap();
+    lock.try_lock().unwrap();
+    let start = Instant::now();
+    create(&name);
+    LockFreeRingBuffer::open(&name).unwrap();
+    LockFreeRingBuffer::create_or_attach(&name, plain(RingConfig::mpmc().lanes(3), 4)).unwrap();
+    assert!(find_segments().iter().any(|found| found.name == *name));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]

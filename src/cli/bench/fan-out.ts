@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatsReport } from '../../proxy/schemas.ts';
 import { SharedMemoryPublisher } from '../../shm/publisher.ts';
-import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
-import { ChildCommand } from '../child-process.ts';
+import type { ChildCommand } from '../child-process.ts';
 import { fetchStats } from '../proxy-figures.ts';
 import type { Figure } from './figure.ts';
-import { inRole } from './roles.ts';
+import { Measurement } from './measurement.ts';
 import { tradedTicks } from './ticks.ts';
 
 /** A rate that the liveliest of accounts see. */
@@ -15,16 +14,19 @@ const FULL_RING_MS = 1;
 /** Ticks that are published before the event loop has a turn. */
 const SLICE = 512;
 
-/** Ticks from a publisher through a proxy to WebSocket clients, each in a process of its own. */
-export async function fanOut(ring: string, clients: number, seconds: number): Promise<Figure[]> {
+/**
+ * Ticks from a publisher through a proxy to WebSocket clients, each in a process of its own.
+ *
+ * @param ending ends it early: then it rejects with the signal's reason
+ */
+export async function fanOut(ring: string, clients: number, seconds: number, ending: AbortSignal): Promise<Figure[]> {
   const shape = ['--policy=lossless', '--buffer-size=4MiB', '--no-snapshot', '--log-level=error'];
-  const proxy = new ChildCommand('proxy', ['serve', '--port=0', `--ring=${ring}`, ...shape]);
-  const children = [proxy];
+  const measurement = new Measurement([ring], ending);
   const publisher = new SharedMemoryPublisher({ name: ring });
   try {
-    const url = String((await proxy.ready)['url']);
-    const receiver = await inRole('receive', url, String(clients));
-    children.push(receiver);
+    const { said } = await measurement.start('proxy', ['serve', '--port=0', `--ring=${ring}`, ...shape]);
+    const url = String(said['url']);
+    const receiver = await measurement.inRole('receive', url, String(clients));
     publisher.start();
     const ticks = tradedTicks();
     const flood = async (duration: number): Promise<number> => {
@@ -34,6 +36,7 @@ export async function fanOut(ring: string, clients: number, seconds: number): Pr
         for (let slice = 0; slice < SLICE && taken === slice; slice += ticks.length)
           taken += publisher.publishBatch(ticks);
         await sleep(taken < SLICE ? FULL_RING_MS : 0);
+        measurement.throwIfEnding();
       }
       return framesOf(receiver);
     };
@@ -41,6 +44,7 @@ export async function fanOut(ring: string, clients: number, seconds: number): Pr
       const end = performance.now() + duration * 1000;
       for (let published = 0, began = performance.now(); performance.now() < end; await sleep(1)) {
         const due = Math.floor(((performance.now() - began) * CALM_RATE) / 1000);
+        measurement.throwIfEnding();
         for (; published < due; published++) publisher.publishBatch([ticks[published % ticks.length]!]);
       }
       return fetchStats(url.replace('ws:', 'http:'));
@@ -58,10 +62,7 @@ export async function fanOut(ring: string, clients: number, seconds: number): Pr
     ];
   } finally {
     publisher.stop();
-    for (const child of children.toReversed()) await child.end();
-    for (const { name } of LockFreeRingBuffer.list()) {
-      if (name === ring || name.startsWith(`${ring}.`)) LockFreeRingBuffer.unlink(name);
-    }
+    await measurement.end();
   }
 }
 

@@ -1,27 +1,38 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { OpenAlgoShmError } from '../../errors.ts';
 import { SharedMemoryPublisher } from '../../shm/publisher.ts';
-import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
 import { SharedMemorySubscriber } from '../../shm/subscriber.ts';
 import { percentile, type Figure } from './figure.ts';
-import { answersOf, inRole } from './roles.ts';
+import { Measurement } from './measurement.ts';
+import { answersOf } from './roles.ts';
 
 /** Ticks that are sent and answered before any is counted. */
 const WARM_UP = 2000;
 /** An answer that takes longer will not come, ms. */
 const PATIENCE_MS = 5000;
 const NS_PER_SECOND = 1e9;
+/** Rounds of a busy loop before others on the event loop have a turn. */
+const BUSY_ROUNDS = 2000;
 
 /**
  * Half a round trip of one tick between two processes.
  *
+ * @param ending ends it early: then it rejects with the signal's reason
  * @param reader `busy`: both poll without a pause. `asleep`: the other sleeps in its event loop until the tick comes.
  */
-export async function ringLatency(ring: string, reader: 'busy' | 'asleep', seconds: number): Promise<Figure[]> {
-  const child = await inRole(reader === 'busy' ? 'echo' : 'echo-asleep', ring);
-  const publisher = new SharedMemoryPublisher({ name: ring, preset: 'spsc' }).start();
-  const subscriber = new SharedMemorySubscriber({ name: answersOf(ring), preset: 'spsc' }).start();
+export async function ringLatency(
+  ring: string,
+  reader: 'busy' | 'asleep',
+  seconds: number,
+  ending: AbortSignal,
+): Promise<Figure[]> {
+  const measurement = new Measurement([ring, answersOf(ring)], ending);
+  const publisher = new SharedMemoryPublisher({ name: ring, preset: 'spsc' });
+  const subscriber = new SharedMemorySubscriber({ name: answersOf(ring), preset: 'spsc' });
   try {
+    await measurement.inRole(reader === 'busy' ? 'echo' : 'echo-asleep', ring);
+    publisher.start();
+    subscriber.start();
     const roundTrip = (): number => {
       const sent = now();
       publisher.publishMarketData('PING', { ltp: 1 });
@@ -37,6 +48,8 @@ export async function ringLatency(ring: string, reader: 'busy' | 'asleep', secon
       samples.push(roundTrip() / 2);
       // Long enough for the other to fall asleep.
       if (reader === 'asleep') await sleep(1);
+      else if (samples.length % BUSY_ROUNDS === 0) await turn();
+      measurement.throwIfEnding();
     }
     const sorted = Float64Array.from(samples).toSorted();
     return [50, 99, 99.9].map((percent) => ({
@@ -45,10 +58,9 @@ export async function ringLatency(ring: string, reader: 'busy' | 'asleep', secon
       unit: 'ns',
     }));
   } finally {
-    await child.end();
     publisher.stop();
     subscriber.close();
-    for (const name of [ring, answersOf(ring)]) LockFreeRingBuffer.unlink(name);
+    await measurement.end();
   }
 }
 

@@ -1,10 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { SharedMemoryPublisher } from '../../shm/publisher.ts';
 import { SharedMemorySubscriber } from '../../shm/subscriber.ts';
-import { ChildCommand } from '../child-process.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { FrameClient } from './frame-client.ts';
-import { ROLE_COMMAND } from './role-command.ts';
 import { tradedTicks } from './ticks.ts';
 
 /** What a process of the benchmark can do. */
@@ -19,13 +17,6 @@ export const ROLE_NAMES = Object.keys(ROLES) as Role[];
 
 /** Rounds of a busy loop before others on the event loop have a turn. */
 const BUSY_ROUNDS = 20_000;
-
-/** Starts a process with a role; resolves when it is ready. */
-export async function inRole(role: Role, ...args: readonly string[]): Promise<ChildCommand> {
-  const child = new ChildCommand(role, [ROLE_COMMAND, role, ...args]);
-  await child.ready;
-  return child;
-}
 
 /** Plays a role until this process shall end. */
 export async function play(role: Role, args: readonly string[]): Promise<void> {

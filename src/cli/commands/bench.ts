@@ -3,6 +3,7 @@ import { Argument, type Command, createCommand, InvalidArgumentError, Option } f
 import { OpenAlgoShmError } from '../../errors.ts';
 import { LockFreeRingBuffer } from '../../shm/ring-buffer.ts';
 import type { Figure } from '../bench/figure.ts';
+import { endingSignal, INTERRUPTED } from '../ending.ts';
 import { duration, short } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
 import { ProgressLine } from '../progress-line.ts';
@@ -57,13 +58,14 @@ async function measure({ ring: live, seconds, clients, json }: BenchFlags): Prom
   const { ringThroughput } = await import('../bench/ring-throughput.ts');
   const { fanOut } = await import('../bench/fan-out.ts');
   const { verdict } = await import('../bench/verdict.ts');
+  const ending = endingSignal();
   const standstill = await standstillOfLive(live);
   const ring = `bench-${process.pid}`;
   const stages: [string, () => Promise<Figure[]>][] = [
-    ['ring latency', () => ringLatency(`${ring}-latency`, 'busy', seconds)],
-    ['waking a reader', () => ringLatency(`${ring}-wake`, 'asleep', seconds)],
-    ['ring throughput', () => ringThroughput(`${ring}-throughput`, seconds)],
-    [`fan-out to ${clients} clients`, () => fanOut(`${ring}-fan-out`, clients, seconds)],
+    ['ring latency', () => ringLatency(`${ring}-latency`, 'busy', seconds, ending)],
+    ['waking a reader', () => ringLatency(`${ring}-wake`, 'asleep', seconds, ending)],
+    ['ring throughput', () => ringThroughput(`${ring}-throughput`, seconds, ending)],
+    [`fan-out to ${clients} clients`, () => fanOut(`${ring}-fan-out`, clients, seconds, ending)],
   ];
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${platform()} ${release()}, Node.js ${process.versions.node}`;
   if (json !== true) process.stdout.write(`${machine}\n\n`);
@@ -71,8 +73,9 @@ async function measure({ ring: live, seconds, clients, json }: BenchFlags): Prom
   const figures: Figure[] = [];
   for (const [index, [what, stage]] of stages.entries()) {
     line.show(`${index + 1} of ${stages.length}: ${what}…`);
-    const measured = await stage();
+    const measured = await unlessEnding(stage, ending);
     line.clear();
+    if (measured === undefined) return;
     figures.push(...measured);
     if (json !== true) process.stdout.write(measured.map((figure) => `${asLine(figure)}\n`).join(''));
   }
@@ -81,6 +84,17 @@ async function measure({ ring: live, seconds, clients, json }: BenchFlags): Prom
       `${JSON.stringify({ machine, figures, verdict: verdict(figures, clients), standstill }, undefined, 2)}\n`,
     );
   else process.stdout.write(`\n${[...verdict(figures, clients), ...warned(standstill)].join('\n')}\n`);
+}
+
+/** What a stage measures; undefined, with an exit code that says so, where the command was ended meanwhile. */
+async function unlessEnding(stage: () => Promise<Figure[]>, ending: AbortSignal): Promise<Figure[] | undefined> {
+  try {
+    return await stage();
+  } catch (error) {
+    if (!ending.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+    return undefined;
+  }
 }
 
 /** Looks at the ring before the benchmark takes the machine. Undefined if it cannot be opened or nothing is published to it. */

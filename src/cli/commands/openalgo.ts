@@ -1,6 +1,7 @@
 import { type Command, createCommand, Option } from 'commander';
 import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand } from '../child-process.ts';
+import { Children } from '../children.ts';
 import { colours } from '../colours.ts';
 import { addForeignSettings } from '../configuration.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
@@ -69,22 +70,23 @@ async function replaceServer(path: string, flags: OpenAlgoFlags): Promise<void> 
   const ending = endingSignal();
   warnOfWorkers(flags);
   const checkout = Checkout.open(path);
-  const python = findPython(checkout, flags.python);
+  const python = await findPython(checkout, flags.python, ending);
+  if (python === undefined) return;
   await requireFree(flags, 'WEBSOCKET_PORT');
   await requireFree(checkout.bus, 'ZMQ_PORT');
   if (!checkout.leavesServerToOthers) warnOfServer(checkout);
-  const parts: KeptAlive<ChildCommand | HostProcess>[] = [];
+  const children = new Children();
   try {
-    const starting = start(flags, checkout, python, parts, ending);
+    const starting = start(flags, checkout, python, children, ending);
     starting.catch(() => {});
     const running = await Promise.race([starting, aborted(ending)]);
     if (running === undefined) return;
     printWelcome(flags, running);
     reportReady({ url: running.url });
-    await Promise.race(parts.map((part) => part.keep()));
+    await Promise.race([running.proxy.keep(), running.host.keep()]);
   } finally {
     // The host first: what it has published still reaches the clients.
-    for (const part of parts.toReversed()) await part.end();
+    await children.end();
     removeRing(flags.ring);
   }
 }
@@ -99,8 +101,8 @@ interface Running {
   url: string;
   /** Broker and user, in the host's words. */
   session: string;
-  proxy: number | undefined;
-  host: number | undefined;
+  proxy: KeptAlive<ChildCommand>;
+  host: KeptAlive<HostProcess>;
 }
 
 /** Starts both, the proxy first: it creates the ring with all its options. */
@@ -108,20 +110,20 @@ async function start(
   flags: OpenAlgoFlags,
   checkout: Checkout,
   python: string,
-  parts: KeptAlive<ChildCommand | HostProcess>[],
+  children: Children,
   ending: AbortSignal,
 ): Promise<Running> {
   let { port } = flags;
-  const proxy = new KeptAlive('proxy', () => new ChildCommand('proxy', proxyArguments({ ...flags, port })), ending);
-  parts.push(proxy);
+  const launchProxy = (): ChildCommand => new ChildCommand('proxy', proxyArguments({ ...flags, port }));
+  const proxy = children.start(() => new KeptAlive('proxy', launchProxy, ending));
   const { url } = await proxy.child.ready;
   // One that was found when 0 was asked for stays for those who know it.
   port = Number(new URL(String(url)).port);
   const args = hostArguments(flags);
-  const host = new KeptAlive('host', () => new HostProcess({ python, folder: checkout.path, args }), ending);
-  parts.push(host);
+  const launchHost = (): HostProcess => new HostProcess({ python, folder: checkout.path, args });
+  const host = children.start(() => new KeptAlive('host', launchHost, ending));
   const { session } = await host.child.ready;
-  return { url: String(url), session, proxy: proxy.child.pid, host: host.child.pid };
+  return { url: String(url), session, proxy, host };
 }
 
 function proxyArguments(flags: OpenAlgoFlags): string[] {
@@ -157,9 +159,9 @@ function printWelcome({ ring, keys }: OpenAlgoFlags, { url, session, proxy, host
   const page = url.replace('ws', 'http');
   process.stdout.write(`${colours.bold('openalgo-shm')} runs in the place of OpenAlgo's WebSocket server
 
-  host   ${session} (process ${host})
+  host   ${session} (process ${host.child.pid})
   ring   shared memory ${colours.bold(ring)}
-  proxy  ${colours.bold(url)}, ${keys ? "keys are OpenAlgo's" : 'no keys are asked for'} (process ${proxy})
+  proxy  ${colours.bold(url)}, ${keys ? "keys are OpenAlgo's" : 'no keys are asked for'} (process ${proxy.child.pid})
 
 See that it works
   ${colours.cyan(`${page}/health`)}    whether ticks can be expected

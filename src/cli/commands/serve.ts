@@ -5,11 +5,12 @@ import type { Wait } from '../../shm/options.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { keepMemorySmall } from '../memory-keeper.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
+import { addMarketOptions, type MarketFlags, marketOptionsOf } from '../market-options.ts';
 import { byteSize, wholeNumber } from '../option-values.ts';
 import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.ts';
 import { addThreadOptions, type ThreadFlags, threadsOf, warnOfWorkers } from '../thread-options.ts';
 
-interface ServeFlags extends RingFlags, ListenFlags, ThreadFlags {
+interface ServeFlags extends RingFlags, ListenFlags, ThreadFlags, MarketFlags {
   keysFile?: string;
   keysSocket?: string | boolean;
   openalgoUrl?: string;
@@ -35,8 +36,9 @@ Examples:
   $ openalgo-shm serve --host 0.0.0.0 --keys-file keys.txt      others too, if they know a key
   $ openalgo-shm serve --openalgo-url http://127.0.0.1:5000     keys are those of OpenAlgo's users
   $ openalgo-shm serve --keys-socket                            the same, asked of OpenAlgo's adapter host
+  $ openalgo-shm serve --market-hours "Mon-Fri 09:00-15:30"     a silent night is no alarm
 
-Also there: a dashboard at /; GET /stats, /health, /snapshot, /topics, /metrics, /openapi.json, /asyncapi.json.
+Also there: a dashboard at /; GET /stats, /health, /health/live, /snapshot, /topics, /metrics, /openapi.json, /asyncapi.json.
 It needs a feed: openalgo-shm feed simulated, or a broker's adapter.
 Proxy and feed may start in any order. Listening elsewhere than on this machine needs keys.`;
 
@@ -46,6 +48,7 @@ export function serveCommand(): Command {
   addListenOptions(command);
   addRingOptions(command);
   addThreadOptions(command);
+  addMarketOptions(command);
   return command
     .addOption(new Option('--keys-file <file>', 'clients need a key of this file, one a line').conflicts('openalgoUrl'))
     .option('--openalgo-url <url>', 'clients need a key that this OpenAlgo server knows')
@@ -101,6 +104,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   warnOfWorkers(flags);
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');
   const proxy = new WebSocketProxy(optionsOf(flags));
+  if (ending.aborted) return;
   await proxy.start();
   keepMemorySmall();
   announce(flags, proxy.address()?.url);
@@ -131,6 +135,7 @@ function optionsOf(flags: ServeFlags): WebSocketProxyOptions {
     ...(highWaterMark === undefined ? {} : { highWaterMark }),
     ...(maxClients === undefined ? {} : { limits: { clients: maxClients } }),
     ...(staleAfter === undefined ? {} : { staleAfter }),
+    ...marketOptionsOf(flags),
     ...(subscribeTimeout === undefined ? {} : { subscribeTimeout }),
     ...(snapshotMaxAge === undefined ? {} : { snapshotMaxAge }),
   };

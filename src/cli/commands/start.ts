@@ -1,6 +1,8 @@
 import { type Command, createCommand, Option } from 'commander';
-import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
+import { OpenAlgoShmError } from '../../errors.ts';
+import { companionsOf, LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
+import { Children } from '../children.ts';
 import { colours } from '../colours.ts';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { count, counted } from '../figures.ts';
@@ -46,55 +48,82 @@ export function startCommand(): Command {
 async function start(flags: StartFlags): Promise<void> {
   const ending = endingSignal();
   const wasThere = isThere(flags.ring);
-  const children: ChildCommand[] = [];
-  const launch = async (name: string, args: string[]): Promise<Record<string, unknown>> => {
+  const children = new Children();
+  const launch = (name: string, args: string[]): ChildCommand => {
     const config = flags.config === undefined ? [] : [`--config=${flags.config}`];
-    const child = new ChildCommand(name, [...args, ...config]);
-    children.push(child);
-    return child.ready;
+    return children.start(() => new ChildCommand(name, [...args, ...config]));
   };
+  // For an end that waits for nothing, as when nobody reads what is printed.
+  const leaveNothing = (): void => {
+    children.kill();
+    if (!wasThere) removeAtOnce(flags.ring);
+  };
+  process.once('exit', leaveNothing);
   try {
-    const ring = ringArguments(flags);
-    const starting = (async () => {
-      const proxy = await launch('proxy', [
-        'serve',
-        `--host=${flags.host}`,
-        `--port=${flags.port}`,
-        '--log-level=warn',
-        ...ring,
-      ]);
-      const symbols = flags.symbols === undefined ? [] : [`--symbols=${flags.symbols}`];
-      const feed = await launch('feed', ['feed', 'simulated', `--rate=${flags.rate}`, ...symbols, ...ring]);
-      return { url: String(proxy['url']), instruments: Number(feed['instruments']) };
-    })();
+    const starting = startBoth(flags, launch);
     starting.catch(() => {});
     const running = await Promise.race([starting, aborted(ending)]);
     if (running === undefined) return;
-    printWelcome(flags, running, children);
-    reportReady(running);
+    printWelcome(flags, running);
+    reportReady({ url: running.url, instruments: running.instruments });
     const stopProgress = showProgress(flags.ring);
     const first = await Promise.race([
       aborted(ending),
-      ...children.map(async (child) => ({ child, code: await child.ended })),
+      ...[running.proxy, running.feed].map(async (child) => ({ child, code: await child.ended })),
     ]);
     stopProgress();
     if (first !== undefined) throw new ChildFailure(first.child.name, first.code);
   } finally {
     // The feed first: what it has published still reaches the clients.
-    for (const child of children.toReversed()) await child.end();
-    removeRing(flags.ring, wasThere);
+    await children.end();
+    process.off('exit', leaveNothing);
+    if (removeRing(flags.ring, wasThere)) process.stdout.write(`removed shared memory ${flags.ring}\n`);
   }
+}
+
+interface Running {
+  url: string;
+  instruments: number;
+  proxy: ChildCommand;
+  feed: ChildCommand;
+}
+
+/** Starts the proxy, and the feed once the proxy has created the ring. */
+async function startBoth(flags: StartFlags, launch: (name: string, args: string[]) => ChildCommand): Promise<Running> {
+  const ring = ringArguments(flags);
+  const proxy = launch('proxy', ['serve', `--host=${flags.host}`, `--port=${flags.port}`, '--log-level=warn', ...ring]);
+  const { url } = await proxy.ready;
+  const symbols = flags.symbols === undefined ? [] : [`--symbols=${flags.symbols}`];
+  const feed = launch('feed', ['feed', 'simulated', `--rate=${flags.rate}`, ...symbols, ...ring]);
+  const { instruments } = await feed.ready;
+  return { url: String(url), instruments: Number(instruments), proxy, feed };
 }
 
 function isThere(ring: string): boolean {
   return LockFreeRingBuffer.list().some(({ name }) => name === ring);
 }
 
-function removeRing(ring: string, wasThere: boolean): void {
-  if (!isThere(ring)) return;
+/** Removes the ring and those beside it, unless it was there before and others hold it; true if it was removed. */
+function removeRing(ring: string, wasThere: boolean): boolean {
+  if (!isThere(ring)) return removeUnfinished(ring);
   const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(ring) : LockFreeRingBuffer.unlink(ring);
   removeCompanions(ring);
-  if (removed) process.stdout.write(`removed shared memory ${ring}\n`);
+  return removed;
+}
+
+/** Removes them though the processes that were just killed may not have let go yet. */
+function removeAtOnce(ring: string): void {
+  for (const name of [ring, ...companionsOf(ring)]) if (isThere(name)) LockFreeRingBuffer.unlink(name);
+}
+
+/** What a process has left that was killed while it created the ring. Anything else under that name stays. */
+function removeUnfinished(ring: string): boolean {
+  try {
+    return LockFreeRingBuffer.removeIfUnused(ring);
+  } catch (error) {
+    if (error instanceof OpenAlgoShmError) return false;
+    throw error;
+  }
 }
 
 function showProgress(ring: string): () => void {
@@ -115,12 +144,7 @@ function showProgress(ring: string): () => void {
   };
 }
 
-function printWelcome(
-  flags: StartFlags,
-  { url, instruments }: { url: string; instruments: number },
-  children: ChildCommand[],
-): void {
-  const [proxy, feed] = children as [ChildCommand, ChildCommand];
+function printWelcome(flags: StartFlags, { url, instruments, proxy, feed }: Running): void {
   const again = invocation();
   const pace = flags.rate === 'max' ? 'as fast as it can' : `${count(flags.rate)} ticks a second`;
   process.stdout.write(`${colours.bold('openalgo-shm')} is running

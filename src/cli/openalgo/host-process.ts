@@ -1,9 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { ChildFailure } from '../child-process.ts';
+import { ChildFailure, endOf } from '../child-process.ts';
+import type { Endable } from '../children.ts';
 
 /** How long the host may take to end, ms; it gives itself 12 seconds. */
 const ENDING_MS = 15_000;
+/** How long what it has printed is read after its end, ms: a process of its own may hold its output open. */
+const LAST_WORDS_MS = 1_000;
 /** What the host says when it is ready. */
 const GREETING = /^host: (.*) -> shared memory /;
 
@@ -23,7 +26,7 @@ export interface HostOptions {
 }
 
 /** OpenAlgo's adapter host in a process of its own. It ends when this process does: it sees its stdin close. */
-export class HostProcess {
+export class HostProcess implements Endable {
   readonly name = 'host';
   /** Resolves when it is ready; rejects if it ends before that. */
   readonly ready: Promise<Greeting>;
@@ -40,10 +43,8 @@ export class HostProcess {
       windowsHide: true,
     });
     this.#process.stdin!.on('error', () => {});
-    this.ended = new Promise((resolve) => {
-      this.#process.once('close', (code) => resolve(code ?? undefined));
-      this.#process.once('error', () => resolve(undefined));
-    });
+    this.ended = endOf(this.#process);
+    void this.ended.then(() => setTimeout(() => this.#process.stdout!.destroy(), LAST_WORDS_MS).unref());
     this.ready = Promise.race([this.#greeting(), this.#failure()]);
     this.ready.catch(() => {});
   }
@@ -58,6 +59,10 @@ export class HostProcess {
     const kill = setTimeout(() => this.#process.kill('SIGKILL'), ENDING_MS);
     await this.ended;
     clearTimeout(kill);
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL');
   }
 
   /** Reads what it prints to its end: the greeting is for this process, everything else for the user. */

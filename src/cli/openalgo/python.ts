@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, type ExecFileException } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,13 +46,20 @@ interface Probe {
  * The Python that runs the adapter host of a checkout: the one that was named, else that of the checkout's environment,
  * else the system's.
  *
- * @returns the file or command to run
+ * @param ending ends the search
+ * @returns the file or command to run; undefined if the search was ended
  * @throws SetupError `ERR_NOT_INSTALLED` where there is none, it is too old for the checkout, or has no openalgo_shm;
  *   `ERR_SHM_VERSION` where its openalgo_shm does not fit this package
  */
-export function findPython(checkout: Checkout, named: string | undefined): string {
+export async function findPython(
+  checkout: Checkout,
+  named: string | undefined,
+  ending: AbortSignal,
+): Promise<string | undefined> {
   const python = named ?? environmentOf(checkout) ?? (IS_WINDOWS ? 'python' : 'python3');
-  const probe = probed(python, checkout);
+  const answer = await askPython(python, checkout, ending);
+  if (ending.aborted) return undefined;
+  const probe = probeIn(python, answer);
   requireVersion(python, probe, checkout);
   requirePackage(python, probe);
   return python;
@@ -62,24 +69,37 @@ function environmentOf({ path }: Checkout): string | undefined {
   return ENVIRONMENTS.map((name) => join(path, name, IN_ENVIRONMENT)).find((file) => existsSync(file));
 }
 
-function probed(python: string, { path }: Checkout): Probe {
-  const { error, status, stdout, stderr } = spawnSync(python, ['-c', PROBE], {
-    cwd: path,
-    encoding: 'utf8',
-    timeout: PATIENCE_MS,
-    windowsHide: true,
+interface Answer {
+  error: ExecFileException | null;
+  stdout: string;
+  stderr: string;
+}
+
+function askPython(python: string, { path }: Checkout, signal: AbortSignal): Promise<Answer> {
+  const options = { cwd: path, timeout: PATIENCE_MS, killSignal: 'SIGKILL', windowsHide: true, signal } as const;
+  return new Promise((resolve) => {
+    execFile(python, ['-c', PROBE], options, (error, stdout, stderr) => resolve({ error, stdout, stderr }));
   });
+}
+
+/** @throws SetupError `ERR_NOT_INSTALLED` */
+function probeIn(python: string, { error, stdout, stderr }: Answer): Probe {
   try {
-    if (error !== undefined) throw error;
     return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Probe;
   } catch (cause) {
-    const why = error?.message ?? (stderr.trim().split('\n').at(-1) || `exit code ${status}`);
     throw new SetupError(
       'ERR_NOT_INSTALLED',
-      `${python} cannot be run as a Python: ${why}; give that of OpenAlgo's environment with --python FILE`,
-      { cause },
+      `${python} cannot be run as a Python: ${whyNot(error, stderr)}; give that of OpenAlgo's environment with --python FILE`,
+      { cause: error ?? cause },
     );
   }
+}
+
+function whyNot(error: ExecFileException | null, stderr: string): string {
+  if (error?.killed === true) return `it gave no answer within ${PATIENCE_MS / 1000} s`;
+  // The system's own word: it could not be started.
+  if (typeof error?.code === 'string') return error.message;
+  return stderr.trim().split('\n').at(-1) || `exit code ${error?.code ?? 0}`;
 }
 
 function requireVersion(python: string, { version }: Probe, checkout: Checkout): void {

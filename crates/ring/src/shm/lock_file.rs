@@ -1,5 +1,6 @@
 //! Locked files: around a name, and (where locks on bytes of the segment do not exist) for an owner.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,8 +9,25 @@ use super::faults::system_fault;
 use super::{check_name, directory};
 use crate::error::{Error, ErrorCode, Result};
 
-/// How long to wait for another process that creates, opens or unlinks the same name.
+/// How long a thread waits for another process that creates or removes the same name, if nothing else is said.
 const NAME_LOCK_WAIT: Duration = Duration::from_secs(3);
+
+thread_local! {
+    static WAIT: Cell<Duration> = const { Cell::new(NAME_LOCK_WAIT) };
+}
+
+/// Runs a call that waits at most this long for another process that creates or removes the same name, instead of
+/// three seconds. For threads that have other work to do; zero for not at all.
+pub fn waiting_at_most<T>(wait: Duration, call: impl FnOnce() -> T) -> T {
+    struct Restored(Duration);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            WAIT.set(self.0);
+        }
+    }
+    let _restored = Restored(WAIT.replace(wait));
+    call()
+}
 
 /// What Windows answers while another removes the file that is to be opened.
 #[cfg(windows)]
@@ -74,33 +92,34 @@ impl Drop for LockFile {
     }
 }
 
-/// Held around create, open and unlink of a name, so that these never interleave.
+/// Held around create and unlink of a name, so that these never interleave.
 pub(crate) struct NameLock {
     _lock: LockFile,
 }
 
 impl NameLock {
     /// # Errors
-    /// `ERR_SHM_BUSY` when another process holds it for longer than three seconds.
+    /// `ERR_SHM_BUSY` when another process holds it for longer than three seconds, or than [`waiting_at_most`] says.
     pub(crate) fn acquire(name: &str) -> Result<Self> {
         check_name(name)?;
         #[cfg(not(target_os = "linux"))]
         fs::create_dir_all(directory()).map_err(|error| system_fault(name, &error))?;
         let path = directory().join(format!("{name}.lock"));
-        let until = Instant::now() + NAME_LOCK_WAIT;
+        let wait = WAIT.get();
+        let start = Instant::now();
         loop {
             let lock =
                 LockFile::try_take(&path).map_err(|error| system_fault(&format!("{name}.lock"), &error))?;
             if let Some(lock) = lock {
                 return Ok(Self { _lock: lock });
             }
-            if Instant::now() > until {
+            if start.elapsed() >= wait {
                 return Err(Error::new(
                     ErrorCode::ShmBusy,
                     format!(
-                        "another process has held {} for {} s: it is creating or removing ring '{name}', or is stopped; end it and try again",
+                        "another process has held {} for {} ms or longer: it is creating or removing ring '{name}', or is stopped; try again, and end it if that does not help",
                         path.display(),
-                        NAME_LOCK_WAIT.as_secs()
+                        wait.as_millis()
                     ),
                 ));
             }
