@@ -25,6 +25,7 @@ import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { Turnstile } from './turnstile.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
+import { UnservedTopics } from './unserved-topics.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
 import { Verdicts } from './verdicts.ts';
 import { TickedTopics } from './topics.ts';
@@ -51,8 +52,10 @@ export class Proxy {
   readonly #monitor: Monitor;
   readonly #clients: Clients;
   readonly #stats: Stats;
-  readonly #sources = new FeedSources();
+  /** A change is told to clients at once: one that is over within a second is one too. */
+  readonly #sources = new FeedSources(() => void this.#monitor.health());
   readonly #verdicts: Verdicts;
+  readonly #unserved: UnservedTopics;
   readonly #log: FastifyBaseLogger;
   #feeds: FeedLink | undefined;
   /** What the delivery thread said that failed last; undefined if none has. */
@@ -85,6 +88,7 @@ export class Proxy {
     });
     const verdictDelivery = new VerdictDelivery(this.#subscriptions, this.#counters);
     this.#verdicts = new Verdicts(verdictDelivery);
+    this.#unserved = new UnservedTopics(this.#subscriptions, this.#verdicts, this.#sources);
     const services = {
       settings,
       authenticator: this.#authenticator,
@@ -107,6 +111,8 @@ export class Proxy {
       subscriptions: this.#subscriptions,
       orders: this.#orders,
       counters: this.#counters,
+      sources: this.#sources,
+      unserved: this.#unserved,
       feedEvents: () => this.#feeds?.eventCounts() ?? { unknown: 0, lost: 0 },
     });
   }
@@ -178,6 +184,16 @@ export class Proxy {
   /** Times that a delivery thread has failed and was started anew. */
   deliveryRestarts(): number {
     return this.#delivery.threads().reduce((sum, { restarts }) => sum + restarts, 0);
+  }
+
+  /** Instruments that clients want and no feed has taken; null while no feed tells. */
+  symbolsWithoutSource(): number | null {
+    return this.#unserved.count();
+  }
+
+  /** Subscriptions that ended because the broker refused them, since the start. */
+  subscriptionsRefused(): number {
+    return this.#counters.subscriptionsRefused;
   }
 
   /** Whether ticks can be expected. */

@@ -86,6 +86,8 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
         status,
         reasons,
         last_tick_age_ms: lastTickAgeMs,
+        symbols_without_source: proxy.symbolsWithoutSource(),
+        subscriptions_refused: proxy.subscriptionsRefused(),
         delivery_restarts: proxy.deliveryRestarts(),
         last_delivery_failure: proxy.lastDeliveryFailure ?? null,
       };
