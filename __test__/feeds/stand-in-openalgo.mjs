@@ -125,7 +125,7 @@ function authenticate(body, client, send, fail) {
   client.user = 'bench_user';
   counts.logins++;
   if (faults.brokerDown) return fail('BROKER_ERROR', 'No broker configuration found for user');
-  if (adapter === undefined && faults.login !== undefined) return fail(faults.login, 'No valid login at the broker');
+  if (adapter === undefined && faults.login) return fail(faults.login, 'No valid login at the broker');
   adapter ??= new Map();
   send({
     type: 'auth',

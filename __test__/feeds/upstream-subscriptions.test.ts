@@ -207,6 +207,21 @@ test('what was just refused is told again and not asked for, however often someb
   expect((await patient.next()).what).toBe('subscribe 1 5: INFY');
 });
 
+test('what was refused is asked for again in time, however often somebody begins to want it', async () => {
+  make({ retry: { firstMs: 100, longestMs: 100 } });
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer({ status: 'refused', reason: 'not found' });
+  await toldIs('TCS 1 error not found');
+  const wanting = setInterval(() => {
+    subscriptions.unwant(tcs);
+    subscriptions.want(tcs);
+  }, 5);
+  (await patient.next()).answer();
+  clearInterval(wanting);
+  await until('it is told', () => told.at(-1) === 'TCS 1 success');
+});
+
 test('what only fails is asked for again, then alone, and at last counts as refused', async () => {
   make();
   const patient = upstream();

@@ -68,7 +68,7 @@ export class OpenAlgoRequests implements Upstream {
         this.#takesMany = false;
         return instruments;
       }
-      const status = isForm || error.upstreamCode === 'INVALID_MODE' ? 'refused' : 'failed';
+      const status = error.upstreamCode.startsWith('INVALID_') ? 'refused' : 'failed';
       for (const instrument of instruments) outcomes.set(instrument, { status, reason: error.message });
       return [];
     }

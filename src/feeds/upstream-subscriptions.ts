@@ -107,7 +107,7 @@ export class UpstreamSubscriptions {
     if (topic.refusal !== undefined) this.#tell(topic, { status: 'ended' });
     if (topic.heldDepth !== undefined) this.#leaveLater(topic);
     // What was just refused is not asked for again at once, however often somebody begins to want it.
-    else if (topic.timer !== undefined) this.#wait(topic, this.#retry.waitAfter(1));
+    else if (topic.timer !== undefined) this.#shorten(topic, this.#retry.waitAfter(1));
     else this.#place(topic);
   }
 
@@ -165,9 +165,15 @@ export class UpstreamSubscriptions {
     topic.timer = undefined;
   }
 
+  #shorten(topic: UpstreamTopic, ms: number): void {
+    if (topic.due - performance.now() > ms) this.#wait(topic, ms);
+  }
+
   #wait(topic: UpstreamTopic, ms: number): void {
     this.#clearTimer(topic);
-    const late = ms < ROUND_MS ? 0 : ROUND_MS - ((performance.now() + ms) % ROUND_MS);
+    const now = performance.now();
+    const late = ms < ROUND_MS ? 0 : ROUND_MS - ((now + ms) % ROUND_MS);
+    topic.due = now + ms + late;
     topic.timer = setTimeout(() => {
       topic.timer = undefined;
       this.#idle.delete(topic);

@@ -33,6 +33,8 @@ export interface UpstreamTopic extends Instrument {
   asked: boolean;
   /** The end of its grace, or the next attempt. */
   timer: NodeJS.Timeout | undefined;
+  /** When the timer ends, on the clock of `performance.now`, ms. */
+  due: number;
 }
 
 export function topicKey({ exchange, symbol, mode }: Instrument & { mode: Mode }): string {
@@ -41,7 +43,17 @@ export function topicKey({ exchange, symbol, mode }: Instrument & { mode: Mode }
 
 export function newTopic({ exchange, symbol, mode }: Instrument & { mode: Mode }): UpstreamTopic {
   const key = topicKey({ exchange, symbol, mode });
-  const topic = { key, exchange, symbol, mode, wanted: true, depth: PLAIN_DEPTH, asked: false, timer: undefined };
+  const topic = {
+    key,
+    exchange,
+    symbol,
+    mode,
+    wanted: true,
+    depth: PLAIN_DEPTH,
+    asked: false,
+    timer: undefined,
+    due: 0,
+  };
   return { ...topic, ...NOTHING_HELD };
 }
 
