@@ -1,3 +1,4 @@
+import { OpenAlgoShmError } from '../errors.ts';
 import { Backoff, type BackoffOptions } from './backoff.ts';
 import { type OpenAlgoAccount, type OpenAlgoConnection, UpstreamRefusal } from './openalgo-connection.ts';
 import { OpenAlgoRequests } from './openalgo-requests.ts';
@@ -75,7 +76,8 @@ export class OpenAlgoSession {
     try {
       while (!this.#connection.gone.aborted) await this.#followLogin();
     } catch (error) {
-      if (!this.#connection.gone.aborted) throw error;
+      const isGone = error instanceof OpenAlgoShmError && !(error instanceof UpstreamRefusal);
+      if (!isGone) throw error;
     } finally {
       this.#withdrawUpstream();
     }
@@ -118,7 +120,9 @@ export class OpenAlgoSession {
       if (this.#connection.gone.aborted) return undefined;
       this.#attempts++;
       try {
-        return await this.#connection.authenticate(this.#options.apiKey);
+        const account = await this.#connection.authenticate(this.#options.apiKey);
+        this.#wasRefusedByBroker = false;
+        return account;
       } catch (error) {
         if (!(error instanceof UpstreamRefusal)) throw error;
         this.#wasRefusedByBroker = error.upstreamCode === 'BROKER_CONNECTION_ERROR';
