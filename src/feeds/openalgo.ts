@@ -3,71 +3,20 @@ import { InterestReader, type InterestChange } from '../shm/interest.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import { userOfKey } from '../user-of-key.ts';
-import { Backoff, type BackoffOptions } from './backoff.ts';
+import { Backoff } from './backoff.ts';
 import { isRecord, modeOf, type RawRecord } from './dialect-values.ts';
-import type { TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
-import { PublishingFeed, type FeedOptions } from './feed.ts';
-import { LiveEvents, type EventCounters } from './live-events.ts';
-import { LiveTicks, liveCounters, type LiveCounters } from './live-ticks.ts';
+import { PublishingFeed } from './feed.ts';
+import { LiveEvents } from './live-events.ts';
+import { LiveTicks, liveCounters } from './live-ticks.ts';
 import { OpenAlgoConnection, UpstreamRefusal, type OpenAlgoAccount } from './openalgo-connection.ts';
+import type { OpenAlgoCounters, OpenAlgoFeedOptions } from './openalgo-options.ts';
 import { OpenAlgoSession } from './openalgo-session.ts';
 import { RetryWait } from './retry-wait.ts';
 import { shownUrl } from './shown-url.ts';
 import { UpstreamSubscriptions } from './upstream-subscriptions.ts';
 
-export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions {
-  /** Address of OpenAlgo's WebSocket server. Default `ws://127.0.0.1:8765`. */
-  url?: string;
-  /** The user's API key. */
-  apiKey: string;
-  /** How long a topic stays subscribed once no client wants it, ms. Default 5,000. */
-  graceMs?: number;
-  /** Most symbols of one subscribe. Default 500. */
-  batchSize?: number;
-  /**
-   * Waits between attempts to connect. Default 0.2 s, twice as long each time, up to 10 s; a client's subscribe cuts a
-   * wait short to 1 s.
-   */
-  reconnect?: BackoffOptions;
-  /**
-   * Waits between attempts to log in while OpenAlgo has no broker. Default 0.5 s, twice as long each time, up to 3 s, so
-   * that ticks come within 5 s of the login; up to 10 s where the broker itself refuses the connection.
-   */
-  login?: BackoffOptions;
-  /**
-   * Time without a tick after which OpenAlgo is asked whether it has a broker, and again as often, ms; 0 for never.
-   * Default 3,000: it writes a line into its log for each question, and ticks have to be back within 5 s of a login.
-   */
-  brokerCheckMs?: number;
-  /** Waits between attempts to subscribe to what was refused and is still wanted. Default 1 s to 60 s. */
-  retry?: BackoffOptions;
-  /**
-   * Longest time that the server may take for an answer, ms. Default 60,000: for a login OpenAlgo waits for its broker
-   * twice, and for a list of symbols it asks the broker for one after the other.
-   */
-  answerTimeoutMs?: number;
-  /** Time between pings, ms. Default 10,000. */
-  pingIntervalMs?: number;
-  /** Whether to pass on order updates. Default true. */
-  orders?: boolean;
-  /** Where to say what happens. Default: nowhere. */
-  log?: FeedLog;
-}
-
-/** What this feed counts. */
-export interface OpenAlgoCounters extends LiveCounters, EventCounters {
-  /** Connections that were made and accepted. */
-  connections: number;
-  /** Attempts to connect or to log in that failed. */
-  failedAttempts: number;
-  /** Times that OpenAlgo was left without a broker on a connection that stayed, as by the login of every morning. */
-  brokerLosses: number;
-  /** Time without a connection or without a broker behind it, ms: what the market did meanwhile is lost. */
-  awayMs: number;
-  /** Refusals of a topic that were told to the proxies. */
-  refused: number;
-}
+export type { OpenAlgoCounters, OpenAlgoFeedOptions } from './openalgo-options.ts';
 
 const DEFAULT_URL = 'ws://127.0.0.1:8765';
 
