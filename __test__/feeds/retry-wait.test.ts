@@ -9,27 +9,27 @@ test('a wait ends when its time is over', async () => {
 });
 
 test('a wait that is hurried ends, but not before the shortest time', async () => {
-  const wait = new RetryWait(50);
+  const wait = new RetryWait();
   const began = performance.now();
-  const ended = wait.wait(LONG, never);
+  const ended = wait.wait(LONG, never, 50);
   for (let times = 0; times < 10; times++) wait.hurry();
   await ended;
   expect(performance.now() - began).toBeGreaterThan(48);
 });
 
 test('a wait that is shorter than the shortest stays as it is', async () => {
-  const wait = new RetryWait(LONG);
-  const ended = wait.wait(1, never);
+  const wait = new RetryWait();
+  const ended = wait.wait(1, never, LONG);
   wait.hurry();
   await ended;
 });
 
 test('hurrying counts for the wait of now, not for the next', async () => {
-  const wait = new RetryWait(0);
+  const wait = new RetryWait();
   wait.hurry();
   const ending = new AbortController();
   let isOver = false;
-  const ended = wait.wait(LONG, ending.signal).then(() => (isOver = true));
+  const ended = wait.wait(LONG, ending.signal, 0).then(() => (isOver = true));
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(isOver).toBe(false);
   ending.abort();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OpenAlgoFeed } from '../../src/feeds/openalgo.ts';
-import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
+import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { StandInOpenAlgo } from '../feeds/stand-in.ts';
-import { type Client, type Received, RunningProxy, until } from '../proxy/running-proxy.ts';
+import { Client, type Received, RunningProxy, until } from '../proxy/running-proxy.ts';
 
 /** Longest time from a login to the first tick, ms. */
 const AFTER_LOGIN_MS = 5_000;
@@ -54,7 +54,11 @@ describe('a client of a proxy behind OpenAlgo', () => {
     });
     server.tell('burst');
     expect(await client.nextOf('market_data')).toMatchObject({ symbol: 'TCS' });
-    expect((await running.get('/health')).body).toMatchObject({ symbols_without_source: 0, subscriptions_refused: 2 });
+    const { refused } = running.proxy.getStats().subscriptions;
+    expect((await running.get('/health')).body).toMatchObject({
+      symbols_without_source: 0,
+      subscriptions_refused: refused,
+    });
   });
 
   test('hears in a notice what OpenAlgo refuses later than the proxy waits', async () => {
@@ -80,14 +84,44 @@ describe('a client of a proxy behind OpenAlgo', () => {
     await until('it is taken', async () => (await client.ask(subscribe(['BAD'])))['status'] === 'success');
   });
 
+  test('keeps what OpenAlgo refuses and another feed brings, which tells nothing of itself', async () => {
+    await start();
+    const other = running.publisher({ publisherName: 'crypto' });
+    await until('it is seen', () => running.proxy.getStats().publishers.some(({ name }) => name === 'crypto'));
+    expect(await client.ask(subscribe(['BAD']))).toMatchObject({ status: 'success' });
+    other.publishMarketData('BAD', { exchange: 'NSE', ltp: 7 });
+    expect(await client.next()).toMatchObject({ type: 'market_data', symbol: 'BAD', data: { ltp: 7 } });
+    other.stop();
+    expect(await client.nextOf('subscription_refused')).toMatchObject({ symbol: 'BAD' });
+  });
+
   test('is answered at once where the symbol is known, whichever proxy it asks', async () => {
     await start();
-    await client.ask(subscribe(['TCS']));
-    // Whoever waits would wait for ever.
-    server.standStill();
-    const other = await running.client();
-    expect(await other.ask(subscribe(['TCS']))).toMatchObject({ status: 'success' });
-    server.goOn();
+    const second = new WebSocketProxy({
+      port: 0,
+      log: 'silent',
+      subscribeTimeout: 20_000,
+      ring: { name: running.ring },
+    });
+    await second.start();
+    try {
+      const behindSecond = await Client.open(second.address()?.url ?? '');
+      await until(
+        'it waits for results',
+        async () => (await behindSecond.ask(subscribe(['BAD'])))['status'] === 'partial',
+      );
+      await client.ask(subscribe(['TCS']));
+      // OpenAlgo answers nothing from here on.
+      server.standStill();
+      for (const other of [await running.client(), behindSecond]) {
+        const began = performance.now();
+        expect(await other.ask(subscribe(['TCS']))).toMatchObject({ status: 'success' });
+        expect(performance.now() - began).toBeLessThan(10_000);
+      }
+      server.goOn();
+    } finally {
+      await second.stop();
+    }
   });
 
   test('hears the depth that it gets: OpenAlgo is asked for a deeper book anew', async () => {

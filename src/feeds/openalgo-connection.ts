@@ -151,7 +151,9 @@ export class OpenAlgoConnection {
    * @throws as {@link request}
    */
   async authenticate(apiKey: string): Promise<OpenAlgoAccount> {
-    const { broker, user_id: userId } = await this.request({ action: 'authenticate', api_key: apiKey });
+    const question = { action: 'authenticate', api_key: apiKey };
+    // OpenAlgo may try twice to reach its broker.
+    const { broker, user_id: userId } = await this.#inTurn(() => this.#ask(question, true, 2 * this.#answerTimeoutMs));
     return { ...(typeof broker === 'string' && { broker }), ...(typeof userId === 'string' && { userId }) };
   }
 

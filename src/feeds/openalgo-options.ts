@@ -32,8 +32,8 @@ export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions 
   /** Waits between attempts to subscribe to what was refused and is still wanted. Default 1 s to 60 s. */
   retry?: BackoffOptions;
   /**
-   * Longest time that the server may take for an answer, ms. Default 60,000: for a login OpenAlgo waits for its broker
-   * twice, and for a list of symbols it asks the broker for one after the other.
+   * Longest time that the server may take for an answer, ms; twice as long for a login. Default 30,000: OpenAlgo asks
+   * its broker for the symbols of a list one after the other, and may try twice to reach it.
    */
   answerTimeoutMs?: number;
   /** Time between pings, ms. Default 10,000. */

@@ -27,6 +27,8 @@ export interface OpenAlgoSessionListener {
 
 /** Longest wait after the broker itself would not have the login, ms: brokers lock accounts for less. */
 const LONGEST_AT_BROKER_MS = 10_000;
+/** The same wait however many clients want something, ms. */
+const SHORTEST_AT_BROKER_MS = 5_000;
 /** A broker's adapter that is gone sooner and has brought no tick is not asked for again at once, ms. */
 const LASTING_MS = 10_000;
 
@@ -42,7 +44,7 @@ export class OpenAlgoSession {
   readonly #pace: Backoff;
   readonly #paceAtBroker: Backoff;
   readonly #untilLogin = new RetryWait();
-  readonly #untilCheck = new RetryWait(0);
+  readonly #untilCheck = new RetryWait();
   /** Logins, and attempts to log in, that have brought nothing yet. */
   #attempts = 0;
   #wasRefusedByBroker = false;
@@ -106,7 +108,7 @@ export class OpenAlgoSession {
   async #askAnyway(): Promise<void> {
     this.#listener.onDown('OpenAlgo says that its broker is disconnected');
     this.#offerUpstream();
-    await this.#untilCheck.wait(this.#options.brokerCheckMs, this.#connection.gone);
+    await this.#untilCheck.wait(this.#options.brokerCheckMs, this.#connection.gone, 0);
     if (this.#loss !== undefined) this.#withdrawUpstream();
   }
 
@@ -115,7 +117,8 @@ export class OpenAlgoSession {
     for (;;) {
       if (this.#attempts > 0) {
         const pace = this.#wasRefusedByBroker ? this.#paceAtBroker : this.#pace;
-        await this.#untilLogin.wait(pace.waitAfter(this.#attempts), this.#connection.gone);
+        const shortestMs = this.#wasRefusedByBroker ? SHORTEST_AT_BROKER_MS : undefined;
+        await this.#untilLogin.wait(pace.waitAfter(this.#attempts), this.#connection.gone, shortestMs);
       }
       if (this.#connection.gone.aborted) return undefined;
       this.#attempts++;
@@ -142,7 +145,7 @@ export class OpenAlgoSession {
       const quietMs = performance.now() - Math.max(this.#tickedAt, checkedAt);
       if (quietMs < brokerCheckMs || brokerCheckMs === 0) {
         const waitMs = brokerCheckMs === 0 ? LASTING_MS : brokerCheckMs - quietMs;
-        await this.#untilCheck.wait(waitMs, gone);
+        await this.#untilCheck.wait(waitMs, gone, 0);
       } else {
         checkedAt = performance.now();
         if ((await this.#connection.hasBroker()) === false) this.#loss ??= 'OpenAlgo has dropped its broker';

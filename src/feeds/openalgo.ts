@@ -122,7 +122,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     events: LiveEvents,
     signal: AbortSignal,
   ): Promise<{ isConnected: boolean; reason: string }> {
-    const { url, apiKey, answerTimeoutMs = 60_000, pingIntervalMs = 10_000, brokerCheckMs = 3_000 } = this.#options;
+    const { url, apiKey, answerTimeoutMs = 30_000, pingIntervalMs = 10_000, brokerCheckMs = 3_000 } = this.#options;
     let owners: string[] = [];
     const listener = {
       onTick: (message: RawRecord) => this.#publishTick(message, ticks),

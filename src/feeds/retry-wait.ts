@@ -3,16 +3,14 @@ const SHORTEST_MS = 1_000;
 
 /** The wait between two attempts, which may be cut short: somebody wants the outcome now. */
 export class RetryWait {
-  readonly #shortestMs: number;
   #hurry: (() => void) | undefined;
 
-  /** @param shortestMs time that is waited in any case; a shorter wait stays as it is. Default 1,000. */
-  constructor(shortestMs: number = SHORTEST_MS) {
-    this.#shortestMs = shortestMs;
-  }
-
-  /** Waits for `ms` milliseconds, or less if it is hurried or the signal is aborted; never rejects. */
-  wait(ms: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits for `ms` milliseconds, or less if it is hurried or the signal is aborted; never rejects.
+   *
+   * @param shortestMs time that is waited however it is hurried; a shorter wait stays as it is. Default 1,000.
+   */
+  wait(ms: number, signal: AbortSignal, shortestMs: number = SHORTEST_MS): Promise<void> {
     return new Promise((resolve) => {
       const began = performance.now();
       const end = (): void => {
@@ -25,7 +23,7 @@ export class RetryWait {
       this.#hurry = () => {
         this.#hurry = undefined;
         clearTimeout(timer);
-        timer = setTimeout(end, Math.max(0, Math.min(ms, this.#shortestMs) - (performance.now() - began)));
+        timer = setTimeout(end, Math.max(0, Math.min(ms, shortestMs) - (performance.now() - began)));
       };
       if (signal.aborted) end();
       else signal.addEventListener('abort', end, { once: true });

@@ -43,6 +43,12 @@ export class FeedSources {
     return false;
   }
 
+  /** Whether a feed tells what its broker takes and refuses. */
+  tellsResults(feed: string): boolean {
+    for (const source of this.#sources.values()) if (source.feed === feed && source.answers) return true;
+    return false;
+  }
+
   /** Whether the feed of a lane has said that its source is away. */
   isAway(lane: number): boolean {
     return this.#sources.get(lane)?.trouble !== undefined;

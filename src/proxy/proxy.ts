@@ -87,7 +87,7 @@ export class Proxy {
       maxUnknownTopics: settings.limits.unknownTopicsPerClient,
     });
     const verdictDelivery = new VerdictDelivery(this.#subscriptions, this.#counters);
-    this.#verdicts = new Verdicts(verdictDelivery);
+    this.#verdicts = new Verdicts(verdictDelivery, () => this.#areAllTelling());
     this.#unserved = new UnservedTopics(this.#subscriptions, this.#verdicts, this.#sources);
     const services = {
       settings,
@@ -248,6 +248,12 @@ export class Proxy {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** Whether all that publish now tell what their brokers take and refuse. */
+  #areAllTelling(): boolean {
+    const publishers = this.#monitor.ring()?.publishers ?? [];
+    return publishers.every(({ alive, publisher }) => !alive || this.#sources.tellsResults(publisher));
   }
 
   #openDelivery(): Delivery {
