@@ -265,8 +265,9 @@ const commands = {
     for (const socket of clients.keys()) socket.terminate();
   },
   /** A login at the broker, or a logout: the adapter is dropped, and nobody is told. */
-  dropAdapter: () => {
-    adapter = undefined;
+  dropAdapter: ({ isRebuilt, keys = [] }) => {
+    // By another client of the user, which wants these.
+    adapter = isRebuilt ? new Map(keys.map((key) => [key, 5])) : undefined;
   },
   faults: (changes) => Object.assign(faults, changes),
   report: ({ id }) => {

@@ -21,6 +21,10 @@ class Patient implements Upstream {
     return this.#ask(`subscribe ${mode} ${depth}`, instruments);
   }
 
+  refresh(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    return this.#ask(`refresh ${mode} ${depth}`, instruments);
+  }
+
   unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#ask(`unsubscribe ${mode}`, instruments);
   }
@@ -234,7 +238,7 @@ test('what only fails is asked for again, then alone, and at last counts as refu
     asked.push(together.what);
     together.answer(failed);
   }
-  for (let times = 0; times < 3; times++) {
+  for (let times = 0; times < 5; times++) {
     const alone = await patient.next();
     asked.push(alone.what.replace(/ (TCS|INFY)$/, ''));
     alone.answer(alone.what.endsWith('INFY') ? { status: 'success' } : failed);
@@ -243,6 +247,8 @@ test('what only fails is asked for again, then alone, and at last counts as refu
   expect(asked).toEqual([
     'subscribe 1 5: TCS INFY',
     'subscribe 1 5: TCS INFY',
+    'subscribe 1 5:',
+    'subscribe 1 5:',
     'subscribe 1 5:',
     'subscribe 1 5:',
     'subscribe 1 5:',
@@ -318,13 +324,39 @@ test('what cannot be left is left again, a few times', async () => {
   (await patient.next()).answer();
   await toldIs('TCS 1 success');
   subscriptions.unwant(tcs);
-  for (let times = 0; times < 4; times++) {
+  for (let times = 0; times < 6; times++) {
     const leaving = await patient.next();
     expect(leaving.what).toBe('unsubscribe 1: TCS');
     leaving.answer({ status: 'failed', reason: 'database is locked' });
   }
   await toldIs('TCS 1 success', 'TCS 1 ended');
   expect(subscriptions.counts.subscribed).toBe(0);
+});
+
+test('what is subscribed is asked for once more, after all else, and nothing but a refusal comes of it', async () => {
+  make({ graceMs: 3_600_000 });
+  const patient = upstream();
+  subscriptions.want({ ...tcs, mode: 3, depth: 20 });
+  (await patient.next()).answer({ status: 'success', depth: 5 });
+  for (const symbol of ['INFY', 'SBIN', 'IDLE']) subscriptions.want({ ...tcs, symbol });
+  (await patient.next()).answer();
+  await until('all are subscribed', () => subscriptions.counts.subscribed === 4);
+  subscriptions.unwant({ ...tcs, symbol: 'IDLE' });
+  subscriptions.refresh();
+  subscriptions.want({ ...tcs, symbol: 'NEW' });
+  told.length = 0;
+  const asked: string[] = [];
+  for (const outcome of [{ status: 'success' }, { status: 'success', depth: 20 }] as const) {
+    const request = await patient.next();
+    asked.push(request.what);
+    request.answer(outcome);
+  }
+  const last = await patient.next();
+  expect([...asked, last.what]).toEqual(['subscribe 1 5: NEW', 'refresh 3 20: TCS', 'refresh 1 5: INFY SBIN']);
+  last.answerFor('SBIN', { status: 'refused', reason: 'delisted' });
+  await toldIs('NEW 1 success', 'SBIN 1 error delisted');
+  subscriptions.wantToo({ ...tcs, mode: 3 });
+  expect(told.at(-1)).toBe('TCS 3 success 5');
 });
 
 test('a request that nobody answers any more is asked of the next upstream', async () => {

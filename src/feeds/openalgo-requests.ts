@@ -24,10 +24,19 @@ export class OpenAlgoRequests implements Upstream {
   }
 
   subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    return this.#subscribe({ mode, depth }, instruments);
+  }
+
+  refresh(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    // Another proxy of this kind would send last values once more.
+    return this.#subscribe({ mode, depth, snapshot: false }, instruments);
+  }
+
+  #subscribe(how: RawRecord, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#send(instruments, (some) =>
       some.length > 1
-        ? { action: 'subscribe', symbols: some.map(nameOf), mode, depth }
-        : { action: 'subscribe', ...nameOf(some[0] as Instrument), mode, depth },
+        ? { action: 'subscribe', symbols: some.map(nameOf), ...how }
+        : { action: 'subscribe', ...nameOf(some[0] as Instrument), ...how },
     );
   }
 

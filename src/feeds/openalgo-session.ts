@@ -3,12 +3,15 @@ import { Backoff, type BackoffOptions } from './backoff.ts';
 import { type OpenAlgoAccount, type OpenAlgoConnection, UpstreamRefusal } from './openalgo-connection.ts';
 import { OpenAlgoRequests } from './openalgo-requests.ts';
 import { RetryWait } from './retry-wait.ts';
+import { RefreshPace } from './refresh-pace.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface OpenAlgoSessionOptions {
   apiKey: string;
   /** Time without a tick after which OpenAlgo is asked whether it has a broker's adapter, ms; 0 for never. */
   brokerCheckMs: number;
+  /** Time after which what is subscribed is asked for once more, ms; 0 for never. */
+  refreshMs: number;
   /** Waits between attempts to log in. */
   login: BackoffOptions;
 }
@@ -21,6 +24,8 @@ export interface OpenAlgoSessionListener {
   onDown(reason: string): void;
   /** Ticks may be asked of this from now on; undefined: not any more. */
   onUpstream(upstream: Upstream | undefined): void;
+  /** What is subscribed may be lost: it has to be asked for once more. */
+  onRefresh(): void;
   /** An attempt to log in was refused. What this throws ends the session. */
   onRefused(refusal: UpstreamRefusal): void;
 }
@@ -36,6 +41,10 @@ const LASTING_MS = 10_000;
  * One connection's sessions with a broker, one after the other. OpenAlgo drops its broker's adapter with every new login
  * (each morning) and makes another one only for a client that authenticates: this does, again and again, on the same
  * connection.
+ *
+ * Another client of the user may be first to authenticate, as OpenAlgo's own pages are. The new adapter knows nothing then
+ * of what is subscribed here, and nobody is told. So all of that is asked for once more: now and then, and when ticks are
+ * missing.
  */
 export class OpenAlgoSession {
   readonly #connection: OpenAlgoConnection;
@@ -141,6 +150,7 @@ export class OpenAlgoSession {
     const { gone } = this.#connection;
     const began = performance.now();
     let checkedAt = began;
+    const refresh = new RefreshPace(this.#options.refreshMs, began);
     for (;;) {
       const quietMs = performance.now() - Math.max(this.#tickedAt, checkedAt);
       if (quietMs < brokerCheckMs || brokerCheckMs === 0) {
@@ -149,10 +159,13 @@ export class OpenAlgoSession {
       } else {
         checkedAt = performance.now();
         if ((await this.#connection.hasBroker()) === false) this.#loss ??= 'OpenAlgo has dropped its broker';
+        else if (this.#tickedAt < checkedAt) refresh.noteSilence();
       }
+      if (this.#tickedAt > checkedAt) refresh.noteTicks();
       if (this.#tickedAt > began || performance.now() - began > LASTING_MS) this.#attempts = 0;
       if (gone.aborted) return undefined;
       if (this.#loss !== undefined) return this.#loss;
+      if (refresh.isDue(performance.now())) this.#listener.onRefresh();
     }
   }
 

@@ -122,7 +122,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     events: LiveEvents,
     signal: AbortSignal,
   ): Promise<{ isConnected: boolean; reason: string }> {
-    const { url, apiKey, answerTimeoutMs = 30_000, pingIntervalMs = 10_000, brokerCheckMs = 3_000 } = this.#options;
+    const { url, apiKey, answerTimeoutMs = 30_000, pingIntervalMs = 10_000 } = this.#options;
     let owners: string[] = [];
     const listener = {
       onTick: (message: RawRecord) => this.#publishTick(message, ticks),
@@ -139,10 +139,10 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       return { isConnected: false, reason: error.message };
     }
     let isNew = true;
-    const { login = {} } = this.#options;
+    const { brokerCheckMs = 3_000, refreshMs = 60_000, login = {} } = this.#options;
     const session = new OpenAlgoSession(
       connection,
-      { apiKey, brokerCheckMs, login },
+      { apiKey, brokerCheckMs, refreshMs, login },
       {
         onUp: (account) => {
           owners = [...(account.userId === undefined ? [] : [account.userId]), userOfKey(apiKey)];
@@ -155,6 +155,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
           if (upstream === undefined) this.#subscriptions.disconnected();
           else this.#subscriptions.connected(upstream);
         },
+        onRefresh: () => this.#subscriptions.refresh(),
         onRefused: (refusal) => this.#countRefusal(refusal),
       },
     );

@@ -27,7 +27,7 @@ export interface UpstreamSubscriptionsOptions {
 type Name = Instrument & { mode: Mode };
 
 /** Failures in a row that count as a refusal. */
-const MOST_FAILURES = 4;
+const MOST_FAILURES = 6;
 /** Longer waits end at whole multiples of this, so that what waits is asked for together, ms. */
 const ROUND_MS = 1_000;
 /** Reasons that mean: there are too many. */
@@ -45,6 +45,8 @@ export class UpstreamSubscriptions {
   readonly #topics = new Map<string, UpstreamTopic>();
   readonly #toSubscribe: TopicQueue;
   readonly #toUnsubscribe: TopicQueue;
+  /** Subscribed, and to be asked for once more. */
+  readonly #toRefresh: TopicQueue;
   /** Subscribed for a while longer though nobody wants them. */
   readonly #idle = new Set<UpstreamTopic>();
   /** Refused because there was no room. */
@@ -61,6 +63,7 @@ export class UpstreamSubscriptions {
     this.#graceMs = graceMs;
     this.#toSubscribe = new TopicQueue(batchSize, (a, b) => a.mode === b.mode && askedDepth(a) === askedDepth(b));
     this.#toUnsubscribe = new TopicQueue(batchSize, (a, b) => a.mode === b.mode);
+    this.#toRefresh = new TopicQueue(batchSize, (a, b) => a.mode === b.mode && a.heldDepth === b.heldDepth);
     this.#retry = new Backoff({ longestMs: 60_000, ...retry });
     this.#onResult = onResult;
   }
@@ -102,8 +105,7 @@ export class UpstreamSubscriptions {
     if (topic === undefined || !topic.wanted) return;
     topic.wanted = false;
     topic.failures = 0;
-    this.#toSubscribe.delete(topic);
-    this.#toUnsubscribe.delete(topic);
+    for (const queue of [this.#toSubscribe, this.#toUnsubscribe, this.#toRefresh]) queue.delete(topic);
     if (topic.refusal !== undefined) this.#tell(topic, { status: 'ended' });
     if (topic.heldDepth !== undefined) this.#leaveLater(topic);
     // What was just refused is not asked for again at once, however often somebody begins to want it.
@@ -130,6 +132,13 @@ export class UpstreamSubscriptions {
     this.#pump();
   }
 
+  /** The upstream may have lost what is subscribed, without a word: asks for all of it once more. */
+  refresh(): void {
+    for (const topic of this.#topics.values())
+      if (topic.wanted && !topic.asked && isHeld(topic)) this.#toRefresh.add(topic);
+    this.#pump();
+  }
+
   /** The upstream is there, and nothing is subscribed yet. */
   connected(upstream: Upstream): void {
     this.#upstream = upstream;
@@ -139,7 +148,7 @@ export class UpstreamSubscriptions {
   /** The upstream is gone, and with it what was subscribed. */
   disconnected(): void {
     this.#upstream = undefined;
-    for (const set of [this.#toUnsubscribe, this.#idle, this.#roomless]) set.clear();
+    for (const set of [this.#toUnsubscribe, this.#toRefresh, this.#idle, this.#roomless]) set.clear();
     for (const topic of this.#topics.values()) {
       this.#clearTimer(topic);
       forgetUpstream(topic);
@@ -151,13 +160,17 @@ export class UpstreamSubscriptions {
   close(): void {
     this.#upstream = undefined;
     for (const topic of this.#topics.values()) this.#clearTimer(topic);
-    for (const all of [this.#topics, this.#toSubscribe, this.#toUnsubscribe, this.#idle, this.#roomless]) all.clear();
+    for (const all of [this.#topics, ...this.#places]) all.clear();
+  }
+
+  get #places(): (TopicQueue | Set<UpstreamTopic>)[] {
+    return [this.#toSubscribe, this.#toUnsubscribe, this.#toRefresh, this.#idle, this.#roomless];
   }
 
   #drop(topic: UpstreamTopic): void {
     if (topic.isTold) this.#tell(topic, { status: 'ended' });
     this.#topics.delete(topic.key);
-    for (const set of [this.#toSubscribe, this.#toUnsubscribe, this.#idle, this.#roomless]) set.delete(topic);
+    for (const place of this.#places) place.delete(topic);
   }
 
   #clearTimer(topic: UpstreamTopic): void {
@@ -191,10 +204,12 @@ export class UpstreamSubscriptions {
   /** Puts a topic where it has to go now that nothing is under way about it. */
   #place(topic: UpstreamTopic): void {
     if (topic.asked || topic.timer !== undefined) return;
+    if (topic.wanted && isHeld(topic)) return;
+    this.#toRefresh.delete(topic);
     if (topic.heldDepth === undefined) {
       if (topic.wanted) this.#toSubscribe.add(topic);
       else this.#drop(topic);
-    } else if (!topic.wanted || !isHeld(topic)) {
+    } else {
       // OpenAlgo takes a deeper subscription for the one that it has, so that one has to go first.
       this.#toUnsubscribe.add(topic);
     }
@@ -212,6 +227,7 @@ export class UpstreamSubscriptions {
       while (this.#upstream !== undefined) {
         if (!this.#toSubscribe.isEmpty) await this.#subscribeSome(this.#upstream);
         else if (!this.#toUnsubscribe.isEmpty) await this.#unsubscribeSome(this.#upstream);
+        else if (!this.#toRefresh.isEmpty) await this.#refreshSome(this.#upstream);
         else break;
       }
     } finally {
@@ -269,6 +285,23 @@ export class UpstreamSubscriptions {
     }
     topic.refusal = reason;
     this.#tell(topic, { status: 'error', message: reason });
+  }
+
+  async #refreshSome(upstream: Upstream): Promise<void> {
+    const batch = this.#toRefresh.take();
+    const [{ mode, heldDepth = PLAIN_DEPTH }] = batch;
+    const outcomes = await this.#outcomesOf(upstream, upstream.refresh(mode, heldDepth, batch));
+    if (this.#upstream !== upstream) return;
+    for (const topic of batch) {
+      topic.asked = false;
+      const outcome = outcomes.get(topic);
+      if (outcome?.status === 'refused') {
+        this.#clearTimer(topic);
+        topic.heldDepth = topic.levels = undefined;
+        this.#refuse(topic, outcome.reason);
+      }
+      this.#place(topic);
+    }
   }
 
   async #unsubscribeSome(upstream: Upstream): Promise<void> {

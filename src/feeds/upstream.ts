@@ -21,5 +21,7 @@ export type Outcomes = Map<Instrument, Outcome>;
 /** Something upstream that ticks can be asked of. Both reject when it is gone. */
 export interface Upstream {
   subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes>;
+  /** Asks once more for what is subscribed, in case that the upstream has lost it. */
+  refresh(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes>;
   unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Outcomes>;
 }

@@ -11,6 +11,7 @@ interface OpenAlgoFlags extends FeedFlags {
   grace: number;
   batch: number;
   brokerCheck: number;
+  refresh: number;
   orders: boolean;
 }
 
@@ -42,6 +43,11 @@ export function openAlgoCommand(): Command {
         .default(3000)
         .argParser(wholeNumber(0, 3_600_000)),
     )
+    .addOption(
+      new Option('--refresh <ms>', 'time after which OpenAlgo is asked once more for all that is subscribed; 0: never')
+        .default(60_000)
+        .argParser(wholeNumber(0, 86_400_000)),
+    )
     .option('--no-orders', 'pass no order updates on');
   return addFeedOptions(command, "OpenAlgo's")
     .addHelpText('after', HELP)
@@ -51,7 +57,7 @@ export function openAlgoCommand(): Command {
 async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
   const { OpenAlgoFeed } = await import('../../feeds/openalgo.ts');
   const { shownUrl } = await import('../../feeds/shown-url.ts');
-  const { apiKey, grace, batch, brokerCheck, orders } = flags;
+  const { apiKey, grace, batch, brokerCheck, refresh, orders } = flags;
   if (apiKey === undefined || apiKey === '') {
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'no API key: give --api-key or set OPENALGO_SHM_API_KEY');
   }
@@ -62,6 +68,7 @@ async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
     graceMs: grace,
     batchSize: batch,
     brokerCheckMs: brokerCheck,
+    refreshMs: refresh,
     orders,
     log: printedLog(),
   });
