@@ -48,9 +48,11 @@ test('a proxy behind another hears ticks of an adapter that publishes only what 
 
 test('a refusal of the broker comes through, at once and later in the day', async () => {
   let tcs: InterestChange | undefined;
+  let isDelisted = false;
   adapter.on('subscribe', (change) => {
     if (change.symbol === 'TCS') tcs = change;
     if (change.symbol.startsWith('BAD')) adapter.refuse(change, 'no such symbol');
+    else if (isDelisted) adapter.refuse(change, 'delisted');
     else adapter.accept(change);
   });
   adapter.start();
@@ -61,6 +63,7 @@ test('a refusal of the broker comes through, at once and later in the day', asyn
   });
   expect(await client.ask(subscribe('TCS'))).toMatchObject({ status: 'success' });
   await until('it is wanted', () => tcs !== undefined);
+  isDelisted = true;
   adapter.refuse(tcs as InterestChange, 'delisted');
   expect(await client.nextOf('subscription_refused')).toMatchObject({ symbol: 'TCS', message: 'delisted' });
 });

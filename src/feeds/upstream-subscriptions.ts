@@ -122,6 +122,7 @@ export class UpstreamSubscriptions {
   /** The upstream has ended a subscription that it had taken. */
   endedUpstream(name: Name, reason: string): void {
     const topic = this.#topics.get(topicKey(name));
+    // A request that is under way is answered later than this was said.
     if (topic?.heldDepth === undefined || topic.asked) return;
     this.#clearTimer(topic);
     topic.heldDepth = topic.levels = undefined;
