@@ -322,14 +322,13 @@ describe('the feed of a running OpenAlgo', () => {
   test('waits longer and longer for a server that takes every connection and drops it', async () => {
     const waits: string[] = [];
     const warn = (message: string): unknown => waits.push(/trying again in (.*)$/.exec(message)?.[1] ?? message);
-    const reconnect = { firstMs: 100, longestMs: 3_600_000, random: () => 1 };
-    const { counters } = feed({ reconnect, log: { info: () => {}, warn } });
+    const { counters } = feed({ reconnect: { random: () => 1 }, log: { info: () => {}, warn } });
     for (let times = 1; times <= 3; times++) {
       await until('it is connected', () => counters.connections === times);
       server.tell('drop');
       await until('it waits', () => waits.length === times);
     }
-    expect(waits).toEqual(['0.1 s', '0.2 s', '0.4 s']);
+    expect(waits).toEqual(['0.2 s', '0.4 s', '0.8 s']);
   });
 
   test('keeps its own name where that of the broker cannot be one', async () => {
@@ -612,6 +611,17 @@ describe('an OpenAlgo that is silent', () => {
     server.tell('stream', { everyMs: 5 });
     await until('many ticks have come', () => counters.published > 300);
     expect((await server.report()).questions).toBe(before);
+  });
+
+  test('and answers no such question keeps its connection', async () => {
+    server.tell('faults', { ignoreQuestions: true });
+    const { counters } = feed({ brokerCheckMs: 5, answerTimeoutMs: 1_000 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    await until('it was asked again', async () => (await server.report()).questions > 1);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect([counters.connections, counters.brokerLosses]).toEqual([1, 0]);
   });
 
   test('and knows no such question is not asked again', async () => {

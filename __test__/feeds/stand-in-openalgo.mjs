@@ -27,6 +27,8 @@ const faults = {
   msPerSymbol: 0,
   /** Older servers do not know get_broker_info. */
   tellsBroker: true,
+  /** Others answer nothing at all. */
+  ignoreQuestions: false,
 };
 const clients = new Map();
 const counts = {
@@ -84,6 +86,7 @@ function receive(socket, client, text) {
   }
   if (action === 'get_broker_info' && faults.tellsBroker) {
     counts.questions++;
+    if (faults.ignoreQuestions) return;
     const status = adapter === undefined ? 'disconnected' : 'connected';
     return send({
       type: 'broker_info',

@@ -38,7 +38,7 @@ export class FeedSources {
   }
 
   /** Whether any feed tells what its broker takes and refuses, be its source there or not. */
-  get tellResults(): boolean {
+  get someTellResults(): boolean {
     for (const { answers } of this.#sources.values()) if (answers) return true;
     return false;
   }

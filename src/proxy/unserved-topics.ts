@@ -28,7 +28,7 @@ export class UnservedTopics {
    * away. At most a second old, more where there are very many. Null while no feed tells what its broker takes.
    */
   count(): number | null {
-    if (!this.#sources.tellResults) return null;
+    if (!this.#sources.someTellResults) return null;
     const now = performance.now();
     if (now < this.#notBefore) return this.#counted;
     this.#counted = 0;
