@@ -47,6 +47,18 @@ describe('feed openalgo', () => {
     await until('it to be connected', () => feed.stderr.includes('connected to OpenAlgo'));
   });
 
+  test('follows a login at OpenAlgo, and says so', async () => {
+    const one = await server();
+    const flags = ['--api-key=good-key', '--broker-check=20', `--ring=${ring}`];
+    const feed = new RunningCommand(['feed', 'openalgo', one.url, ...flags]);
+    await until('it to be connected', () => feed.stderr.includes('connected to OpenAlgo'));
+    one.tell('dropAdapter');
+    await until('it to have noticed', () => feed.stderr.includes('OpenAlgo has dropped its broker; logging in again'));
+    await until('it to be back', () => feed.stderr.split('connected to OpenAlgo').length === 3);
+    const { stdout } = await feed.signal('SIGTERM');
+    expect(stdout).toMatch(/1 connection, 0 malformed, 0 refused, 1 login followed\n$/);
+  });
+
   test.each([
     [['feed', 'openalgo'], 'no API key: give --api-key or set OPENALGO_SHM_API_KEY'],
     [['feed', 'openalgo', 'localhost:8765', '--api-key=x'], "url is 'localhost:8765', expected one as ws://"],

@@ -3,6 +3,7 @@ import { OpenAlgoFeed, type OpenAlgoFeedOptions } from '../../src/feeds/openalgo
 import { EventReader, type RingEvent } from '../../src/shm/events.ts';
 import { InterestPublisher } from '../../src/shm/interest.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
+import { type SubscriptionResult, readResults } from '../../src/shm/subscription-results.ts';
 import { until } from '../shm/living.ts';
 import { Listener } from './listener.ts';
 import { StandInOpenAlgo } from './stand-in.ts';
@@ -16,6 +17,7 @@ let server: StandInOpenAlgo;
 let listener: Listener;
 let clients: InterestPublisher;
 let feeds: OpenAlgoFeed[];
+let readers: EventReader[];
 
 function feed(options: Partial<OpenAlgoFeedOptions> = {}): OpenAlgoFeed {
   const made = new OpenAlgoFeed({
@@ -25,6 +27,7 @@ function feed(options: Partial<OpenAlgoFeedOptions> = {}): OpenAlgoFeed {
     graceMs: 20,
     reconnect: QUICK,
     retry: QUICK,
+    login: QUICK,
     ...options,
   }).start();
   made.done.catch(() => undefined);
@@ -42,7 +45,21 @@ async function subscribed(...expected: string[]): Promise<void> {
   });
 }
 
+/** What is told of the symbols of an exchange, the newest of each. */
+function resultsOf(exchange: string): Map<string, SubscriptionResult> {
+  const results = new Map<string, SubscriptionResult>();
+  const reader = new EventReader({ name: listener.ring.name });
+  readers.push(reader);
+  reader.onEvent((event) => {
+    if (event.type !== 'subscription_result') return;
+    for (const result of readResults(event).results)
+      if (result.exchange === exchange) results.set(result.symbol, result);
+  });
+  return results;
+}
+
 beforeEach(async () => {
+  readers = [];
   server = await StandInOpenAlgo.start();
   listener = new Listener('openalgo', { depthLevels: 50 });
   clients = new InterestPublisher({ name: listener.ring.name });
@@ -52,6 +69,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(feeds.map((feed) => feed.stop().catch(() => undefined)));
   clients.close();
+  for (const reader of readers) reader.close();
   listener.close();
   for (const kind of ['interest', 'events']) LockFreeRingBuffer.unlink(`${listener.ring.name}.${kind}`);
   await server.end();
@@ -114,12 +132,23 @@ describe('the feed of a running OpenAlgo', () => {
     });
   });
 
-  test('asks for a deeper book when somebody wants one', async () => {
+  test('asks for a deeper book when somebody wants one: OpenAlgo keeps the one that it has until that is left', async () => {
+    const results = resultsOf('NSE');
     feed();
     clients.set('NSE', 'TCS', DEPTH, 5);
     await subscribed('NSE:TCS 3 5');
     clients.set('NSE', 'TCS', DEPTH, 20);
     await subscribed('NSE:TCS 3 20');
+    await until('it is told', () => results.get('TCS')?.depth === 20);
+  });
+
+  test('tells the depth that comes: what OpenAlgo says, and no more than the ring has room for', async () => {
+    server.tell('faults', { mostLevels: 5 });
+    const results = resultsOf('NSE');
+    feed();
+    clients.set('NSE', 'TCS', DEPTH, 20);
+    await until('it is told', () => results.get('TCS')?.depth === 5);
+    await subscribed('NSE:TCS 3 5');
   });
 
   test('subscribes to thousands in batches', async () => {
@@ -168,6 +197,87 @@ describe('the feed of a running OpenAlgo', () => {
     expect(counters.connections).toBe(2);
   });
 
+  test.each([
+    ['a list without the symbol', '{"type":"subscribe","status":"partial","subscriptions":[],"request_id":"ID"}'],
+    ['a list of nonsense', '{"type":"subscribe","status":"partial","subscriptions":[7,null,{}],"request_id":"ID"}'],
+    ['no list', '{"type":"subscribe","status":"partial","subscriptions":"none","request_id":"ID"}'],
+    ['an error without a word', '{"status":"error"}'],
+    [
+      'answers to others before its own',
+      '{"type":"auth","status":"success"}',
+      '{"type":"subscribe","status":"success","request_id":"other"}',
+    ],
+  ])('survives %s in the place of an answer', async (_what, ...answers) => {
+    server.tell('faults', { answers: [...answers, ...answers] });
+    const { counters } = feed({ answerTimeoutMs: 300 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect(counters.refused).toBe(0);
+  });
+
+  test('finds the symbol that makes a whole list fail, and subscribes to the others', async () => {
+    server.tell('faults', { poison: ['NSE:POISON'] });
+    const { counters } = feed();
+    for (const symbol of ['TCS', 'POISON', 'INFY']) clients.set('NSE', symbol, LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    await until('it counts as refused', () => counters.refused > 0);
+    expect(counters.connections).toBe(1);
+  });
+
+  test('survives an unsubscribe that is refused', async () => {
+    server.tell('faults', { keep: ['NSE:TCS'] });
+    const running = feed();
+    clients.set('NSE', 'TCS', DEPTH, 5);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 3 5');
+    clients.set('NSE', 'TCS', 0, 0);
+    await subscribed('NSE:INFY 1 5');
+    clients.set('NSE', 'TCS', DEPTH, 5);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 3 5');
+    expect(running.counters.connections).toBe(1);
+  });
+
+  test('is not taken for silent while the server works on a long list', async () => {
+    server.tell('faults', { msPerSymbol: 2 });
+    const { counters } = feed({ pingIntervalMs: 50 });
+    for (let i = 0; i < 200; i++) clients.set('NSE', `SHARE${i}`, LTP, 0);
+    await until('all are subscribed', async () => (await server.subscribed()).length === 200);
+    expect(counters.connections).toBe(1);
+  });
+
+  test('has 100 of 3,100 symbols refused, where the broker takes 3,000, and nothing else suffers', async () => {
+    const results = resultsOf('NSE');
+    const { counters } = feed();
+    for (let i = 0; i < 3_100; i++) clients.set('NSE', `SHARE${i}`, LTP, 0);
+    await until('each has its result', () => results.size === 3_100);
+    const refused = [...results].filter(([, { status }]) => status === 'error');
+    expect(refused).toHaveLength(100);
+    expect(refused[0]?.[1].message).toMatch(/^Maximum capacity reached: .*Currently subscribed to 3000 symbols\.$/);
+    expect((await server.subscribed()).length).toBe(3_000);
+    expect(counters.connections).toBe(1);
+    // As proxies do: what was refused has ended.
+    for (const [symbol] of refused) clients.set('NSE', symbol, 0, 0);
+    clients.set('NSE', 'SHARE0', 0, 0);
+    const [last] = refused.at(-1) as [string, unknown];
+    await until('one has left', async () => (await server.subscribed()).length === 2_999);
+    clients.set('NSE', last, LTP, 0);
+    await until('another has taken its place', () => results.get(last)?.status === 'success');
+  });
+
+  test('tries at once when a client wants something, however long it would still wait', async () => {
+    const reconnect = { firstMs: 3_600_000, longestMs: 3_600_000 };
+    const { counters } = feed({ reconnect });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    const { port } = server;
+    await server.end();
+    server = await StandInOpenAlgo.start(port);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect(counters.connections).toBe(2);
+  });
+
   test('keeps a topic for the grace period, for clients that come back', async () => {
     const running = feed({ graceMs: 3_600_000 });
     clients.set('NSE', 'TCS', LTP, 0);
@@ -212,14 +322,13 @@ describe('the feed of a running OpenAlgo', () => {
   test('waits longer and longer for a server that takes every connection and drops it', async () => {
     const waits: string[] = [];
     const warn = (message: string): unknown => waits.push(/trying again in (.*)$/.exec(message)?.[1] ?? message);
-    const reconnect = { firstMs: 100, longestMs: 3_600_000, random: () => 1 };
-    const { counters } = feed({ reconnect, log: { info: () => {}, warn } });
+    const { counters } = feed({ reconnect: { random: () => 1 }, log: { info: () => {}, warn } });
     for (let times = 1; times <= 3; times++) {
       await until('it is connected', () => counters.connections === times);
       server.tell('drop');
       await until('it waits', () => waits.length === times);
     }
-    expect(waits).toEqual(['0.1 s', '0.2 s', '0.4 s']);
+    expect(waits).toEqual(['0.2 s', '0.4 s', '0.8 s']);
   });
 
   test('keeps its own name where that of the broker cannot be one', async () => {
@@ -379,5 +488,149 @@ describe('the feed of a running OpenAlgo', () => {
     wishes.close();
     shallow.close();
     for (const kind of ['interest', 'events']) LockFreeRingBuffer.unlink(`${shallow.ring.name}.${kind}`);
+  });
+});
+
+describe('an OpenAlgo that has dropped its broker', () => {
+  test('is noticed while no ticks come, and logged in to again on the same connection', async () => {
+    const said: string[] = [];
+    const say = (message: string): unknown => said.push(message);
+    const { counters } = feed({ brokerCheckMs: 20, log: { info: say, warn: say } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('dropAdapter');
+    await until('it is noticed', () => counters.brokerLosses === 1);
+    await subscribed('NSE:TCS 1 5');
+    expect(counters.connections).toBe(1);
+    expect((await server.report()).connections).toBe(1);
+    expect(said).toContain('OpenAlgo has dropped its broker; logging in again until it is back');
+  });
+
+  test('is noticed by what it answers to a subscribe, without a question', async () => {
+    const { counters } = feed({ brokerCheckMs: 0 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('dropAdapter');
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect([counters.brokerLosses, counters.connections, counters.refused]).toEqual([1, 1, 0]);
+  });
+
+  test('is noticed by what it answers to an unsubscribe', async () => {
+    const { counters } = feed({ brokerCheckMs: 0 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    server.tell('dropAdapter');
+    clients.set('NSE', 'INFY', 0, 0);
+    await subscribed('NSE:TCS 1 5');
+    expect([counters.brokerLosses, counters.connections]).toEqual([1, 1]);
+  });
+
+  test.each([
+    ['nobody is logged in', { brokerDown: true }, { brokerDown: false }],
+    ['its broker has no valid token', { login: 'BROKER_INIT_ERROR' }, { login: '' }],
+    ['its broker cannot be reached', { login: 'BROKER_CONNECTION_ERROR' }, { login: '' }],
+    ['it does not know the key for a while', { refuseKey: true }, { refuseKey: false }],
+  ])('is asked until it is back, on the same connection: %s', async (_what, trouble, cure) => {
+    const { counters } = feed({ brokerCheckMs: 20 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('faults', trouble);
+    server.tell('dropAdapter');
+    await until('it was asked in vain', () => counters.failedAttempts > 2);
+    clients.set('NSE', 'INFY', LTP, 0);
+    server.tell('faults', cure);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect([counters.brokerLosses, counters.connections, counters.refused]).toEqual([1, 1, 0]);
+  });
+
+  test('is waited for from the start: the feed may start before the login', async () => {
+    server.tell('faults', { brokerDown: true });
+    const { counters } = feed();
+    clients.set('NSE', 'TCS', LTP, 0);
+    await until('it was asked in vain', () => counters.failedAttempts > 2);
+    server.tell('faults', { brokerDown: false });
+    await subscribed('NSE:TCS 1 5');
+    expect([counters.brokerLosses, counters.connections]).toEqual([0, 1]);
+  });
+
+  test('is logged in to at once when a client wants something, however long it would still wait', async () => {
+    server.tell('faults', { brokerDown: true });
+    const { counters } = feed({ login: { firstMs: 3_600_000, longestMs: 3_600_000 } });
+    await until('it was asked in vain', () => counters.failedAttempts === 1);
+    server.tell('faults', { brokerDown: false });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+  });
+});
+
+describe('an OpenAlgo that another client of the user has logged in to first', () => {
+  test('has its ticks back: all is asked for once more when they cease', async () => {
+    const { counters } = feed({ brokerCheckMs: 20 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    server.tell('dropAdapter', { isRebuilt: true });
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect([counters.brokerLosses, counters.connections]).toEqual([0, 1]);
+  });
+
+  test('has its ticks back even if that client wants some of them, so that they never cease', async () => {
+    feed({ brokerCheckMs: 50, refreshMs: 100 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    server.tell('stream', { everyMs: 5 });
+    server.tell('dropAdapter', { isRebuilt: true, keys: ['NSE:TCS 1'] });
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+  });
+});
+
+describe('an OpenAlgo that is silent', () => {
+  test('and has its broker is at fault of nothing: it may be night', async () => {
+    const told: RingEvent[] = [];
+    const reader = new EventReader({ name: listener.ring.name });
+    readers.push(reader);
+    reader.onEvent((event) => told.push(event));
+    const { counters } = feed({ brokerCheckMs: 5 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    await until('it was asked many times', async () => (await server.report()).questions > 20);
+    const { connections, logins, subscribes } = await server.report();
+    expect([connections, logins, counters.brokerLosses]).toEqual([1, 1, 0]);
+    expect(subscribes).toBeLessThan(4);
+    expect(told.filter(({ type, up }) => type === 'feed_source' && up === false)).toEqual([]);
+  });
+
+  test('is not asked while ticks come', async () => {
+    const { counters } = feed({ brokerCheckMs: 3_000 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    const before = (await server.report()).questions;
+    server.tell('stream', { everyMs: 5 });
+    await until('many ticks have come', () => counters.published > 300);
+    expect((await server.report()).questions).toBe(before);
+  });
+
+  test('and answers no such question keeps its connection', async () => {
+    server.tell('faults', { ignoreQuestions: true });
+    const { counters } = feed({ brokerCheckMs: 5, answerTimeoutMs: 1_000 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    await until('it was asked again', async () => (await server.report()).questions > 1);
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+    expect([counters.connections, counters.brokerLosses]).toEqual([1, 0]);
+  });
+
+  test('and knows no such question is not asked again', async () => {
+    server.tell('faults', { tellsBroker: false });
+    const { counters } = feed({ brokerCheckMs: 5 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('burst', { rounds: 3 });
+    await until('ticks come', () => counters.published === 3);
+    expect(counters.connections).toBe(1);
   });
 });

@@ -7,9 +7,13 @@ export interface StandInReport {
   /** Most symbols of one message. */
   longest: number;
   connections: number;
+  /** Times that `authenticate` came with a good key. */
+  logins: number;
+  /** Times that it was asked for its broker. */
+  questions: number;
   ticks: number;
   deliveries: number;
-  /** The subscriptions of each client: `EXCHANGE:SYMBOL MODE DEPTH`. */
+  /** The subscriptions of each client that the broker serves: `EXCHANGE:SYMBOL MODE DEPTH`, with the depth that comes. */
   clients: string[][];
 }
 

@@ -1,29 +1,31 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Mode } from '../../src/message.ts';
-import {
-  UpstreamSubscriptions,
-  type Instrument,
-  type Upstream,
-  type UpstreamSubscriptionsOptions,
-} from '../../src/feeds/upstream-subscriptions.ts';
+import type { Instrument, Outcome, Outcomes, Upstream } from '../../src/feeds/upstream.ts';
+import { UpstreamSubscriptions, type UpstreamSubscriptionsOptions } from '../../src/feeds/upstream-subscriptions.ts';
 import { until } from '../shm/living.ts';
 
 interface Asked {
   what: string;
-  answer: (failed?: Map<Instrument, string>) => void;
+  /** Answers for all of it; default success. */
+  answer: (outcome?: Outcome) => void;
+  /** Answers for one, and success for the others. */
+  answerFor: (symbol: string, outcome: Outcome) => void;
   fail: (reason: Error) => void;
-  instruments: readonly Instrument[];
 }
 
 /** An upstream that answers when the test says so. */
 class Patient implements Upstream {
   readonly asked: Asked[] = [];
 
-  subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Map<Instrument, string>> {
+  subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#ask(`subscribe ${mode} ${depth}`, instruments);
   }
 
-  unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Map<Instrument, string>> {
+  refresh(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    return this.#ask(`refresh ${mode} ${depth}`, instruments);
+  }
+
+  unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#ask(`unsubscribe ${mode}`, instruments);
   }
 
@@ -33,26 +35,45 @@ class Patient implements Upstream {
     return this.asked.shift() as Asked;
   }
 
-  #ask(what: string, instruments: readonly Instrument[]): Promise<Map<Instrument, string>> {
+  #ask(what: string, instruments: readonly Instrument[]): Promise<Outcomes> {
     const symbols = instruments.map(({ symbol }) => symbol).join(' ');
-    return new Promise((resolve, reject) => {
-      const answer = (failed = new Map<Instrument, string>()): void => resolve(failed);
-      this.asked.push({ what: `${what}: ${symbols}`, answer, fail: reject, instruments });
+    return new Promise((resolve, fail) => {
+      const answerFor = (isMeant: (symbol: string) => boolean, outcome: Outcome | undefined): void => {
+        const meant = outcome === undefined ? [] : instruments.filter(({ symbol }) => isMeant(symbol));
+        resolve(new Map(meant.map((instrument) => [instrument, outcome as Outcome])));
+      };
+      this.asked.push({
+        what: `${what}: ${symbols}`,
+        answer: (outcome) => answerFor(() => true, outcome),
+        answerFor: (symbol, outcome) => answerFor((other) => other === symbol, outcome),
+        fail,
+      });
     });
   }
 }
 
 let subscriptions: UpstreamSubscriptions;
+/** What was told, like `TCS 3 success 5` or `TCS 1 error not found`. */
+let told: string[];
+const toldIs = (...expected: string[]): Promise<void> =>
+  until(`${expected.join(', ')} is told`, () => told.join() === expected.join());
 const upstream = (): Patient => {
   const patient = new Patient();
   subscriptions.connected(patient);
   return patient;
 };
 const make = (options: UpstreamSubscriptionsOptions = {}): void => {
-  subscriptions = new UpstreamSubscriptions({ graceMs: 1, retry: { firstMs: 1, longestMs: 1 }, ...options });
+  told = [];
+  subscriptions = new UpstreamSubscriptions({
+    graceMs: 1,
+    retry: { firstMs: 1, longestMs: 1 },
+    onResult: ({ symbol, mode, status, depth = '', message = '' }) =>
+      told.push(`${symbol} ${mode} ${status} ${depth}${message}`.trim()),
+    ...options,
+  });
 };
 const tcs = { exchange: 'NSE', symbol: 'TCS', mode: 1 as Mode, depth: 0 };
-const nothing = { wanted: 0, subscribed: 0 };
+const nothing = { wanted: 0, subscribed: 0, refused: 0 };
 
 afterEach(() => subscriptions.close());
 
@@ -101,44 +122,251 @@ test('what is wanted again while it is being left is asked for again', async () 
   expect((await patient.next()).what).toBe('subscribe 1 5: TCS');
 });
 
-test('a deeper book that is wanted meanwhile is asked for next, a smaller one never', async () => {
+test('a deeper book that is wanted meanwhile is asked for next, after the shallower one is left; a smaller one never', async () => {
   make();
   const patient = upstream();
   subscriptions.want({ ...tcs, mode: 3, depth: 5 });
   const request = await patient.next();
   subscriptions.want({ ...tcs, mode: 3, depth: 20 });
   request.answer();
+  const leaving = await patient.next();
+  expect(leaving.what).toBe('unsubscribe 3: TCS');
+  leaving.answer();
   const deeper = await patient.next();
   expect(deeper.what).toBe('subscribe 3 20: TCS');
   deeper.answer();
+  await toldIs('TCS 3 success 20');
   subscriptions.want({ ...tcs, mode: 3, depth: 5 });
   subscriptions.want({ ...tcs, symbol: 'INFY' });
   expect((await patient.next()).what).toBe('subscribe 1 5: INFY');
 });
 
-test('what is refused is asked for again, alone, until nobody wants it', async () => {
-  const refusals: string[] = [];
-  make({ onRefused: ({ symbol }, mode, reason) => refusals.push(`${symbol} ${mode} ${reason}`) });
+test('the depth that is told is what the upstream says will come', async () => {
+  make();
   const patient = upstream();
-  subscriptions.want(tcs);
+  subscriptions.want({ ...tcs, mode: 3, depth: 20 });
+  (await patient.next()).answer({ status: 'success', depth: 5 });
+  await toldIs('TCS 3 success 5');
+  subscriptions.want({ ...tcs, mode: 3, depth: 15 });
   subscriptions.want({ ...tcs, symbol: 'INFY' });
-  const request = await patient.next();
-  request.answer(new Map([[request.instruments[1] as Instrument, 'not found']]));
-  const again = await patient.next();
-  expect(again.what).toBe('subscribe 1 5: INFY');
-  subscriptions.unwant({ ...tcs, symbol: 'INFY' });
-  again.answer(new Map([[again.instruments[0] as Instrument, 'not found']]));
-  await until('it is forgotten', () => subscriptions.counts.wanted === 1);
-  expect(refusals).toEqual(['INFY 1 not found']);
+  expect((await patient.next()).what).toBe('subscribe 1 5: INFY');
+  expect(told).toEqual(['TCS 3 success 5', 'TCS 3 success 5']);
 });
 
-test('a request that fails as a whole has failed for each', async () => {
+test('who had a book keeps it where a deeper one is refused', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want({ ...tcs, mode: 3, depth: 5 });
+  (await patient.next()).answer();
+  await toldIs('TCS 3 success 5');
+  subscriptions.want({ ...tcs, mode: 3, depth: 20 });
+  (await patient.next()).answer();
+  (await patient.next()).answer({ status: 'refused', reason: 'no more than 50 instruments' });
+  const again = await patient.next();
+  expect(again.what).toBe('subscribe 3 5: TCS');
+  again.answer();
+  await toldIs('TCS 3 success 5', 'TCS 3 success 5');
+});
+
+test('no more is told than a book has that the upstream would not give up', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want({ ...tcs, mode: 3, depth: 5 });
+  (await patient.next()).answer();
+  await toldIs('TCS 3 success 5');
+  subscriptions.want({ ...tcs, mode: 3, depth: 20 });
+  (await patient.next()).answer({ status: 'refused', reason: 'Unsubscription failed' });
+  (await patient.next()).answer({ status: 'success', depth: 20 });
+  await toldIs('TCS 3 success 5', 'TCS 3 success 5');
+});
+
+test('what is refused is told, and asked for again, alone, until nobody wants it', async () => {
   make();
   const patient = upstream();
   subscriptions.want(tcs);
-  (await patient.next()).fail(new Error('database is locked'));
+  subscriptions.want({ ...tcs, symbol: 'INFY' });
+  (await patient.next()).answerFor('INFY', { status: 'refused', reason: 'not found' });
+  await toldIs('TCS 1 success', 'INFY 1 error not found');
+  expect(subscriptions.counts).toEqual({ wanted: 2, subscribed: 1, refused: 1 });
   const again = await patient.next();
-  expect(again.what).toBe('subscribe 1 5: TCS');
+  expect(again.what).toBe('subscribe 1 5: INFY');
+  subscriptions.unwant({ ...tcs, symbol: 'INFY' });
+  again.answer({ status: 'refused', reason: 'not found' });
+  await until('it is forgotten', () => subscriptions.counts.wanted === 1);
+  expect(told).toEqual(['TCS 1 success', 'INFY 1 error not found', 'INFY 1 ended']);
+});
+
+test('what was just refused is told again and not asked for, however often somebody begins to want it', async () => {
+  make({ retry: { firstMs: 3_600_000, longestMs: 3_600_000 } });
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer({ status: 'refused', reason: 'not found' });
+  await toldIs('TCS 1 error not found');
+  for (let times = 0; times < 3; times++) {
+    subscriptions.unwant(tcs);
+    subscriptions.want(tcs);
+  }
+  expect(told.slice(1)).toEqual(Array.from({ length: 3 }, () => ['TCS 1 ended', 'TCS 1 error not found']).flat());
+  subscriptions.want({ ...tcs, symbol: 'INFY' });
+  expect((await patient.next()).what).toBe('subscribe 1 5: INFY');
+});
+
+test('what was refused is asked for again in time, however often somebody begins to want it', async () => {
+  make({ retry: { firstMs: 100, longestMs: 100 } });
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer({ status: 'refused', reason: 'not found' });
+  await toldIs('TCS 1 error not found');
+  const wanting = setInterval(() => {
+    subscriptions.unwant(tcs);
+    subscriptions.want(tcs);
+  }, 5);
+  (await patient.next()).answer();
+  clearInterval(wanting);
+  await until('it is told', () => told.at(-1) === 'TCS 1 success');
+});
+
+test('what only fails is asked for again, then alone, and at last counts as refused', async () => {
+  make();
+  const patient = upstream();
+  const failed = { status: 'failed', reason: 'database is locked' } as const;
+  subscriptions.want(tcs);
+  subscriptions.want({ ...tcs, symbol: 'INFY' });
+  const asked: string[] = [];
+  for (let times = 0; times < 2; times++) {
+    const together = await patient.next();
+    asked.push(together.what);
+    together.answer(failed);
+  }
+  for (let times = 0; times < 5; times++) {
+    const alone = await patient.next();
+    asked.push(alone.what.replace(/ (TCS|INFY)$/, ''));
+    alone.answer(alone.what.endsWith('INFY') ? { status: 'success' } : failed);
+  }
+  await until('both are told', () => told.length === 2);
+  expect(asked).toEqual([
+    'subscribe 1 5: TCS INFY',
+    'subscribe 1 5: TCS INFY',
+    'subscribe 1 5:',
+    'subscribe 1 5:',
+    'subscribe 1 5:',
+    'subscribe 1 5:',
+    'subscribe 1 5:',
+  ]);
+  expect([...told].sort()).toEqual(['INFY 1 success', 'TCS 1 error database is locked']);
+});
+
+const FULL = { status: 'refused', reason: 'Maximum capacity reached: 3 connections × 1000 symbols' } as const;
+
+test('what nobody wants any more makes room before anybody is refused', async () => {
+  make({ graceMs: 3_600_000 });
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.unwant(tcs);
+  subscriptions.want({ ...tcs, symbol: 'INFY' });
+  (await patient.next()).answer(FULL);
+  const leaving = await patient.next();
+  expect(leaving.what).toBe('unsubscribe 1: TCS');
+  leaving.answer();
+  const again = await patient.next();
+  expect(again.what).toBe('subscribe 1 5: INFY');
+  again.answer();
+  await toldIs('TCS 1 success', 'TCS 1 ended', 'INFY 1 success');
+});
+
+test('what there was no room for gets in as soon as some arises', async () => {
+  make({ retry: { firstMs: 3_600_000, longestMs: 3_600_000 } });
+  const patient = upstream();
+  for (const symbol of ['TCS', 'INFY', 'SBIN']) subscriptions.want({ ...tcs, symbol });
+  const request = await patient.next();
+  request.answerFor('INFY', FULL);
+  await until('all are told', () => told.length === 3);
+  subscriptions.unwant(tcs);
+  const leaving = await patient.next();
+  expect(leaving.what).toBe('unsubscribe 1: TCS');
+  leaving.answer();
+  const again = await patient.next();
+  expect(again.what).toBe('subscribe 1 5: INFY');
+});
+
+test('what is known is told to who begins to want it, and its end is told', async () => {
+  make({ graceMs: 20 });
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.wantToo(tcs);
+  subscriptions.unwant(tcs);
+  subscriptions.want(tcs);
+  expect(told).toEqual(['TCS 1 success', 'TCS 1 success', 'TCS 1 success']);
+  subscriptions.unwant(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success', 'TCS 1 success', 'TCS 1 success', 'TCS 1 ended');
+});
+
+test('what the upstream ends later is told, and asked for again while it is wanted', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.endedUpstream(tcs, 'delisted');
+  expect(told.at(-1)).toBe('TCS 1 error delisted');
+  expect((await patient.next()).what).toBe('subscribe 1 5: TCS');
+});
+
+test('what cannot be left is left again, a few times', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.unwant(tcs);
+  for (let times = 0; times < 6; times++) {
+    const leaving = await patient.next();
+    expect(leaving.what).toBe('unsubscribe 1: TCS');
+    leaving.answer({ status: 'failed', reason: 'database is locked' });
+  }
+  await toldIs('TCS 1 success', 'TCS 1 ended');
+  expect(subscriptions.counts.subscribed).toBe(0);
+});
+
+test('what is subscribed is asked for once more, after all else, and nothing but a refusal comes of it', async () => {
+  make({ graceMs: 3_600_000 });
+  const patient = upstream();
+  subscriptions.want({ ...tcs, mode: 3, depth: 20 });
+  (await patient.next()).answer({ status: 'success', depth: 5 });
+  for (const symbol of ['INFY', 'SBIN', 'IDLE']) subscriptions.want({ ...tcs, symbol });
+  (await patient.next()).answer();
+  await until('all are subscribed', () => subscriptions.counts.subscribed === 4);
+  subscriptions.unwant({ ...tcs, symbol: 'IDLE' });
+  subscriptions.refresh();
+  subscriptions.want({ ...tcs, symbol: 'NEW' });
+  told.length = 0;
+  const asked: string[] = [];
+  for (const outcome of [{ status: 'success' }, { status: 'success', depth: 20 }] as const) {
+    const request = await patient.next();
+    asked.push(request.what);
+    request.answer(outcome);
+  }
+  const last = await patient.next();
+  expect([...asked, last.what]).toEqual(['subscribe 1 5: NEW', 'refresh 3 20: TCS', 'refresh 1 5: INFY SBIN']);
+  last.answerFor('SBIN', { status: 'refused', reason: 'delisted' });
+  await toldIs('NEW 1 success', 'SBIN 1 error delisted');
+  subscriptions.wantToo({ ...tcs, mode: 3 });
+  expect(told.at(-1)).toBe('TCS 3 success 5');
+});
+
+test('a request that nobody answers any more is asked of the next upstream', async () => {
+  make();
+  const first = upstream();
+  subscriptions.want(tcs);
+  (await first.next()).fail(new Error('the connection is gone'));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect([first.asked.length, told.length]).toEqual([0, 0]);
+  expect((await upstream().next()).what).toBe('subscribe 1 5: TCS');
 });
 
 test('what changes while the upstream is away, even in the middle of a request, is asked of the next', async () => {

@@ -132,6 +132,8 @@ describe('GET /health', () => {
         status: 'ok',
         reasons: [],
         last_tick_age_ms: null,
+        symbols_without_source: null,
+        subscriptions_refused: 0,
         delivery_restarts: 0,
         last_delivery_failure: null,
       },

@@ -16,14 +16,15 @@ const error = (symbol: string) => ({
   message: 'no',
 });
 
-function verdicts(most?: number): { verdicts: Verdicts; heard: string[] } {
+function verdicts(most?: number, areAllTelling = () => true): { verdicts: Verdicts; heard: string[] } {
   const heard: string[] = [];
   const listener: VerdictListener = {
     accepted: ({ symbol }) => heard.push(`+${symbol}`),
     refused: (refusals: readonly Refusal[]) => heard.push(refusals.map(({ symbol }) => `-${symbol}`).join()),
+    undecided: ({ symbol }) => heard.push(`?${symbol}`),
     silenced: () => heard.push('silence'),
   };
-  return { verdicts: new Verdicts(listener, most), heard };
+  return { verdicts: new Verdicts(listener, areAllTelling, most), heard };
 }
 
 const known = (of: Verdicts, symbol: string) => of.known({ exchange: 'NSE', symbol }, 3);
@@ -69,4 +70,19 @@ test('a feed that was never heard of can be forgotten', () => {
   of.expect(7);
   of.forget(7);
   expect(heard).toEqual(['silence']);
+});
+
+test('nothing is refused while a feed publishes that tells no results: it may bring it', () => {
+  let areAllTelling = false;
+  const { verdicts: of, heard } = verdicts(undefined, () => areAllTelling);
+  of.expect(0);
+  of.expect(1);
+  of.take(0, [error('A')]);
+  expect(heard).toEqual([]);
+  of.take(1, [error('A'), success('B')]);
+  of.forget(1);
+  expect(heard).toEqual(['?A', '+B']);
+  areAllTelling = true;
+  of.take(0, [error('A')]);
+  expect(heard).toEqual(['?A', '+B', '-A']);
 });

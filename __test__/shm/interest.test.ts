@@ -10,6 +10,7 @@ const proxies: LivingProcess[] = [];
 /** What a feed was told, and what is wanted by all that. */
 class Told {
   readonly changes: [string, InterestChange][] = [];
+  readonly wantedToo: InterestChange[] = [];
   readonly reader: InterestReader;
 
   constructor() {
@@ -17,6 +18,7 @@ class Told {
       {
         subscribe: (change) => this.changes.push(['subscribe', change]),
         unsubscribe: (change) => this.changes.push(['unsubscribe', change]),
+        wantToo: (change) => this.wantedToo.push(change),
       },
       { name },
     );
@@ -101,6 +103,21 @@ describe('interest', () => {
       ['subscribe', 50],
       ['subscribe', 5],
     ]);
+  });
+
+  test('of one more proxy in what is wanted already is heard once', async () => {
+    const feed = new Told();
+    const [first, second] = [publisher(), publisher()];
+    first.set('NSE', 'TCS', LTP | DEPTH, 5);
+    await feed.wants('NSE:TCS 1 0', 'NSE:TCS 3 5');
+    second.set('NSE', 'TCS', LTP | QUOTE, 0);
+    second.set('NSE', 'INFY', LTP, 0);
+    await feed.wants('NSE:INFY 1 0', 'NSE:TCS 1 0', 'NSE:TCS 2 0', 'NSE:TCS 3 5');
+    // Both repeat what they want: that is nothing new.
+    first.set('NSE', 'LAST', LTP, 0);
+    await feed.wants('NSE:INFY 1 0', 'NSE:LAST 1 0', 'NSE:TCS 1 0', 'NSE:TCS 2 0', 'NSE:TCS 3 5');
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(feed.wantedToo).toEqual([{ exchange: 'NSE', symbol: 'TCS', mode: 1, depth: 0 }]);
   });
 
   test('of a proxy that is killed is forgotten, that of the others stays', async () => {

@@ -9,16 +9,20 @@ import { shownUrl } from './shown-url.ts';
 export interface OpenAlgoListener {
   onTick(message: RawRecord): void;
   onOrderUpdate(update: RawRecord): void;
+  /** A subscription that was taken before has ended: other proxies of this kind tell that, OpenAlgo does not. */
+  onRefused(notice: RawRecord): void;
   onMalformed(reason: string, text: string): void;
 }
 
 export interface OpenAlgoConnectionOptions {
   /** As in `ws://127.0.0.1:8765`. */
   url: string;
-  apiKey: string;
   /** Longest time that the server may take to answer a request, or to open the connection, ms. */
   answerTimeoutMs: number;
-  /** Time between pings, ms; a server that has sent nothing at all until the next is gone. */
+  /**
+   * Time between pings, ms; a server that has sent nothing at all until the next is gone. Not while a request is under
+   * way: OpenAlgo answers nothing else while it works on a list.
+   */
   pingIntervalMs: number;
 }
 
@@ -37,36 +41,48 @@ export class UpstreamRefusal extends OpenAlgoShmError {
     super('ERR_UPSTREAM', `OpenAlgo refuses (${upstreamCode}): ${message}`);
     this.upstreamCode = upstreamCode;
   }
+
+  /** Whether the server has no broker's adapter for this client now, or does not know the client any more. */
+  get hasNoBroker(): boolean {
+    return this.upstreamCode.startsWith('BROKER_') || this.upstreamCode === 'NOT_AUTHENTICATED';
+  }
 }
+
+type Message = RawRecord & { action: string };
 
 interface Request {
   readonly id: string;
+  /** Type of its answer. */
+  readonly type: string;
+  /** Whether the server may be busy with it for long. */
+  readonly isWork: boolean;
   readonly resolve: (answer: RawRecord) => void;
   readonly reject: (reason: Error) => void;
   readonly timeout: NodeJS.Timeout;
 }
 
-/** Types that are answers; an error of OpenAlgo has none. */
-const ANSWERS: ReadonlySet<unknown> = new Set([
-  undefined,
-  'error',
-  'auth',
-  'subscribe',
-  'unsubscribe',
-  'subscribe_orders',
-]);
+/** Types of answers where they differ from the action. */
+const ANSWER_TYPES: Readonly<Record<string, string>> = { authenticate: 'auth', get_broker_info: 'broker_info' };
 
+/** Time for an answer that takes the server no work, ms. */
+const QUESTION_MS = 5_000;
+/** Questions without an answer after which none is asked any more: other requests wait for them. */
+const MOST_UNANSWERED = 5;
 /** Longest time for the server to agree that the connection ends, ms. */
 const CLOSING_MS = 1_000;
 
-/** An authenticated connection to a running OpenAlgo, as an ordinary client of it. */
+/** A connection to a running OpenAlgo, as an ordinary client of it. */
 export class OpenAlgoConnection {
   /** Resolves with the reason when the connection is gone. */
   readonly closed: Promise<string>;
-  account: OpenAlgoAccount = {};
+  /** Aborted when the connection is gone. */
+  readonly gone: AbortSignal;
   readonly #socket: WebSocket;
   readonly #listener: OpenAlgoListener;
   readonly #answerTimeoutMs: number;
+  #tellsBroker = true;
+  /** Questions for the broker in a row that were not answered. */
+  #unanswered = 0;
   #request: Request | undefined;
   /** Errors name no request, so there is only ever one: the others wait for it. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -76,6 +92,8 @@ export class OpenAlgoConnection {
   private constructor(options: OpenAlgoConnectionOptions, listener: OpenAlgoListener) {
     this.#listener = listener;
     this.#answerTimeoutMs = options.answerTimeoutMs;
+    const ending = new AbortController();
+    this.gone = ending.signal;
     this.#socket = new WebSocket(options.url, { handshakeTimeout: options.answerTimeoutMs, perMessageDeflate: false });
     this.#socket.on('message', (data) => this.#read(String(data)));
     this.#socket.on('pong', () => (this.#heard = true));
@@ -85,6 +103,7 @@ export class OpenAlgoConnection {
       this.#socket.on('error', (error) => (this.#goneBecause ||= error.message));
       this.#socket.once('close', (code, reason) => {
         clearInterval(pinging);
+        ending.abort();
         const why = this.#goneBecause || `closed with code ${code}${reason.length > 0 ? ` (${String(reason)})` : ''}`;
         this.#settle()?.reject(new OpenAlgoShmError('ERR_UPSTREAM', `the connection to OpenAlgo is gone: ${why}`));
         resolve(why);
@@ -93,9 +112,9 @@ export class OpenAlgoConnection {
   }
 
   /**
-   * Connects and authenticates.
+   * Connects.
    *
-   * @throws `UpstreamRefusal` for a key or a broker that the server refuses, `ERR_UPSTREAM` where there is no answer
+   * @throws `ERR_UPSTREAM` where there is no answer
    */
   static async open(
     options: OpenAlgoConnectionOptions,
@@ -109,10 +128,6 @@ export class OpenAlgoConnection {
     if (signal.aborted) abort();
     try {
       await connection.#opened();
-      const answer = await connection.request({ action: 'authenticate', api_key: options.apiKey });
-      const { broker, user_id: userId } = answer;
-      if (typeof broker === 'string') connection.account.broker = broker;
-      if (typeof userId === 'string') connection.account.userId = userId;
       return connection;
     } catch (error) {
       connection.close();
@@ -121,14 +136,46 @@ export class OpenAlgoConnection {
   }
 
   /**
-   * Asks the server for something and waits for its answer, after those asked for before.
+   * Asks the server for something and waits for its answer, after those asked for before. Without an answer in time the
+   * connection ends: a late one could be taken for that of another request.
    *
    * @throws `UpstreamRefusal` for an error, `ERR_UPSTREAM` where the connection is gone or no answer comes
    */
-  request(message: RawRecord): Promise<RawRecord> {
-    const answer = this.#turn.then(() => this.#ask(message));
-    this.#turn = answer.catch(() => undefined);
-    return answer;
+  request(message: Message): Promise<RawRecord> {
+    return this.#inTurn(() => this.#ask(message, true, this.#answerTimeoutMs));
+  }
+
+  /**
+   * Authenticates, for the first time or once more: OpenAlgo then makes a broker's adapter, unless it has one.
+   *
+   * @throws as {@link request}
+   */
+  async authenticate(apiKey: string): Promise<OpenAlgoAccount> {
+    const question = { action: 'authenticate', api_key: apiKey };
+    // OpenAlgo may try twice to reach its broker.
+    const { broker, user_id: userId } = await this.#inTurn(() => this.#ask(question, true, 2 * this.#answerTimeoutMs));
+    return { ...(typeof broker === 'string' && { broker }), ...(typeof userId === 'string' && { userId }) };
+  }
+
+  /**
+   * Whether OpenAlgo has a broker's adapter; undefined where the server does not tell.
+   *
+   * @throws `ERR_UPSTREAM` where the connection is gone
+   */
+  async hasBroker(): Promise<boolean | undefined> {
+    if (!this.#tellsBroker) return undefined;
+    try {
+      const question = { action: 'get_broker_info' };
+      const { adapter_status: status } = await this.#inTurn(() => this.#ask(question, false, QUESTION_MS));
+      this.#unanswered = status === undefined ? this.#unanswered + 1 : 0;
+      if (this.#unanswered === MOST_UNANSWERED) this.#tellsBroker = false;
+      return status === undefined ? undefined : status !== 'disconnected';
+    } catch (error) {
+      if (!(error instanceof UpstreamRefusal)) throw error;
+      if (error.hasNoBroker) return false;
+      this.#tellsBroker = error.upstreamCode !== 'INVALID_ACTION';
+      return undefined;
+    }
   }
 
   /** Ends the connection. Idempotent. */
@@ -149,18 +196,26 @@ export class OpenAlgoConnection {
     });
   }
 
-  #ask(message: RawRecord): Promise<RawRecord> {
+  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const answer = this.#turn.then(ask);
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** @param isWork whether the connection ends without an answer; else the answer is then empty. */
+  #ask(message: Message, isWork: boolean, timeoutMs: number): Promise<RawRecord> {
     return new Promise((resolve, reject) => {
       if (this.#socket.readyState !== WebSocket.OPEN) {
         reject(new OpenAlgoShmError('ERR_UPSTREAM', 'the connection to OpenAlgo is gone'));
         return;
       }
       const id = randomUUID();
-      const timeout = setTimeout(
-        () => this.#giveUp(`it gave no answer in ${this.#answerTimeoutMs} ms`),
-        this.#answerTimeoutMs,
-      );
-      this.#request = { id, resolve, reject, timeout };
+      const timeout = setTimeout(() => {
+        if (isWork) this.#giveUp(`it gave no answer in ${timeoutMs} ms`);
+        else this.#settle()?.resolve({});
+      }, timeoutMs);
+      const type = ANSWER_TYPES[message.action] ?? message.action;
+      this.#request = { id, type, isWork, resolve, reject, timeout };
       this.#socket.send(JSON.stringify({ ...message, request_id: id }));
     });
   }
@@ -174,6 +229,10 @@ export class OpenAlgoConnection {
 
   #ping(): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#request?.isWork) {
+      this.#heard = true;
+      return;
+    }
     if (!this.#heard) {
       this.#giveUp('it has fallen silent');
       return;
@@ -182,7 +241,6 @@ export class OpenAlgoConnection {
     this.#socket.ping();
   }
 
-  /** A late answer could be taken for that of another request: better a new connection. */
   #giveUp(reason: string): void {
     this.#goneBecause ||= reason;
     this.#socket.terminate();
@@ -199,14 +257,18 @@ export class OpenAlgoConnection {
     if (!isRecord(message)) return this.#listener.onMalformed('no JSON object', text);
     if (message['type'] === 'market_data') this.#listener.onTick(message);
     else if (message['type'] === 'order_update') this.#listener.onOrderUpdate(message);
-    else if (ANSWERS.has(message['type'])) this.#answer(message);
+    else if (message['type'] === 'subscription_refused') this.#listener.onRefused(message);
+    else this.#answer(message);
   }
 
   #answer(message: RawRecord): void {
-    const { request_id: id, status, code, message: text } = message;
-    if (this.#request === undefined || (id !== undefined && id !== this.#request.id)) return;
+    const { type, request_id: id, status, code, message: text } = message;
+    if (this.#request === undefined) return;
+    // Errors of OpenAlgo have neither a type nor the request's id, and some answers have no id.
+    const isMine = id === undefined && (type === undefined || type === 'error' || type === this.#request.type);
+    if (!isMine && id !== this.#request.id) return;
     const request = this.#settle() as Request;
-    const isError = status === 'error' && message['type'] !== 'unsubscribe';
+    const isError = status === 'error' && type !== 'unsubscribe';
     if (isError) request.reject(new UpstreamRefusal(String(code ?? 'UNKNOWN'), String(text ?? 'no message')));
     else request.resolve(message);
   }

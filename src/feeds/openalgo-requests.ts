@@ -1,34 +1,46 @@
 import type { Mode } from '../message.ts';
 import { isRecord, type RawRecord } from './dialect-values.ts';
 import { UpstreamRefusal, type OpenAlgoConnection } from './openalgo-connection.ts';
-import type { Instrument, Upstream } from './upstream-subscriptions.ts';
+import type { Instrument, Outcome, Outcomes, Upstream } from './upstream.ts';
 
-/** Refusals that mean the form of the message: everything else is about what it asks for. */
-const FORM_REFUSED: ReadonlySet<string> = new Set(['INVALID_PARAMETERS', 'INVALID_ACTION', 'SERVER_ERROR', 'UNKNOWN']);
+/** Errors that mean the form of the message: everything else is about what it asks for. */
+const FORM_REFUSED: ReadonlySet<string> = new Set(['INVALID_PARAMETERS', 'INVALID_ACTION', 'UNKNOWN']);
+
+/** What adapters say of a symbol while it is they that are not ready. */
+const NOT_READY = /not (?:connected|initiali[sz]ed)/i;
+
+type Request = RawRecord & { action: string };
 
 /** Asks one OpenAlgo server for topics: many in a message, or one by one where it takes no more. */
 export class OpenAlgoRequests implements Upstream {
   readonly #connection: OpenAlgoConnection;
+  readonly #onNoBroker: (reason: string) => void;
   #takesMany = true;
 
-  constructor(connection: OpenAlgoConnection) {
+  /** @param onNoBroker is told that the server has no broker's adapter, before the request rejects. */
+  constructor(connection: OpenAlgoConnection, onNoBroker: (reason: string) => void) {
     this.#connection = connection;
+    this.#onNoBroker = onNoBroker;
   }
 
-  /** Whether the server takes many instruments in a message, as far as is known. */
-  get takesMany(): boolean {
-    return this.#takesMany;
+  subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    return this.#subscribe({ mode, depth }, instruments);
   }
 
-  subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Map<Instrument, string>> {
+  refresh(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
+    // Another proxy of this kind would send last values once more.
+    return this.#subscribe({ mode, depth, snapshot: false }, instruments);
+  }
+
+  #subscribe(how: RawRecord, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#send(instruments, (some) =>
       some.length > 1
-        ? { action: 'subscribe', symbols: some.map(nameOf), mode, depth }
-        : { action: 'subscribe', ...nameOf(some[0] as Instrument), mode, depth },
+        ? { action: 'subscribe', symbols: some.map(nameOf), ...how }
+        : { action: 'subscribe', ...nameOf(some[0] as Instrument), ...how },
     );
   }
 
-  unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Map<Instrument, string>> {
+  unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Outcomes> {
     return this.#send(instruments, (some) =>
       some.length > 1
         ? { action: 'unsubscribe', symbols: some.map((instrument) => ({ ...nameOf(instrument), mode })), mode }
@@ -38,61 +50,63 @@ export class OpenAlgoRequests implements Upstream {
 
   async #send(
     instruments: readonly Instrument[],
-    messageOf: (some: readonly Instrument[]) => RawRecord,
-  ): Promise<Map<Instrument, string>> {
-    const failed = new Map<Instrument, string>();
+    messageOf: (some: readonly Instrument[]) => Request,
+  ): Promise<Outcomes> {
+    const outcomes: Outcomes = new Map();
     let left = instruments;
-    if (instruments.length > 1 && this.#takesMany) {
-      const answer = await this.#asMany(messageOf(instruments));
-      if (answer !== undefined) left = readAnswer(answer, instruments, failed);
-    }
-    for (const instrument of left) {
-      const reason = await this.#asOne(messageOf([instrument]), instrument);
-      if (reason !== undefined) failed.set(instrument, reason);
-    }
-    return failed;
+    if (instruments.length > 1 && this.#takesMany)
+      left = await this.#ask(messageOf(instruments), instruments, outcomes);
+    // What an answer does not speak of is asked for again, alone; a second time nothing is made of its silence.
+    for (const instrument of left) await this.#ask(messageOf([instrument]), [instrument], outcomes);
+    return outcomes;
   }
 
-  async #asMany(message: RawRecord): Promise<RawRecord | undefined> {
+  /** Notes the outcomes, and returns those instruments that there is none of. */
+  async #ask(message: Request, instruments: readonly Instrument[], outcomes: Outcomes): Promise<readonly Instrument[]> {
+    let answer: RawRecord;
     try {
-      return await this.#connection.request(message);
+      answer = await this.#connection.request(message);
     } catch (error) {
-      if (!(error instanceof UpstreamRefusal) || !FORM_REFUSED.has(error.upstreamCode)) throw error;
-      this.#takesMany = false;
-      return undefined;
+      if (!(error instanceof UpstreamRefusal)) throw error;
+      if (error.hasNoBroker) {
+        this.#onNoBroker(error.message);
+        throw error;
+      }
+      const isForm = FORM_REFUSED.has(error.upstreamCode);
+      if (isForm && instruments.length > 1) {
+        this.#takesMany = false;
+        return instruments;
+      }
+      const status = error.upstreamCode.startsWith('INVALID_') ? 'refused' : 'failed';
+      for (const instrument of instruments) outcomes.set(instrument, { status, reason: error.message });
+      return [];
     }
-  }
-
-  /** Why it failed, or undefined. */
-  async #asOne(message: RawRecord, instrument: Instrument): Promise<string | undefined> {
-    try {
-      const failed = new Map<Instrument, string>();
-      readAnswer(await this.#connection.request(message), [instrument], failed);
-      return failed.get(instrument);
-    } catch (error) {
-      if (error instanceof UpstreamRefusal) return error.message;
-      throw error;
-    }
+    return readAnswer(answer, instruments, outcomes);
   }
 }
 
-/** Notes what failed, and returns those that a list of lines does not speak of. */
-function readAnswer(
-  answer: RawRecord,
-  instruments: readonly Instrument[],
-  failed: Map<Instrument, string>,
-): readonly Instrument[] {
+function readAnswer(answer: RawRecord, instruments: readonly Instrument[], outcomes: Outcomes): readonly Instrument[] {
   const lines = [answer['subscriptions'], answer['successful'], answer['failed']].filter(Array.isArray).flat();
-  if (lines.length === 0) return [];
-  const outcomes = new Map<string, RawRecord>();
+  const byName = new Map<string, RawRecord>();
   for (const line of lines)
-    if (isRecord(line)) outcomes.set(`${String(line['exchange'])}\0${String(line['symbol'])}`, line);
+    if (isRecord(line)) byName.set(`${String(line['exchange'])}\0${String(line['symbol'])}`, line);
+  if (byName.size === 0 && answer['status'] === 'success') return [];
   return instruments.filter((instrument) => {
-    const outcome = outcomes.get(`${instrument.exchange}\0${instrument.symbol}`);
-    if (outcome === undefined) return true;
-    if (outcome['status'] === 'error') failed.set(instrument, String(outcome['message'] ?? 'no message'));
-    return false;
+    const line = byName.get(`${instrument.exchange}\0${instrument.symbol}`);
+    outcomes.set(instrument, line === undefined ? NO_WORD : outcomeOf(line));
+    return line === undefined;
   });
+}
+
+const NO_WORD: Outcome = { status: 'failed', reason: 'OpenAlgo says nothing of it' };
+
+function outcomeOf({ status, message, depth }: RawRecord): Outcome {
+  if (status !== 'error') {
+    const isDepth = typeof depth === 'number' && Number.isInteger(depth) && depth > 0;
+    return { status: 'success', ...(isDepth && { depth }) };
+  }
+  const reason = typeof message === 'string' && message !== '' ? message : 'OpenAlgo gives no reason';
+  return { status: NOT_READY.test(reason) ? 'failed' : 'refused', reason };
 }
 
 function nameOf({ symbol, exchange }: Instrument): { symbol: string; exchange: string } {

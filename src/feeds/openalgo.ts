@@ -1,54 +1,22 @@
 import { OpenAlgoShmError } from '../errors.ts';
-import { InterestReader } from '../shm/interest.ts';
+import { InterestReader, type InterestChange } from '../shm/interest.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
+import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import { userOfKey } from '../user-of-key.ts';
-import { Backoff, type BackoffOptions } from './backoff.ts';
+import { Backoff } from './backoff.ts';
 import { isRecord, modeOf, type RawRecord } from './dialect-values.ts';
-import type { TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
-import { PublishingFeed, type FeedOptions } from './feed.ts';
-import { LiveEvents, type EventCounters } from './live-events.ts';
-import { LiveTicks, liveCounters, type LiveCounters } from './live-ticks.ts';
-import { OpenAlgoConnection, UpstreamRefusal } from './openalgo-connection.ts';
-import { OpenAlgoRequests } from './openalgo-requests.ts';
-import { pause } from './pace.ts';
+import { PublishingFeed } from './feed.ts';
+import { LiveEvents } from './live-events.ts';
+import { LiveTicks, liveCounters } from './live-ticks.ts';
+import { OpenAlgoConnection, UpstreamRefusal, type OpenAlgoAccount } from './openalgo-connection.ts';
+import type { OpenAlgoCounters, OpenAlgoFeedOptions } from './openalgo-options.ts';
+import { OpenAlgoSession } from './openalgo-session.ts';
+import { RetryWait } from './retry-wait.ts';
 import { shownUrl } from './shown-url.ts';
 import { UpstreamSubscriptions } from './upstream-subscriptions.ts';
 
-export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions {
-  /** Address of OpenAlgo's WebSocket server. Default `ws://127.0.0.1:8765`. */
-  url?: string;
-  /** The user's API key. */
-  apiKey: string;
-  /** How long a topic stays subscribed once no client wants it, ms. Default 5,000. */
-  graceMs?: number;
-  /** Most symbols of one subscribe. Default 500. */
-  batchSize?: number;
-  /** Waits between attempts to connect. Default 1 s, twice as long each time, up to 30 s. */
-  reconnect?: BackoffOptions;
-  /** Waits between attempts to subscribe to what was refused. Default 1 s to 60 s. */
-  retry?: BackoffOptions;
-  /** Longest time that the server may take for an answer, ms. Default 30,000. */
-  answerTimeoutMs?: number;
-  /** Time between pings, ms. Default 10,000. */
-  pingIntervalMs?: number;
-  /** Whether to pass on order updates. Default true. */
-  orders?: boolean;
-  /** Where to say what happens. Default: nowhere. */
-  log?: FeedLog;
-}
-
-/** What this feed counts. */
-export interface OpenAlgoCounters extends LiveCounters, EventCounters {
-  /** Connections that were made and accepted. */
-  connections: number;
-  /** Attempts to connect that failed. */
-  failedAttempts: number;
-  /** Time without a connection, ms: what OpenAlgo sent meanwhile is lost. */
-  awayMs: number;
-  /** Answers that refused a topic. */
-  refused: number;
-}
+export type { OpenAlgoCounters, OpenAlgoFeedOptions } from './openalgo-options.ts';
 
 const DEFAULT_URL = 'ws://127.0.0.1:8765';
 
@@ -61,7 +29,14 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
   readonly #log: FeedLog;
   readonly #reconnect: Backoff;
   readonly #subscriptions: UpstreamSubscriptions;
+  readonly #untilRetry = new RetryWait();
+  #session: OpenAlgoSession | undefined;
+  #events: LiveEvents | undefined;
+  #isKeyGood = false;
+  #wasUp = false;
   #awaySince = performance.now();
+  /** The last reason that was logged for having no broker. */
+  #mourned: string | undefined;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_OPTION` */
   constructor(options: OpenAlgoFeedOptions) {
@@ -71,6 +46,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       eventsDropped: 0,
       connections: 0,
       failedAttempts: 0,
+      brokerLosses: 0,
       awayMs: 0,
       refused: 0,
     };
@@ -80,21 +56,17 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'apiKey is empty: give the API key that OpenAlgo shows');
     }
     this.#log = options.log ?? SILENT;
-    this.#reconnect = new Backoff(options.reconnect);
+    this.#reconnect = new Backoff({ firstMs: 200, longestMs: 10_000, ...options.reconnect });
     this.#subscriptions = new UpstreamSubscriptions({
       ...(options.graceMs !== undefined && { graceMs: options.graceMs }),
       ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
       ...(options.retry !== undefined && { retry: options.retry }),
-      onRefused: ({ exchange, symbol }, mode, reason) => {
-        const count = ++this.counters.refused;
-        if (isSample(count))
-          this.#log.warn(`${count} refusals so far; ${exchange}:${symbol} in mode ${mode}: ${reason}`);
-      },
+      onResult: (result) => this.#note(result),
     });
   }
 
-  /** Topics and modes that clients want, and those that are subscribed upstream. */
-  get subscriptions(): { wanted: number; subscribed: number } {
+  /** Topics and modes that clients want, those that are subscribed upstream, and those that it refuses. */
+  get subscriptions(): { wanted: number; subscribed: number; refused: number } {
     return this.#subscriptions.counts;
   }
 
@@ -106,28 +78,29 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       this.#log,
       this.#options,
     );
-    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
+    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log, { answers: true });
+    this.#events = events;
     let interest: InterestReader | undefined;
     try {
       interest = new InterestReader(
         {
-          subscribe: (change) => this.#subscriptions.want(change),
+          subscribe: (change) => this.#want(change),
           unsubscribe: (change) => this.#subscriptions.unwant(change),
+          wantToo: (change) => this.#subscriptions.wantToo(change),
         },
         { name: ring.name, ownerName: this.name },
       );
       for (let failures = 0; !signal.aborted;) {
         const began = performance.now();
-        const outcome = await this.#connectOnce(ticks, events, signal);
+        const { isConnected, reason } = await this.#connectOnce(ticks, events, signal);
         if (signal.aborted) break;
         // A server that takes every connection and soon drops it is waited for like one that takes none.
-        const hasLasted = outcome.connected && performance.now() - began > this.#reconnect.longestMs;
+        const hasLasted = isConnected && performance.now() - began > this.#reconnect.longestMs;
         failures = hasLasted ? 1 : failures + 1;
-        if (!outcome.connected) this.counters.failedAttempts++;
         const wait = this.#reconnect.waitAfter(failures);
-        events.down(outcome.reason);
-        this.#log.warn(`${outcome.reason}; trying again in ${(wait / 1000).toFixed(1)} s`);
-        await pause(wait, signal);
+        events.down(reason);
+        this.#log.warn(`${reason}; trying again in ${(wait / 1000).toFixed(1)} s`);
+        await this.#untilRetry.wait(wait, signal);
       }
     } finally {
       interest?.close();
@@ -136,44 +109,74 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     }
   }
 
+  /** Somebody waits for it: no moment to wait for the next attempt. */
+  #want(change: InterestChange): void {
+    this.#subscriptions.want(change);
+    this.#untilRetry.hurry();
+    this.#session?.hurry();
+  }
+
   /** From one attempt to connect to the end of that connection. */
   async #connectOnce(
     ticks: LiveTicks,
     events: LiveEvents,
     signal: AbortSignal,
-  ): Promise<{ connected: boolean; reason: string }> {
+  ): Promise<{ isConnected: boolean; reason: string }> {
+    const { url, apiKey, answerTimeoutMs = 30_000, pingIntervalMs = 10_000 } = this.#options;
     let owners: string[] = [];
+    const listener = {
+      onTick: (message: RawRecord) => this.#publishTick(message, ticks),
+      onOrderUpdate: (update: RawRecord) => events.order(update, owners),
+      onRefused: (notice: RawRecord) => this.#endedUpstream(notice),
+      onMalformed: (reason: string, text: string) => ticks.malformed(reason, text),
+    };
     let connection: OpenAlgoConnection;
     try {
-      const { url, apiKey, answerTimeoutMs = 30_000, pingIntervalMs = 10_000 } = this.#options;
-      const listener = {
-        onTick: (message: RawRecord) => this.#publishTick(message, ticks),
-        onOrderUpdate: (update: RawRecord) => events.order(update, owners),
-        onMalformed: (reason: string, text: string) => ticks.malformed(reason, text),
-      };
-      connection = await OpenAlgoConnection.open({ url, apiKey, answerTimeoutMs, pingIntervalMs }, listener, signal);
+      connection = await OpenAlgoConnection.open({ url, answerTimeoutMs, pingIntervalMs }, listener, signal);
     } catch (error) {
-      return this.#notConnected(error);
+      if (!(error instanceof OpenAlgoShmError)) throw error;
+      this.counters.failedAttempts++;
+      return { isConnected: false, reason: error.message };
     }
-    const { broker, userId } = connection.account;
-    owners = [...(userId === undefined ? [] : [userId]), userOfKey(this.#options.apiKey)];
-    if (broker !== undefined && this.#options.publisherName === undefined) this.#takeName(broker);
-    this.#greet(connection, events);
-    const reason = await connection.closed;
-    this.#awaySince = performance.now();
-    this.#subscriptions.disconnected();
-    return {
-      connected: true,
-      reason: `the connection to OpenAlgo at ${shownUrl(this.#options.url)} is gone: ${reason}`,
-    };
+    let isNew = true;
+    const { brokerCheckMs = 3_000, refreshMs = 60_000, login = {} } = this.#options;
+    const session = new OpenAlgoSession(
+      connection,
+      { apiKey, brokerCheckMs, refreshMs, login },
+      {
+        onUp: (account) => {
+          owners = [...(account.userId === undefined ? [] : [account.userId]), userOfKey(apiKey)];
+          if (isNew) this.counters.connections++;
+          isNew = false;
+          this.#greet(connection, account, events);
+        },
+        onDown: (reason) => this.#mourn(reason, events),
+        onUpstream: (upstream) => {
+          if (upstream === undefined) this.#subscriptions.disconnected();
+          else this.#subscriptions.connected(upstream);
+        },
+        onRefresh: () => this.#subscriptions.refresh(),
+        onRefused: (refusal) => this.#countRefusal(refusal),
+      },
+    );
+    this.#session = session;
+    try {
+      const why = await session.follow();
+      const reason = `the connection to OpenAlgo at ${shownUrl(url)} is gone: ${why}`;
+      this.#isUp(false);
+      return { isConnected: true, reason };
+    } finally {
+      this.#session = undefined;
+      connection.close();
+    }
   }
 
-  #notConnected(error: unknown): { connected: boolean; reason: string } {
-    if (!(error instanceof OpenAlgoShmError)) throw error;
-    const isBadKey = error instanceof UpstreamRefusal && error.upstreamCode === 'AUTHENTICATION_ERROR';
+  /** @throws UpstreamRefusal for a key that never was good */
+  #countRefusal(refusal: UpstreamRefusal): void {
+    this.counters.failedAttempts++;
+    if (refusal.upstreamCode !== 'AUTHENTICATION_ERROR') this.#isKeyGood = true;
     // A key that was accepted before is not wrong: the server may only not be ready yet.
-    if (isBadKey && this.counters.connections === 0) throw error;
-    return { connected: false, reason: error.message };
+    else if (!this.#isKeyGood) throw refusal;
   }
 
   /** Ticks under another name are better than none. */
@@ -186,11 +189,11 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     }
   }
 
-  #greet(connection: OpenAlgoConnection, events: LiveEvents): void {
-    this.counters.connections++;
-    this.counters.awayMs += Math.round(performance.now() - this.#awaySince);
-    const { broker = 'unknown' } = connection.account;
-    this.#log.info(`connected to OpenAlgo at ${shownUrl(this.#options.url)}, broker ${broker}`);
+  #greet(connection: OpenAlgoConnection, { broker }: OpenAlgoAccount, events: LiveEvents): void {
+    this.#isKeyGood = true;
+    if (broker !== undefined && this.#options.publisherName === undefined) this.#takeName(broker);
+    this.#isUp(true);
+    this.#log.info(`connected to OpenAlgo at ${shownUrl(this.#options.url)}, broker ${broker ?? 'unknown'}`);
     events.up(this.name);
     if (this.#options.orders !== false) {
       // Older servers do not know it: then there are none.
@@ -198,11 +201,44 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
         if (error instanceof UpstreamRefusal) this.#log.info(`no order updates: ${error.message}`);
       });
     }
-    this.#subscriptions.connected(new OpenAlgoRequests(connection));
+  }
+
+  /** OpenAlgo has no broker, or none any more; again with every attempt to log in. */
+  #mourn(reason: string, events: LiveEvents): void {
+    events.down(reason);
+    if (this.#wasUp) this.counters.brokerLosses++;
+    if (this.#wasUp || reason !== this.#mourned) this.#log.warn(`${reason}; logging in again until it is back`);
+    this.#mourned = reason;
+    this.#isUp(false);
+  }
+
+  /** Counts the time without a broker. */
+  #isUp(isUp: boolean): void {
+    if (isUp === this.#wasUp) return;
+    this.#wasUp = isUp;
+    if (isUp) this.counters.awayMs += Math.round(performance.now() - this.#awaySince);
+    else this.#awaySince = performance.now();
+  }
+
+  #note(result: SubscriptionResult): void {
+    this.#events?.results([result]);
+    if (result.status !== 'error') return;
+    const count = ++this.counters.refused;
+    if (!isSample(count)) return;
+    const { exchange, symbol, mode, message = '' } = result;
+    this.#log.warn(`${count} refusals so far; ${exchange}:${symbol} in mode ${mode}: ${message}`);
+  }
+
+  #endedUpstream({ exchange, symbol, mode, message }: RawRecord): void {
+    const known = modeOf(mode);
+    if (typeof exchange !== 'string' || typeof symbol !== 'string' || known === undefined) return;
+    const reason = typeof message === 'string' ? message : 'OpenAlgo has ended the subscription';
+    this.#subscriptions.endedUpstream({ exchange, symbol, mode: known }, reason);
   }
 
   #publishTick(message: RawRecord, ticks: LiveTicks): void {
     this.counters.received++;
+    this.#session?.noteTick();
     const { symbol, exchange, data } = message;
     const mode = modeOf(message['mode']);
     if (typeof symbol !== 'string' || typeof exchange !== 'string' || mode === undefined || !isRecord(data)) {

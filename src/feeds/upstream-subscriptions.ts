@@ -1,57 +1,56 @@
 import type { Mode } from '../message.ts';
+import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import { Backoff, type BackoffOptions } from './backoff.ts';
-
-export interface Instrument {
-  readonly exchange: string;
-  readonly symbol: string;
-}
-
-/** Something upstream that ticks can be asked of. Both reject when it is gone; else they tell which failed, and why. */
-export interface Upstream {
-  subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Map<Instrument, string>>;
-  unsubscribe(mode: Mode, instruments: readonly Instrument[]): Promise<Map<Instrument, string>>;
-}
+import { TopicQueue } from './topic-queue.ts';
+import type { Instrument, Outcome, Outcomes, Upstream } from './upstream.ts';
+import {
+  PLAIN_DEPTH,
+  type UpstreamTopic,
+  askedDepth,
+  forgetUpstream,
+  isHeld,
+  newTopic,
+  topicKey,
+} from './upstream-topic.ts';
 
 export interface UpstreamSubscriptionsOptions {
   /** How long a topic stays subscribed upstream once nobody wants it, ms. Default 5,000. */
   graceMs?: number;
   /** Most instruments of one request. Default 500. */
   batchSize?: number;
-  /** When a topic that was refused is asked for again. */
+  /** When a topic that was refused, or could not be asked for, is asked for again. Default 1 s to 60 s. */
   retry?: BackoffOptions;
-  /** Hears of every topic that was refused. */
-  onRefused?: (instrument: Instrument, mode: Mode, reason: string) => void;
+  /** Hears what became of each topic, and again when somebody begins to want one of which that is known. */
+  onResult?: (result: SubscriptionResult) => void;
 }
 
-/** A topic in a mode, and where it stands. */
-interface Entry extends Instrument {
-  readonly key: string;
-  readonly mode: Mode;
-  depth: number;
-  wanted: boolean;
-  /** Depth that it is subscribed with; undefined while it is not. */
-  subscribedDepth: number | undefined;
-  failures: number;
-  /** True while a request about it is under way. */
-  asked: boolean;
-  timer: NodeJS.Timeout | undefined;
-}
+type Name = Instrument & { mode: Mode };
 
-/** OpenAlgo wants a depth in every mode; this is its default. */
-const PLAIN_DEPTH = 5;
+/** Failures in a row that count as a refusal. */
+const MOST_FAILURES = 6;
+/** Longer waits end at whole multiples of this, so that what waits is asked for together, ms. */
+const ROUND_MS = 1_000;
+/** Reasons that mean: there are too many. */
+const NO_ROOM = /capacity|limit|maximum|too many/i;
 
 /**
  * Keeps what is subscribed upstream equal to what is wanted here: in batches, one request at a time. What changes
- * while the upstream is away is known when it is back. A topic that is refused is asked for again and again.
+ * while the upstream is away is known when it is back. What is refused is told, and asked for again while it is still
+ * wanted: ever less often, and at once where there was no room and some is given up.
  */
 export class UpstreamSubscriptions {
   readonly #graceMs: number;
-  readonly #batchSize: number;
   readonly #retry: Backoff;
-  readonly #onRefused: NonNullable<UpstreamSubscriptionsOptions['onRefused']>;
-  readonly #entries = new Map<string, Entry>();
-  readonly #toSubscribe = new Set<Entry>();
-  readonly #toUnsubscribe = new Set<Entry>();
+  readonly #onResult: (result: SubscriptionResult) => void;
+  readonly #topics = new Map<string, UpstreamTopic>();
+  readonly #toSubscribe: TopicQueue;
+  readonly #toUnsubscribe: TopicQueue;
+  /** Subscribed, and to be asked for once more. */
+  readonly #toRefresh: TopicQueue;
+  /** Subscribed for a while longer though nobody wants them. */
+  readonly #idle = new Set<UpstreamTopic>();
+  /** Refused because there was no room. */
+  readonly #roomless = new Set<UpstreamTopic>();
   #upstream: Upstream | undefined;
   #busy = false;
 
@@ -59,48 +58,86 @@ export class UpstreamSubscriptions {
     graceMs = 5_000,
     batchSize = 500,
     retry = {},
-    onRefused = () => {},
+    onResult = () => {},
   }: UpstreamSubscriptionsOptions = {}) {
     this.#graceMs = graceMs;
-    this.#batchSize = batchSize;
+    this.#toSubscribe = new TopicQueue(batchSize, (a, b) => a.mode === b.mode && askedDepth(a) === askedDepth(b));
+    this.#toUnsubscribe = new TopicQueue(batchSize, (a, b) => a.mode === b.mode);
+    this.#toRefresh = new TopicQueue(batchSize, (a, b) => a.mode === b.mode && a.heldDepth === b.heldDepth);
     this.#retry = new Backoff({ longestMs: 60_000, ...retry });
-    this.#onRefused = onRefused;
+    this.#onResult = onResult;
   }
 
-  /** Topics and modes that are wanted, and those that are subscribed upstream. */
-  get counts(): { wanted: number; subscribed: number } {
-    const entries = [...this.#entries.values()];
-    return {
-      wanted: entries.filter((entry) => entry.wanted).length,
-      subscribed: entries.filter((entry) => entry.subscribedDepth !== undefined).length,
-    };
+  /** Topics that are wanted, those that are subscribed upstream, and those of the wanted ones that it refuses. */
+  get counts(): { wanted: number; subscribed: number; refused: number } {
+    const counts = { wanted: 0, subscribed: 0, refused: 0 };
+    for (const { wanted, heldDepth, refusal } of this.#topics.values()) {
+      if (wanted) counts.wanted++;
+      if (heldDepth !== undefined) counts.subscribed++;
+      if (wanted && refusal !== undefined) counts.refused++;
+    }
+    return counts;
   }
 
   /** A topic is wanted in a mode; again for a book of another depth. */
-  want({ exchange, symbol, mode, depth }: Instrument & { mode: Mode; depth: number }): void {
-    const key = `${mode}\0${exchange}\0${symbol}`;
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = newEntry(key, { exchange, symbol, mode });
-      this.#entries.set(key, entry);
+  want(name: Name & { depth: number }): void {
+    const topic = this.#topics.get(topicKey(name)) ?? newTopic(name);
+    this.#topics.set(topic.key, topic);
+    const depth = name.depth > 0 ? name.depth : PLAIN_DEPTH;
+    const isOtherDepth = depth !== topic.depth;
+    topic.wanted = true;
+    topic.depth = depth;
+    if (isOtherDepth) topic.depthLimit = undefined;
+    this.#toUnsubscribe.delete(topic);
+    this.#idle.delete(topic);
+    const mayHaveRoom = this.#roomless.has(topic) && this.#idle.size > 0;
+    if (topic.heldDepth !== undefined || (topic.refusal !== undefined && (isOtherDepth || mayHaveRoom))) {
+      this.#clearTimer(topic);
     }
-    entry.wanted = true;
-    entry.depth = depth > 0 ? depth : PLAIN_DEPTH;
-    this.#toUnsubscribe.delete(entry);
-    if (entry.failures === 0) this.#clearTimer(entry);
-    // A book deeper than anybody wants does no harm; it is made smaller with the next connection.
-    if (!entry.asked && entry.timer === undefined && isMissing(entry)) this.#toSubscribe.add(entry);
+    this.#tellKnown(topic);
+    this.#place(topic);
     this.#pump();
   }
 
   /** Nobody wants a topic in a mode any more. */
-  unwant({ exchange, symbol, mode }: Instrument & { mode: Mode }): void {
-    const entry = this.#entries.get(`${mode}\0${exchange}\0${symbol}`);
-    if (entry === undefined || !entry.wanted) return;
-    entry.wanted = false;
-    entry.failures = 0;
-    this.#toSubscribe.delete(entry);
-    this.#endLater(entry);
+  unwant(name: Name): void {
+    const topic = this.#topics.get(topicKey(name));
+    if (topic === undefined || !topic.wanted) return;
+    topic.wanted = false;
+    topic.failures = 0;
+    for (const queue of [this.#toSubscribe, this.#toUnsubscribe, this.#toRefresh]) queue.delete(topic);
+    if (topic.refusal !== undefined) this.#tell(topic, { status: 'ended' });
+    if (topic.heldDepth !== undefined) this.#leaveLater(topic);
+    // What was just refused is not asked for again at once, however often somebody begins to want it.
+    else if (topic.timer !== undefined) this.#shorten(topic, this.#retry.waitAfter(1));
+    else this.#place(topic);
+  }
+
+  /** Somebody else wants a topic too that is wanted already. */
+  wantToo(name: Name): void {
+    const topic = this.#topics.get(topicKey(name));
+    if (topic !== undefined) this.#tellKnown(topic);
+  }
+
+  /** The upstream has ended a subscription that it had taken. */
+  endedUpstream(name: Name, reason: string): void {
+    const topic = this.#topics.get(topicKey(name));
+    // A request that is under way is answered later than this was said.
+    if (topic?.heldDepth === undefined || topic.asked) return;
+    this.#clearTimer(topic);
+    topic.heldDepth = topic.levels = undefined;
+    this.#toUnsubscribe.delete(topic);
+    this.#idle.delete(topic);
+    this.#refuse(topic, reason);
+    this.#place(topic);
+    this.#pump();
+  }
+
+  /** The upstream may have lost what is subscribed, without a word: asks for all of it once more. */
+  refresh(): void {
+    for (const topic of this.#topics.values())
+      if (topic.wanted && !topic.asked && isHeld(topic)) this.#toRefresh.add(topic);
+    this.#pump();
   }
 
   /** The upstream is there, and nothing is subscribed yet. */
@@ -112,48 +149,70 @@ export class UpstreamSubscriptions {
   /** The upstream is gone, and with it what was subscribed. */
   disconnected(): void {
     this.#upstream = undefined;
-    for (const entry of this.#entries.values()) {
-      this.#clearTimer(entry);
-      entry.subscribedDepth = undefined;
-      entry.failures = 0;
-      entry.asked = false;
-      if (entry.wanted) this.#toSubscribe.add(entry);
-      else this.#entries.delete(entry.key);
+    for (const set of [this.#toUnsubscribe, this.#toRefresh, this.#idle, this.#roomless]) set.clear();
+    for (const topic of this.#topics.values()) {
+      this.#clearTimer(topic);
+      forgetUpstream(topic);
+      this.#place(topic);
     }
-    this.#toUnsubscribe.clear();
   }
 
   /** Forgets everything. */
   close(): void {
     this.#upstream = undefined;
-    for (const entry of this.#entries.values()) this.#clearTimer(entry);
-    for (const all of [this.#entries, this.#toSubscribe, this.#toUnsubscribe]) all.clear();
+    for (const topic of this.#topics.values()) this.#clearTimer(topic);
+    for (const all of [this.#topics, ...this.#places]) all.clear();
   }
 
-  #clearTimer(entry: Entry): void {
-    clearTimeout(entry.timer);
-    entry.timer = undefined;
+  get #places(): (TopicQueue | Set<UpstreamTopic>)[] {
+    return [this.#toSubscribe, this.#toUnsubscribe, this.#toRefresh, this.#idle, this.#roomless];
+  }
+
+  #drop(topic: UpstreamTopic): void {
+    if (topic.isTold) this.#tell(topic, { status: 'ended' });
+    this.#topics.delete(topic.key);
+    for (const place of this.#places) place.delete(topic);
+  }
+
+  #clearTimer(topic: UpstreamTopic): void {
+    clearTimeout(topic.timer);
+    topic.timer = undefined;
+  }
+
+  #shorten(topic: UpstreamTopic, ms: number): void {
+    if (topic.due - performance.now() > ms) this.#wait(topic, ms);
+  }
+
+  #wait(topic: UpstreamTopic, ms: number): void {
+    this.#clearTimer(topic);
+    const now = performance.now();
+    const late = ms < ROUND_MS ? 0 : ROUND_MS - ((now + ms) % ROUND_MS);
+    topic.due = now + ms + late;
+    topic.timer = setTimeout(() => {
+      topic.timer = undefined;
+      this.#idle.delete(topic);
+      this.#place(topic);
+      this.#pump();
+    }, ms + late).unref();
   }
 
   /** Clients come back, and strategies restart: what is left for a moment only stays. */
-  #endLater(entry: Entry): void {
-    this.#clearTimer(entry);
-    entry.timer = setTimeout(() => {
-      entry.timer = undefined;
-      this.#place(entry);
-      this.#pump();
-    }, this.#graceMs).unref();
+  #leaveLater(topic: UpstreamTopic): void {
+    this.#idle.add(topic);
+    this.#wait(topic, this.#graceMs);
   }
 
-  /** Puts an entry where it has to go now that nothing is under way about it. */
-  #place(entry: Entry): void {
-    if (entry.asked || entry.timer !== undefined) return;
-    if (entry.wanted) {
-      if (isMissing(entry)) this.#toSubscribe.add(entry);
-    } else if (entry.subscribedDepth !== undefined) {
-      this.#toUnsubscribe.add(entry);
+  /** Puts a topic where it has to go now that nothing is under way about it. */
+  #place(topic: UpstreamTopic): void {
+    if (topic.asked || topic.timer !== undefined) return;
+    if (topic.wanted && isHeld(topic)) return;
+    this.#toRefresh.delete(topic);
+    if (topic.heldDepth === undefined) {
+      if (topic.wanted) this.#toSubscribe.add(topic);
+      else this.#drop(topic);
     } else {
-      this.#entries.delete(entry.key);
+      // OpenAlgo takes a deeper subscription for the one that it has, so that one has to go first.
+      this.#toUnsubscribe.add(topic);
     }
   }
 
@@ -167,8 +226,9 @@ export class UpstreamSubscriptions {
   async #work(): Promise<void> {
     try {
       while (this.#upstream !== undefined) {
-        if (this.#toSubscribe.size > 0) await this.#subscribeSome(this.#upstream);
-        else if (this.#toUnsubscribe.size > 0) await this.#unsubscribeSome(this.#upstream);
+        if (!this.#toSubscribe.isEmpty) await this.#subscribeSome(this.#upstream);
+        else if (!this.#toUnsubscribe.isEmpty) await this.#unsubscribeSome(this.#upstream);
+        else if (!this.#toRefresh.isEmpty) await this.#refreshSome(this.#upstream);
         else break;
       }
     } finally {
@@ -177,82 +237,131 @@ export class UpstreamSubscriptions {
   }
 
   async #subscribeSome(upstream: Upstream): Promise<void> {
-    const batch = this.#take(
-      this.#toSubscribe,
-      (entry, first) => entry.mode === first.mode && entry.depth === first.depth,
-    );
-    const { mode, depth } = batch[0] as Entry;
-    const failed = await outcomeOf(upstream.subscribe(mode, depth, batch), batch);
+    const batch = this.#toSubscribe.take();
+    const [first] = batch;
+    const depth = askedDepth(first);
+    const outcomes = await this.#outcomesOf(upstream, upstream.subscribe(first.mode, depth, batch));
     if (this.#upstream !== upstream) return;
-    for (const entry of batch) {
-      entry.asked = false;
-      const reason = failed.get(entry);
-      if (reason !== undefined) {
-        this.#refused(entry, reason);
-      } else {
-        entry.subscribedDepth = depth;
-        entry.failures = 0;
-      }
-      this.#place(entry);
+    for (const topic of batch) {
+      topic.asked = false;
+      this.#subscribed(topic, depth, outcomes.get(topic) ?? { status: 'success' });
+      this.#place(topic);
     }
   }
 
-  #refused(entry: Entry, reason: string): void {
-    if (!entry.wanted) return;
-    this.#onRefused(entry, entry.mode, reason);
-    entry.failures++;
-    this.#clearTimer(entry);
-    entry.timer = setTimeout(() => {
-      entry.timer = undefined;
-      this.#place(entry);
-      this.#pump();
-    }, this.#retry.waitAfter(entry.failures)).unref();
+  #subscribed(topic: UpstreamTopic, depth: number, outcome: Outcome): void {
+    if (outcome.status === 'success') {
+      topic.heldDepth = depth;
+      topic.levels = topic.mode === 3 ? Math.min(outcome.depth ?? depth, topic.mostLevels ?? Infinity) : undefined;
+      topic.fallbackDepth = topic.refusal = undefined;
+      topic.refusals = topic.failures = 0;
+      this.#roomless.delete(topic);
+      if (topic.wanted) this.#tellKnown(topic);
+      else this.#leaveLater(topic);
+    } else if (topic.fallbackDepth !== undefined) {
+      // Those who had a book keep it.
+      topic.depthLimit = topic.fallbackDepth;
+      topic.fallbackDepth = undefined;
+    } else if (outcome.status === 'failed' && ++topic.failures < MOST_FAILURES) {
+      if (topic.wanted) this.#wait(topic, this.#retry.waitAfter(topic.failures));
+    } else {
+      this.#refuse(topic, outcome.reason);
+    }
+  }
+
+  #refuse(topic: UpstreamTopic, reason: string): void {
+    if (!topic.wanted) return;
+    topic.failures = 0;
+    this.#wait(topic, this.#retry.waitAfter(++topic.refusals));
+    if (NO_ROOM.test(reason)) {
+      this.#roomless.add(topic);
+      const [idle] = this.#idle;
+      if (idle !== undefined) {
+        // It is asked for again when that is given up, and only then told.
+        this.#idle.delete(idle);
+        this.#clearTimer(idle);
+        this.#place(idle);
+        return;
+      }
+    }
+    topic.refusal = reason;
+    this.#tell(topic, { status: 'error', message: reason });
+  }
+
+  async #refreshSome(upstream: Upstream): Promise<void> {
+    const batch = this.#toRefresh.take();
+    const [{ mode, heldDepth = PLAIN_DEPTH }] = batch;
+    const outcomes = await this.#outcomesOf(upstream, upstream.refresh(mode, heldDepth, batch));
+    if (this.#upstream !== upstream) return;
+    for (const topic of batch) {
+      topic.asked = false;
+      const outcome = outcomes.get(topic);
+      if (outcome?.status === 'refused') {
+        this.#clearTimer(topic);
+        topic.heldDepth = topic.levels = undefined;
+        this.#refuse(topic, outcome.reason);
+      }
+      this.#place(topic);
+    }
   }
 
   async #unsubscribeSome(upstream: Upstream): Promise<void> {
-    const batch = this.#take(this.#toUnsubscribe, (entry, first) => entry.mode === first.mode);
-    await outcomeOf(upstream.unsubscribe((batch[0] as Entry).mode, batch), batch);
+    const batch = this.#toUnsubscribe.take();
+    const [first] = batch;
+    const outcomes = await this.#outcomesOf(upstream, upstream.unsubscribe(first.mode, batch));
     if (this.#upstream !== upstream) return;
-    for (const entry of batch) {
-      entry.asked = false;
-      entry.subscribedDepth = undefined;
-      this.#place(entry);
+    let left = 0;
+    for (const topic of batch) {
+      topic.asked = false;
+      const { status } = outcomes.get(topic) ?? { status: 'success' };
+      if (status === 'failed' && ++topic.failures < MOST_FAILURES) {
+        this.#wait(topic, this.#retry.waitAfter(topic.failures));
+        continue;
+      }
+      topic.failures = 0;
+      topic.fallbackDepth = topic.wanted ? topic.heldDepth : undefined;
+      // It may have kept the book that it has, and take the next subscription for this one.
+      if (status !== 'success') topic.mostLevels = topic.levels;
+      topic.heldDepth = topic.levels = undefined;
+      if (!topic.wanted) left++;
+      this.#place(topic);
+    }
+    this.#giveRoom(left);
+  }
+
+  /** Some were given up: as many of those that there was no room for are asked for again. */
+  #giveRoom(count: number): void {
+    let left = count;
+    for (const topic of this.#roomless) {
+      if (left === 0) return;
+      if (topic.asked || topic.timer === undefined) continue;
+      this.#clearTimer(topic);
+      this.#roomless.delete(topic);
+      if (topic.wanted) left--;
+      this.#place(topic);
     }
   }
 
-  /** The first and those that can go with it, taken out of the set. */
-  #take(entries: Set<Entry>, goWith: (entry: Entry, first: Entry) => boolean): Entry[] {
-    const batch: Entry[] = [];
-    for (const entry of entries) {
-      if (batch.length === this.#batchSize) break;
-      if (batch.length === 0 || goWith(entry, batch[0] as Entry)) batch.push(entry);
-    }
-    for (const entry of batch) {
-      entries.delete(entry);
-      entry.asked = true;
-    }
-    return batch;
+  #tellKnown(topic: UpstreamTopic): void {
+    const { levels, refusal } = topic;
+    if (isHeld(topic)) this.#tell(topic, { status: 'success', ...(levels !== undefined && { depth: levels }) });
+    else if (refusal !== undefined && topic.timer !== undefined)
+      this.#tell(topic, { status: 'error', message: refusal });
   }
-}
 
-function newEntry(key: string, topic: Instrument & { mode: Mode }): Entry {
-  const state = { depth: 0, wanted: true, subscribedDepth: undefined, failures: 0, asked: false, timer: undefined };
-  return { key, ...topic, ...state };
-}
+  #tell(topic: UpstreamTopic, result: Pick<SubscriptionResult, 'status' | 'depth' | 'message'>): void {
+    const { exchange, symbol, mode } = topic;
+    topic.isTold = result.status !== 'ended';
+    this.#onResult({ exchange, symbol, mode, ...result });
+  }
 
-function isMissing({ subscribedDepth, depth }: Entry): boolean {
-  return subscribedDepth === undefined || subscribedDepth < depth;
-}
-
-/** A request that was refused as a whole has failed for each of its instruments. */
-async function outcomeOf(
-  request: Promise<Map<Instrument, string>>,
-  batch: readonly Instrument[],
-): Promise<Map<Instrument, string>> {
-  try {
-    return await request;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return new Map(batch.map((instrument) => [instrument, reason]));
+  /** A request rejects once the upstream is gone: what was asked for waits for the next. */
+  async #outcomesOf(upstream: Upstream, request: Promise<Outcomes>): Promise<Outcomes> {
+    try {
+      return await request;
+    } catch {
+      if (this.#upstream === upstream) this.disconnected();
+      return new Map();
+    }
   }
 }

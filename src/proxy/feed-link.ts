@@ -112,7 +112,8 @@ export class FeedLink {
   #note(feed: string, { up, reason, answers, broker }: RingEvent, lane: number): void {
     const { sources, verdicts } = this.#services;
     const trouble = up === true ? undefined : String(reason ?? 'its source is away');
-    sources.note(lane, { feed, trouble, broker: typeof broker === 'string' && broker !== '' ? broker : undefined });
+    const name = typeof broker === 'string' && broker !== '' ? broker : undefined;
+    sources.note(lane, { feed, trouble, broker: name, answers: answers === true });
     if (trouble === undefined && answers === true) verdicts.expect(lane);
     else verdicts.forget(lane);
   }

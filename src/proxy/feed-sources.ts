@@ -6,20 +6,47 @@ export interface FeedSource {
   trouble: string | undefined;
   /** Name of the broker, where the feed tells. */
   broker: string | undefined;
+  /** Whether it tells what its broker takes and refuses. */
+  answers: boolean;
 }
 
 /** What the feeds say of their own sources, by their lanes. Feeds that say nothing are judged by their ticks. */
 export class FeedSources {
   readonly #sources = new Map<number, FeedSource>();
+  readonly #onChange: () => void;
+  /** Times that the source of a feed went away. */
+  losses = 0;
+
+  /** @param onChange is told when a source goes away or is back. */
+  constructor(onChange: () => void = () => {}) {
+    this.#onChange = onChange;
+  }
 
   /** Notes what the feed of a lane says. */
   note(lane: number, source: FeedSource): void {
+    const before = this.#sources.get(lane);
     this.#sources.set(lane, source);
+    const [wasAway, isAway] = [before, source].map((one) => one?.trouble !== undefined);
+    if (wasAway === isAway) return;
+    if (isAway && before !== undefined) this.losses += 1;
+    this.#onChange();
   }
 
   /** The feed of a lane is gone. */
   forget(lane: number): void {
     this.#sources.delete(lane);
+  }
+
+  /** Whether any feed tells what its broker takes and refuses, be its source there or not. */
+  get someTellResults(): boolean {
+    for (const { answers } of this.#sources.values()) if (answers) return true;
+    return false;
+  }
+
+  /** Whether a feed tells what its broker takes and refuses. */
+  tellsResults(feed: string): boolean {
+    for (const source of this.#sources.values()) if (source.feed === feed && source.answers) return true;
+    return false;
   }
 
   /** Whether the feed of a lane has said that its source is away. */

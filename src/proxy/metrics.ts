@@ -144,6 +144,11 @@ const DEFINITIONS: readonly MetricDefinition[] = [
   counter('client_messages_total', 'Messages of clients', ({ report }) => report.messages.received),
   gauge('subscriptions', 'Subscriptions: client, topic and mode', ({ report }) => report.subscriptions.total),
   gauge('subscribed_topics', 'Topics that somebody wants', ({ report }) => report.subscriptions.topics),
+  gauge(
+    'subscribed_topics_without_source',
+    'Topics that somebody wants in a mode which no feed has taken; NaN while no feed tells',
+    ({ report }) => report.subscriptions.without_source ?? Number.NaN,
+  ),
   counter(
     'subscriptions_refused_total',
     'Subscriptions that ended because the broker refused them',
@@ -163,6 +168,11 @@ const DEFINITIONS: readonly MetricDefinition[] = [
     'feed_events_lost_total',
     'Events of feeds that were overwritten before they were read',
     ({ report }) => report.feed_events.lost,
+  ),
+  counter(
+    'feed_source_losses_total',
+    'Times that the source of a feed went away',
+    ({ report }) => report.feed_events.source_losses,
   ),
   counter('ticks_sent_total', 'Ticks handed to clients', ({ report }) => report.messages.sent),
   counter(

@@ -27,6 +27,7 @@ import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { Turnstile } from './turnstile.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
+import { UnservedTopics } from './unserved-topics.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
 import { Verdicts } from './verdicts.ts';
 import { TickedTopics } from './topics.ts';
@@ -53,8 +54,10 @@ export class Proxy {
   readonly #monitor: Monitor;
   readonly #clients: Clients;
   readonly #stats: Stats;
-  readonly #sources = new FeedSources();
+  /** A change is told to clients at once: one that is over within a second is one too. */
+  readonly #sources = new FeedSources(() => void this.#monitor.health());
   readonly #verdicts: Verdicts;
+  readonly #unserved: UnservedTopics;
   readonly #log: FastifyBaseLogger;
   readonly #refusedOrigins: RefusedOrigins;
   #feeds: FeedLink | undefined;
@@ -88,7 +91,8 @@ export class Proxy {
       maxUnknownTopics: settings.limits.unknownTopicsPerClient,
     });
     const verdictDelivery = new VerdictDelivery(this.#subscriptions, this.#counters);
-    this.#verdicts = new Verdicts(verdictDelivery);
+    this.#verdicts = new Verdicts(verdictDelivery, () => this.#areAllTelling());
+    this.#unserved = new UnservedTopics(this.#subscriptions, this.#verdicts, this.#sources);
     const services = {
       settings,
       authenticator: this.#authenticator,
@@ -111,6 +115,8 @@ export class Proxy {
       subscriptions: this.#subscriptions,
       orders: this.#orders,
       counters: this.#counters,
+      sources: this.#sources,
+      unserved: this.#unserved,
       feedEvents: () => this.#feeds?.eventCounts() ?? { unknown: 0, lost: 0 },
     });
   }
@@ -187,6 +193,16 @@ export class Proxy {
     return this.#delivery.threads().reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
+  /** Instruments that clients want and no feed has taken; null while no feed tells. */
+  symbolsWithoutSource(): number | null {
+    return this.#unserved.count();
+  }
+
+  /** Subscriptions that ended because the broker refused them, since the start. */
+  subscriptionsRefused(): number {
+    return this.#counters.subscriptionsRefused;
+  }
+
   /** Whether ticks come as they should; at any hour, or at those of the option `marketHours`. */
   health(): Health {
     return this.#monitor.health();
@@ -249,6 +265,12 @@ export class Proxy {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** Whether all that publish now tell what their brokers take and refuse. */
+  #areAllTelling(): boolean {
+    const publishers = this.#monitor.ring()?.publishers ?? [];
+    return publishers.every(({ alive, publisher }) => !alive || this.#sources.tellsResults(publisher));
   }
 
   #openDelivery(): Delivery {

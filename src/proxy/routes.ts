@@ -97,6 +97,8 @@ export const routes: FastifyPluginAsync<RoutesOptions> = async (instance, option
         last_tick_age_ms: lastTickAgeMs,
         ...(market !== undefined && { market }),
         ...(opensAt !== undefined && { market_opens_at: new Date(opensAt).toISOString() }),
+        symbols_without_source: proxy.symbolsWithoutSource(),
+        subscriptions_refused: proxy.subscriptionsRefused(),
         delivery_restarts: proxy.deliveryRestarts(),
         last_delivery_failure: proxy.lastDeliveryFailure ?? null,
       };

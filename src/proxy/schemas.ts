@@ -83,9 +83,15 @@ const Clients = object({
   ),
 });
 
+const WithoutSource = Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+  description:
+    'instruments that clients want in a mode which no feed has taken: its broker has not answered yet, or its source is away; what was refused has ended and is not among them. Null while no feed tells what its broker takes',
+});
+
 const Subscriptions = object({
   total: count('(client, topic, mode)'),
   topics: count('topics that somebody wants, wildcards included'),
+  without_source: WithoutSource,
   refused: count('(client, topic, mode) that ended because the broker refused them, since the start'),
   refusal_notices: count('of them those whose clients had been told success before, and got a notice'),
 });
@@ -94,6 +100,7 @@ const FeedEvents = object(
   {
     unknown: count('that were not understood, in whole or in part'),
     lost: count('overwritten before they were read'),
+    source_losses: count('times that the source of a feed went away, as OpenAlgo’s broker does with each login'),
   },
   'what feeds tell beside ticks',
 );
@@ -200,6 +207,8 @@ export const HealthSchema = object({
   market_opens_at: Type.Optional(
     Type.String({ description: 'while the market is closed: when it opens next, in UTC, as 2026-11-26T03:30:00.000Z' }),
   ),
+  symbols_without_source: WithoutSource,
+  subscriptions_refused: count('(client, topic, mode) that ended because the broker refused them, since the start'),
   delivery_restarts: count('times that a delivery thread has failed and was started anew'),
   last_delivery_failure: Type.Union([Type.String(), Type.Null()]),
 });

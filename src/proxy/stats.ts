@@ -6,7 +6,9 @@ import type { Counters } from './counters.ts';
 import type { OrderUpdates } from './events.ts';
 import type { Monitor } from './monitor.ts';
 import type { StatsReport } from './schemas.ts';
+import type { FeedSources } from './feed-sources.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import type { UnservedTopics } from './unserved-topics.ts';
 
 /**
  * Each look wakes the event loop: more often would be most of what an idle proxy takes. A delay shorter than this may fall
@@ -27,6 +29,8 @@ export interface StatsSources {
   subscriptions: Subscriptions;
   orders: OrderUpdates;
   counters: Counters;
+  sources: FeedSources;
+  unserved: UnservedTopics;
   /** Events of feeds that were not understood, or lost. */
   feedEvents: () => { unknown: number; lost: number };
 }
@@ -47,7 +51,8 @@ export class Stats {
   }
 
   report(): StatsReport {
-    const { delivery, monitor, clients, subscriptions, orders, counters, feedEvents } = this.#sources;
+    const { delivery, monitor, clients, subscriptions, orders, counters, sources, unserved, feedEvents } =
+      this.#sources;
     const ring = monitor.look();
     const threads = delivery.threads().map((figures, index) => ({ ...figures, latencies: delivery.latencies(index) }));
     const sum = (figure: (thread: Thread) => number): number =>
@@ -71,6 +76,7 @@ export class Stats {
       subscriptions: {
         total: subscriptions.count,
         topics: subscriptions.topicCount,
+        without_source: unserved.count(),
         refused: counters.subscriptionsRefused,
         refusal_notices: counters.refusalNotices,
       },
@@ -82,7 +88,7 @@ export class Stats {
         received: counters.received,
         batches: sum(({ batches }) => batches),
       },
-      feed_events: feedEvents(),
+      feed_events: { ...feedEvents(), source_losses: sources.losses },
       delivery_latency_ns: percentilesOf(latencies.delivery),
       delivery_latency_histogram: {
         bounds_ns: latencies.boundsNs,

@@ -1,3 +1,5 @@
+import type { Mode } from '../message.ts';
+import type { TopicName } from '../shm/topic-words.ts';
 import type { AnswerQueue } from './answer-queue.ts';
 import type { Counters } from './counters.ts';
 import type { Recipient } from './recipient.ts';
@@ -32,11 +34,11 @@ export class VerdictDelivery implements VerdictListener {
   }
 
   accepted({ exchange, symbol, mode, depth }: Acceptance): void {
-    if (this.#waiting.size === 0) return;
-    const topic = this.#subscriptions.knownTopicOf({ exchange, symbol });
-    if (topic === undefined) return;
-    const levels = mode === 3 ? depth : undefined;
-    for (const answers of this.#waiting) answers.accept(subscriptionKey(topic, mode), levels);
+    this.#settle({ exchange, symbol }, mode, mode === 3 ? depth : undefined);
+  }
+
+  undecided(topic: TopicName, mode: Mode): void {
+    this.#settle(topic, mode, undefined);
   }
 
   // All at once for each client: clients with equal subscriptions stay together.
@@ -63,5 +65,12 @@ export class VerdictDelivery implements VerdictListener {
 
   silenced(): void {
     for (const answers of this.#waiting) answers.giveUp();
+  }
+
+  #settle(name: TopicName, mode: Mode, levels: number | undefined): void {
+    if (this.#waiting.size === 0) return;
+    const topic = this.#subscriptions.knownTopicOf(name);
+    if (topic === undefined) return;
+    for (const answers of this.#waiting) answers.accept(subscriptionKey(topic, mode), levels);
   }
 }

@@ -20,6 +20,8 @@ export interface Acceptance extends TopicName {
 export interface VerdictListener {
   accepted(acceptance: Acceptance): void;
   refused(refusals: readonly Refusal[]): void;
+  /** No feed that tells results takes it, and one that tells none may still bring it: no result will come. */
+  undecided(topic: TopicName, mode: Mode): void;
   /** No feed is left that tells results: none will come. */
   silenced(): void;
 }
@@ -36,16 +38,20 @@ const MOST_REMEMBERED = 262_144;
 
 /**
  * What the feeds tell of subscriptions at their brokers. A subscription is good if any feed took it, and refused once
- * every feed that tells results has refused it: then it is forgotten, so that whoever wants it next asks anew.
+ * every feed has refused it: then it is forgotten, so that whoever wants it next asks anew. While a feed publishes that
+ * tells no results, nothing is refused: that one may bring it.
  */
 export class Verdicts {
   readonly #listener: VerdictListener;
   readonly #most: number;
+  readonly #areAllTelling: () => boolean;
   /** By the lane of the feed; only feeds that tell results and whose source is there. */
   readonly #told = new Map<number, Told>();
 
-  constructor(listener: VerdictListener, most: number = MOST_REMEMBERED) {
+  /** @param areAllTelling whether all feeds that publish tell results: what another brings is refused by none. */
+  constructor(listener: VerdictListener, areAllTelling: () => boolean = () => true, most: number = MOST_REMEMBERED) {
     this.#listener = listener;
+    this.#areAllTelling = areAllTelling;
     this.#most = most;
   }
 
@@ -81,6 +87,7 @@ export class Verdicts {
     this.expect(lane);
     const told = this.#told.get(lane) as Told;
     const refusals = new Map<string, Refusal>();
+    const areAllTelling = this.#areAllTelling();
     for (const { exchange, symbol, mode, status, depth, message = '' } of results) {
       const key = keyOf(exchange, symbol, mode);
       told.taken.delete(key);
@@ -93,7 +100,9 @@ export class Verdicts {
       } else if (status === 'error') {
         const refusal = { exchange, symbol, mode, message };
         told.refused.set(key, refusal);
-        if (this.#isRefused(key)) refusals.set(key, refusal);
+        if (!this.#isRefused(key)) continue;
+        if (areAllTelling) refusals.set(key, refusal);
+        else this.#listener.undecided(refusal, mode);
       }
     }
     this.#refuse(refusals);
@@ -109,6 +118,7 @@ export class Verdicts {
     if (gone === undefined) return;
     this.#told.delete(lane);
     if (this.#told.size === 0) return this.#listener.silenced();
+    if (!this.#areAllTelling()) return;
     const refusals = new Map<string, Refusal>();
     for (const { refused } of this.#told.values()) {
       for (const [key, refusal] of refused) {

@@ -14,6 +14,8 @@ export interface InterestChange {
 export interface InterestListener {
   subscribe(change: InterestChange): void;
   unsubscribe(change: InterestChange): void;
+  /** One more proxy wants a topic in a mode that others want already. */
+  wantToo?(change: InterestChange): void;
 }
 
 /** Topics that are kept of one proxy: a faulty one must not fill the memory. */
@@ -75,6 +77,8 @@ export class InterestUnion {
       topic = { exchange, symbol, wishes: new Map(), union: { modes: 0, depth: 0 } };
       this.#topics.set(key, topic);
     }
+    const { modes: unionBefore } = topic.union;
+    const added = wish.modes & ~(topic.wishes.get(lane)?.modes ?? 0);
     if (wish.modes === 0) {
       proxy.topics.delete(topic);
       topic.wishes.delete(lane);
@@ -83,6 +87,7 @@ export class InterestUnion {
       topic.wishes.set(lane, { modes: wish.modes, depth: wish.depth, round: round.round });
     }
     this.#settle(topic);
+    if ((added & unionBefore) !== 0) this.#tellWantedToo(topic, added & unionBefore);
   }
 
   /** The end of a proxy's round: what it has not repeated for three rounds is no longer wanted. */
@@ -117,6 +122,11 @@ export class InterestUnion {
     proxy.topics.delete(topic);
     topic.wishes.delete(lane);
     this.#settle(topic);
+  }
+
+  #tellWantedToo(topic: Topic, modes: number): void {
+    for (const mode of MODES)
+      if (has({ modes, depth: 0 }, mode)) this.#listener.wantToo?.(changeOf(topic, topic.union, mode));
   }
 
   #settle(topic: Topic): void {

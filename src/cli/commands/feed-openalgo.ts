@@ -10,6 +10,8 @@ interface OpenAlgoFlags extends FeedFlags {
   apiKey?: string;
   grace: number;
   batch: number;
+  brokerCheck: number;
+  refresh: number;
   orders: boolean;
 }
 
@@ -18,7 +20,8 @@ Examples:
   $ OPENALGO_SHM_API_KEY=… openalgo-shm feed openalgo ws://127.0.0.1:8765
   $ openalgo-shm feed openalgo wss://trade.example.com/ws --api-key … --depth-levels 20
 
-It subscribes there to what the clients of all proxies here want together, and to nothing else. A key in the
+It subscribes there to what the clients of all proxies here want together, and to nothing else. When OpenAlgo drops its
+broker, as with the login of every morning, it logs in and subscribes again on the same connection. A key in the
 environment does not show in the list of processes. It takes the broker's name from OpenAlgo unless --broker is given.`;
 
 /** An ordinary client of a running OpenAlgo. */
@@ -35,6 +38,16 @@ export function openAlgoCommand(): Command {
         .argParser(wholeNumber(0, 86_400_000)),
     )
     .addOption(new Option('--batch <n>', 'most symbols of one subscribe').default(500).argParser(wholeNumber(1, 5000)))
+    .addOption(
+      new Option('--broker-check <ms>', 'time without a tick after which OpenAlgo is asked for its broker; 0: never')
+        .default(3000)
+        .argParser(wholeNumber(0, 3_600_000)),
+    )
+    .addOption(
+      new Option('--refresh <ms>', 'time after which OpenAlgo is asked once more for all that is subscribed; 0: never')
+        .default(60_000)
+        .argParser(wholeNumber(0, 86_400_000)),
+    )
     .option('--no-orders', 'pass no order updates on');
   return addFeedOptions(command, "OpenAlgo's")
     .addHelpText('after', HELP)
@@ -44,7 +57,7 @@ export function openAlgoCommand(): Command {
 async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
   const { OpenAlgoFeed } = await import('../../feeds/openalgo.ts');
   const { shownUrl } = await import('../../feeds/shown-url.ts');
-  const { apiKey, grace, batch, orders } = flags;
+  const { apiKey, grace, batch, brokerCheck, refresh, orders } = flags;
   if (apiKey === undefined || apiKey === '') {
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'no API key: give --api-key or set OPENALGO_SHM_API_KEY');
   }
@@ -54,13 +67,16 @@ async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
     apiKey,
     graceMs: grace,
     batchSize: batch,
+    brokerCheckMs: brokerCheck,
+    refreshMs: refresh,
     orders,
     log: printedLog(),
   });
   const progress = (): string => {
     const { wanted, subscribed } = feed.subscriptions;
-    const { malformed, connections, refused } = feed.counters;
-    const troubles = `${count(malformed)} malformed, ${count(refused)} refused`;
+    const { malformed, connections, brokerLosses, refused } = feed.counters;
+    const losses = brokerLosses === 0 ? '' : `, ${counted(brokerLosses, 'login')} followed`;
+    const troubles = `${count(malformed)} malformed, ${count(refused)} refused${losses}`;
     return `${count(subscribed)} of ${count(wanted)} subscribed, ${counted(connections, 'connection')}, ${troubles}`;
   };
   await runFeed(feed, { title: `OpenAlgo at ${shownUrl(url)}`, ring: flags.ring, progress });
