@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { checkPace, pause, RatePace, RecordingPace } from '../../src/feeds/pace.ts';
+import { checkPace, pause, RatePace } from '../../src/feeds/pace.ts';
+import { RecordingPace } from '../../src/feeds/recording-pace.ts';
 
 describe('an even rate', () => {
   test('gives the first tick at once and then one in each interval', () => {

@@ -92,7 +92,7 @@ describe('the pace', () => {
 
   test('sends what is due before it waits for what is not', async () => {
     const listener = listen();
-    const feed = replay(listener, recordingOf(0, 0, 0, 86_400)).start();
+    const feed = replay(listener, recordingOf(0, 0, 0, 3000)).start();
     await listener.until('the first three', ({ ticks }) => ticks.length === 3);
     expect(feed.counters).toMatchObject({ published: 3, position: NINE });
     await feed.stop();
