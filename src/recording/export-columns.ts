@@ -23,7 +23,7 @@ export interface ExportOptions {
   symbols?: readonly string[];
 }
 
-const DEFAULT_LEVELS = 5;
+export const DEFAULT_LEVELS = 5;
 
 const INSTRUMENT: readonly Column[] = [
   { name: 'recorded_at', type: 'time', valueOf: ({ recordedMs }) => recordedMs },
@@ -34,7 +34,7 @@ const INSTRUMENT: readonly Column[] = [
 ];
 
 /**
- * The columns of an export: when, from whom and of what, each field, then each level of the book.
+ * The columns of an export: when, from whom and of what, each field, then how deep the book is, and each of its levels.
  *
  * @throws OpenAlgoShmError `ERR_INVALID_OPTION`
  */
@@ -55,7 +55,20 @@ export function exportColumns({ fields, depthLevels = DEFAULT_LEVELS }: ExportOp
     type: 'number',
     valueOf: (tick) => tick[name],
   }));
-  return [...INSTRUMENT, ...numbers, ...sideColumns('buy', depthLevels), ...sideColumns('sell', depthLevels)];
+  if (depthLevels === 0) return [...INSTRUMENT, ...numbers];
+  const counts = (['buy', 'sell'] as const).map((side) => countColumn(side));
+  return [
+    ...INSTRUMENT,
+    ...numbers,
+    ...counts,
+    ...sideColumns('buy', depthLevels),
+    ...sideColumns('sell', depthLevels),
+  ];
+}
+
+/** Levels that the tick's book has, more than are exported perhaps; 0 tells an empty book from none. */
+function countColumn(side: 'buy' | 'sell'): Column {
+  return { name: `${side}_levels`, type: 'number', valueOf: (tick) => tick.depth?.[side].length };
 }
 
 function sideColumns(side: 'buy' | 'sell', levels: number): Column[] {
