@@ -59,8 +59,9 @@ export async function fileKind(path: string, format: 'csv' | 'jsonl' | undefined
     ([beginning]) => start.startsWith(beginning) || sample.trimStart().startsWith(beginning),
   );
   if (foreign !== undefined) throw unsuited(path, foreign[1], foreign[2]);
+  // Damage at its beginning: the reader of recordings looks for what is whole behind it.
+  if (isCompressed && (bytes.length === 0 || sample.includes('\0'))) return { kind: 'recording' };
   if (sample.includes('\0')) throw unsuited(path, 'no text', 'ticks are read from CSV, JSON, Parquet and recordings');
-  if (isCompressed && bytes.length === 0) throw unsuited(path, 'compressed with gzip, and damaged', 'fetch it anew');
   return { kind: textKind(sample, format), isCompressed, encoding, sample };
 }
 

@@ -98,7 +98,7 @@ async function replay(file: string, flags: ReplayFlags): Promise<void> {
 
 /** The first of some names; a file may have any number. */
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, REPORTED).map((name) => (name.length > 40 ? `${name.slice(0, 40)}…` : name));
+  const shown = names.slice(0, REPORTED).map((name) => JSON.stringify(name.slice(0, 40)));
   return shown.join(', ') + (names.length > REPORTED ? ` and ${count(names.length - REPORTED)} more` : '');
 }
 
