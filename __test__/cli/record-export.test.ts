@@ -47,8 +47,23 @@ describe('record, then export and feed replay', () => {
     expect((await run(['export', recording, join(folder, 'day.parquet')])).code).toBe(0);
     expect(readFileSync(join(folder, 'day.parquet')).toString('latin1', 0, 4)).toBe('PAR1');
 
-    const replayed = await run(['feed', 'replay', recording, `--ring=${ring}`, '--speed=max']);
-    expect([replayed.code, replayed.stdout]).toEqual([0, expect.stringContaining('published 3 ticks')]);
+    await run(['export', recording, table]);
+    for (const file of [recording, table, join(folder, 'day.parquet')]) {
+      const replayed = await run(['feed', 'replay', file, `--ring=${ring}`, '--speed=max']);
+      expect([replayed.code, replayed.stdout, replayed.stderr]).toEqual([
+        0,
+        expect.stringContaining('published 3 ticks'),
+        '',
+      ]);
+    }
+  });
+
+  test('fails, with a line that says so, where the table has no row', async () => {
+    const { code, stderr } = await run(['export', recording, join(folder, 'none.csv'), '--symbols=NIFTY']);
+    expect([code, stderr]).toEqual([
+      1,
+      `openalgo-shm: ERR_FILE: ${recording} holds no tick of NIFTY: ${join(folder, 'none.csv')} has no row\n`,
+    ]);
   });
 
   test('says what was damaged', async () => {

@@ -16,6 +16,9 @@ const UNITS_PER_MS = [1e-3, 1, 1e3, 1e6] as const;
 /** Day 0 of Excel, as days since 1970. */
 const EXCEL_EPOCH_DAYS = 25_569;
 
+/** Decimals of a day that tell one second from the next. */
+const LEAST_DECIMALS = 5;
+
 const DIGITS = /^\d+$/;
 const FRACTION = /^(\d+)[.,](\d+)$/;
 const EXPONENT = /^[+-]?\d+(?:[.,]\d+)?e[+-]?\d+$/i;
@@ -246,14 +249,14 @@ function excelDay(days: number): number {
  */
 function excelTime(decimals: string, text: string): number {
   const exact = Number(`0.${decimals}`) * MS_PER_DAY;
-  const digits = decimals.replace(/0+$/, '').length;
-  if (digits < 5) {
+  if (decimals.length < LEAST_DECIMALS) {
     const minute = Math.round(exact / MS_PER_MINUTE) * MS_PER_MINUTE;
     if (Math.abs(exact - minute) < 1) return minute;
     throw refused(text, 'a day with so few digits tells no second: five decimals or more do');
   }
   const second = Math.round(exact / MS_PER_SECOND) * MS_PER_SECOND;
-  const precision = MS_PER_DAY / 10 ** decimals.length / 2;
+  // A little more than half of the last digit, for one that was rounded exactly there.
+  const precision = (MS_PER_DAY / 10 ** decimals.length / 2) * 1.001;
   return Math.abs(exact - second) <= precision ? second : Math.round(exact);
 }
 
