@@ -177,11 +177,11 @@ describe('a file without times', () => {
 describe('a file that gives no tick fails, and says why', () => {
   test.each<[string, string, RegExp]>([
     ['an empty one', '', /is empty/],
-    ['a header alone', 'timestamp,price\n', /holds no tick, only 1 lines/],
+    ['a header alone', 'timestamp,price\n', /holds no tick: none is on its 1 lines/],
     [
       'lines that are malformed',
       'nonsense\nmore\n',
-      /2 of 2 lines could not be read; the first, line 1, has 1 columns/,
+      /2 of 2 lines could not be read; the first, line 1, is neither a header nor/,
     ],
     ['messages of another kind', '{"type":"pong","status":"success"}\n', /holds no tick/],
     ['an empty array', '[]\n', /holds no tick/],

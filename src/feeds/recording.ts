@@ -123,6 +123,8 @@ function sizeOf(file: string): number {
   try {
     const stats = statSync(file);
     if (stats.isDirectory()) throw new Error('it is a directory');
+    if (!stats.isFile())
+      throw new Error('it is no file; what comes through a pipe cannot be read twice: write it to one');
     return stats.size;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

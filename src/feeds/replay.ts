@@ -112,7 +112,7 @@ export class ReplayFeed extends PublishingFeed<ReplayCounters> {
   #whyNothing(): string {
     const { file, progress, firstMalformed } = this.recording;
     if (progress.bytesTotal === 0) return `${file} is empty: there is nothing to replay`;
-    if (firstMalformed === undefined) return `${file} holds no tick, only ${progress.lines} lines of other things`;
+    if (firstMalformed === undefined) return `${file} holds no tick: none is on its ${progress.lines} lines`;
     const { number, reason } = firstMalformed;
     return `${file} gave no tick: ${progress.malformed} of ${progress.lines} lines could not be read; the first, line ${number}, ${reason}`;
   }

@@ -28,7 +28,7 @@ Examples:
 
 What the file is, its contents say: a recording, CSV or Parquet of openalgo-shm export, other CSV with commas,
 semicolons or tabs, JSON as a tick a line or an array, or what Python prints of ticks; text in UTF-8 or UTF-16; plain or
-compressed with gzip. CSV is "timestamp,price", or whatever columns its header names. docs/operator.md says which forms
+compressed with gzip. CSV is "timestamp,price", or whatever columns its header names. docs/replay.md says which forms
 of time are read. A line that cannot be read is reported with its number and counted; with --strict it ends the replay.
 Exit code 1 if nothing was published.`;
 

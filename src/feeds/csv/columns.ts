@@ -28,6 +28,8 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['trading_symbol', 'symbol'],
   ['exch', 'exchange'],
 ]);
+/** No field has a longer name. What is done with names takes long in a long text. */
+const LONGEST_NAME = 64;
 const MOMENTS: ReadonlySet<string> = new Set(['timestamp', 'datetime', 'date_time', 'timestamp_ms']);
 const DATES: ReadonlySet<string> = new Set(['date', 'trade_date', 'trading_date']);
 const TIMES: ReadonlySet<string> = new Set(['time', 'trade_time', 'trading_time']);
@@ -45,6 +47,7 @@ export function columnsOf(names: readonly string[]): CsvColumn[] {
 }
 
 function columnOf(name: string): CsvColumn {
+  if (name.length > LONGEST_NAME) return { key: name, role: 'unknown', isDate: false };
   const snake = snakeCase(name);
   const isDate = /(?:^|_)date/.test(snake);
   if (MOMENTS.has(snake)) return { key: 'timestamp', role: 'moment', isDate };

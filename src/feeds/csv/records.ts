@@ -13,6 +13,8 @@ const MOST_LINES = 50;
 /** Longest record, in UTF-16 units. */
 const MOST_CHARACTERS = 1 << 20;
 
+const NEVER_CLOSED = 'has a quote that is never closed';
+
 interface Piece {
   line: number;
   lines: string[];
@@ -63,10 +65,17 @@ export class CsvRecords {
     }
   }
 
+  /** The lines of a record after its first, as records of their own: a quote may have been none. */
+  *rereadAfterFirst({ line, text }: Pick<CsvRecord, 'line' | 'text'>): Generator<CsvRecord> {
+    const alone = new CsvRecords(this.#delimiter, this.#trim);
+    yield* alone.read(text.split('\n').slice(1), line + 1);
+    yield* alone.end();
+  }
+
   /** The first line is lost; those after it are read anew. */
   *#giveUp({ line, lines }: Piece): Generator<CsvRecord> {
     const [text = '', ...rest] = lines;
-    yield { line, text, cells: malformed('has a quote that is never closed') };
+    yield { line, text, cells: malformed(NEVER_CLOSED) };
     yield* this.read(rest, line + 1);
   }
 
@@ -80,8 +89,13 @@ export class CsvRecords {
     }
     for (const [index, piece] of pieces.entries()) {
       const rows = this.#parse(texts[index]!);
-      if (rows instanceof OpenAlgoShmError && piece.lines.length > 1) yield* this.#giveUp(piece);
-      else yield { line: piece.line, text: texts[index]!, cells: onlyOne(rows) };
+      const { line, lines } = piece;
+      if (rows instanceof OpenAlgoShmError && lines.length > 1) {
+        yield { line, text: lines[0]!, cells: malformed(NEVER_CLOSED) };
+        yield* this.rereadAfterFirst({ line, text: texts[index]! });
+      } else {
+        yield { line, text: texts[index]!, cells: onlyOne(rows) };
+      }
     }
   }
 

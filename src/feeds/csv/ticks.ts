@@ -18,7 +18,9 @@ import { CsvClock, isMoment } from './times.ts';
 /** What tables write where they have no value, besides what brokers do. */
 const NO_VALUE = /^(?:null|none|#?n\/a|--|nat)$/i;
 
-/** No column is called that. */
+/** Of names of columns, in an error. */
+const SHOWN_CHARACTERS = 200;
+/** What columns are hardly called. */
 const NUMBER = /^[+-]?\d+(?:[.,]\d+)*$/;
 
 /** The columns that say when a tick was. */
@@ -72,9 +74,15 @@ export class CsvTicks implements TickReader {
   }
 
   *#ticksOf(records: Iterable<CsvRecord>): Generator<Tick> {
+    const { progress } = this.#report;
     for (const record of records) {
+      const { malformed: before } = progress;
       const tick = this.#report.take(record.line, record.text, () => this.#tickOf(record));
       if (tick !== undefined) yield tick;
+      // Two stray quotes make one cell of all lines between them.
+      else if (progress.malformed > before && record.text.includes('\n')) {
+        yield* this.#ticksOf(this.#records.rereadAfterFirst(record));
+      }
     }
   }
 
@@ -91,7 +99,10 @@ export class CsvTicks implements TickReader {
       this.#setColumns(header);
       return undefined;
     }
-    if (this.#columns === undefined) this.#setColumns(DEFAULT_COLUMNS);
+    if (this.#columns === undefined) {
+      if (!isTimeAndPrice(cells)) throw malformed('is neither a header nor "timestamp,price"');
+      this.#setColumns(DEFAULT_COLUMNS);
+    }
     const tick = completeTick(this.#readCells(cells, this.#columns!), this.#instrument);
     this.#hasTicks = true;
     return tick;
@@ -111,7 +122,7 @@ export class CsvTicks implements TickReader {
     const extra = cells.slice(columns.length).some((cell) => cell !== '');
     if (cells.length < columns.length || extra) {
       const names = columns.map(({ key }) => key).join(this.#layout.delimiter);
-      throw malformed(`has ${cells.length} columns, expected ${columns.length}: ${names}`);
+      throw malformed(`has ${cells.length} columns, expected ${columns.length}: ${names.slice(0, SHOWN_CHARACTERS)}`);
     }
     const raw: Record<string, unknown> = {};
     const times: TimeCells = {};
@@ -170,9 +181,15 @@ export class CsvTicks implements TickReader {
 
 /** The columns that a record names, or undefined where it is data already. */
 function headerOf(cells: readonly string[]): CsvColumn[] | undefined {
-  if (isMoment(cells[0] ?? '') || cells.some((cell) => NUMBER.test(cell))) return undefined;
+  if (isMoment(cells[0] ?? '')) return undefined;
   const columns = columnsOf(cells);
-  return columns.some(({ role }) => role !== 'unknown') ? columns : undefined;
+  const known = columns.filter(({ role }) => role !== 'unknown').length;
+  // One known word beside a number may be data.
+  return known > 1 || (known === 1 && !cells.some((cell) => NUMBER.test(cell))) ? columns : undefined;
+}
+
+function isTimeAndPrice(cells: readonly string[]): boolean {
+  return isMoment(cells[0] ?? '') || (cells.length === DEFAULT_COLUMNS.length && NUMBER.test(cells[1] ?? ''));
 }
 
 function isSame(cells: readonly string[], others: readonly string[]): boolean {
