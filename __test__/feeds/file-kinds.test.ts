@@ -48,6 +48,7 @@ describe.each([
   ['an array of JSON', ARRAY],
   ['an array of JSON on one line', JSON.stringify([A, B])],
   ['objects of JSON over several lines', [A, B].map((tick) => JSON.stringify(tick, undefined, 2)).join('\n')],
+  ['objects of JSON one after another', [A, B].map((tick) => JSON.stringify(tick)).join('')],
   ['lines of lists', `[${JSON.stringify(A)}]\n[${JSON.stringify(B)}]\n`],
   ['what Python prints of dictionaries', "{'symbol': 'A', 'ltp': 1.5}\n{'symbol': '₹é', 'ltp': 2}\n"],
   ['what Python prints of a list', "[{'symbol': 'A', 'ltp': 1.5}, {'symbol': '₹é', 'ltp': 2}]\n"],

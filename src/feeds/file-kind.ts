@@ -70,8 +70,9 @@ function textKind(sample: string, format: 'csv' | 'jsonl' | undefined): TextFile
   if (format === 'csv' || (format === undefined && !text.startsWith('{') && !text.startsWith('['))) return 'csv';
   if (text.startsWith('[')) return 'json';
   const [first = '', second = ''] = text.split(/\n\s*/);
-  const isWhole = [...new JsonObjects().read(first)].length > 0;
-  return isWhole || second === '' || second.startsWith('{') ? 'jsonl' : 'json';
+  const objects = [...new JsonObjects().read(first)].length;
+  if (objects > 1) return 'json';
+  return objects === 1 || second === '' || second.startsWith('{') ? 'jsonl' : 'json';
 }
 
 function unsuited(path: string, what: string, remedy: string): OpenAlgoShmError {

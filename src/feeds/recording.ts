@@ -30,7 +30,7 @@ export interface RecordingOptions {
 /** A line that holds no tick and should. */
 export interface MalformedLine {
   readonly file: string;
-  /** From 1. */
+  /** From 1. Of a recording or a table of Parquet, the number of the tick. */
   readonly number: number;
   /** The line, at most 200 characters of it. */
   readonly text: string;
@@ -40,7 +40,7 @@ export interface MalformedLine {
 
 /** How far a recording has been read. */
 export interface RecordingProgress {
-  /** Lines read, in all passes. */
+  /** Lines read, in all passes. Of a recording, a table of Parquet and an array of JSON, ticks. */
   lines: number;
   /** Lines that hold no tick and should, in all passes. */
   malformed: number;

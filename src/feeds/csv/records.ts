@@ -128,10 +128,8 @@ function isTooLong({ lines }: Piece): boolean {
 }
 
 function onlyOne(rows: string[][] | OpenAlgoShmError): readonly string[] | OpenAlgoShmError {
-  if (rows instanceof OpenAlgoShmError || rows.length !== 1) {
-    return rows instanceof OpenAlgoShmError ? rows : malformed('has a quote where none belongs');
-  }
-  return rows[0]!;
+  if (rows instanceof OpenAlgoShmError) return rows;
+  return rows.length === 1 ? rows[0]! : malformed('has a quote where none belongs');
 }
 
 function malformed(reason: string): OpenAlgoShmError {
