@@ -80,7 +80,14 @@ describe('the pace of a recording', () => {
     expect(last).toBeLessThanOrEqual(3900);
   });
 
-  test('goes on from pass to pass, with the last step between them', () => {
+  test('of a table with the newest first is none, and says so', () => {
+    const { due, skipped } = delays(Array.from({ length: 1000 }, (_, tick) => NINE - tick * 1000));
+    expect(due.at(-1)).toBe(0);
+    expect(skipped.length).toBeGreaterThan(5);
+  });
+
+  test('goes on from pass to pass, with the last step between them, of at most a second', () => {
+    expect(delays([1000, 61_000], { passes: 2 }).due).toEqual([0, 60_000, 61_000, 121_000]);
     expect(delays([1000, 1000, 1500], { passes: 2 }).due).toEqual([0, 0, 500, 1000, 1000, 1500]);
     expect(delays([1000], { passes: 3, speed: 10 }).due).toEqual([0, 1, 2]);
   });

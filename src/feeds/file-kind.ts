@@ -34,8 +34,9 @@ const FOREIGN: readonly (readonly [start: string, what: string, remedy: string])
   ['\x80\x04', 'a pickle of Python', 'write it as CSV, as in df.to_csv(…, index=False)'],
   ['\x80\x05', 'a pickle of Python', 'write it as CSV, as in df.to_csv(…, index=False)'],
   ['%PDF', 'a PDF', 'get the table as CSV'],
-  ['<', 'HTML or XML, perhaps the page of a failed download', 'get the table as CSV'],
 ];
+/** A table of AmiBroker begins with `<TICKER>`. */
+const MARKUP = /^\s*<(?:[!?]|html|head|body|table|svg)/i;
 
 /**
  * What a file is, by what it holds and not by its name.
@@ -55,10 +56,11 @@ export async function fileKind(path: string, format: 'csv' | 'jsonl' | undefined
   }
   const encoding = encodingOf(bytes);
   const sample = decoded(bytes, encoding);
-  const foreign = FOREIGN.find(
-    ([beginning]) => start.startsWith(beginning) || sample.trimStart().startsWith(beginning),
-  );
+  const foreign = FOREIGN.find(([beginning]) => start.startsWith(beginning));
   if (foreign !== undefined) throw unsuited(path, foreign[1], foreign[2]);
+  if (MARKUP.test(sample)) {
+    throw unsuited(path, 'HTML or XML, perhaps the page of a failed download', 'get the table as CSV');
+  }
   // Damage at its beginning: the reader of recordings looks for what is whole behind it.
   if (isCompressed && (bytes.length === 0 || sample.includes('\0'))) return { kind: 'recording' };
   if (sample.includes('\0')) throw unsuited(path, 'no text', 'ticks are read from CSV, JSON, Parquet and recordings');

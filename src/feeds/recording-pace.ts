@@ -26,6 +26,11 @@ const UNTIMED_STEP_MS = 10;
 /** A time that has gone back is followed when ticks have gone on from it for so long, ms. Before, it is disorder. */
 const SETTLED_MS = 1000;
 
+/** So many times that go back one after another are no disorder either: a table with the newest first. */
+const MOST_STRAYS = 100;
+/** The longest step from the end of the recording to its beginning, ms. */
+const LONGEST_STEP_BETWEEN_PASSES_MS = 1000;
+
 /**
  * The recording's own pace, by the steps between its ticks. No single time rules it: a step that goes back, or further
  * than the longest gap, is followed only when the ticks after it go on from there, and is never waited for.
@@ -39,9 +44,10 @@ export class RecordingPace implements ReplayPace {
   /** When the tick there is due. */
   #dueAt: number | undefined;
   /** Times elsewhere that may be where the recording goes on. */
-  #elsewhere: { readonly first: number; last: number } | undefined;
+  #elsewhere: { readonly first: number; last: number; ticks: number } | undefined;
   #lastStep = UNTIMED_STEP_MS;
   #beginsAgain = false;
+  #hasBegun = false;
 
   /**
    * @param speed 1 is the recording's own pace, 2 twice as fast
@@ -63,17 +69,19 @@ export class RecordingPace implements ReplayPace {
   beginAgain(): void {
     this.#position = undefined;
     this.#elsewhere = undefined;
+    this.#hasBegun = false;
     this.#beginsAgain = this.#dueAt !== undefined;
   }
 
   /** True for a time that the very next tick goes back from, to where the recording was before. */
   #isTakenBack(recorded: number | undefined, next: number | undefined): boolean {
     if (recorded === undefined || next === undefined || next >= recorded) return false;
-    return this.#position === undefined || next >= this.#position;
+    return this.#position === undefined ? !this.#hasBegun : next >= this.#position;
   }
 
   #passOver(recorded: number): number {
     const from = this.#position;
+    this.#hasBegun = true;
     if (from !== undefined && recorded - from > this.#maxGap) this.#onSkip({ from, to: recorded });
     return 0;
   }
@@ -83,7 +91,7 @@ export class RecordingPace implements ReplayPace {
     if (this.#beginsAgain) {
       this.#beginsAgain = false;
       this.#position = recorded;
-      return this.#lastStep;
+      return Math.min(this.#lastStep, LONGEST_STEP_BETWEEN_PASSES_MS);
     }
     if (this.#position === undefined) {
       this.#position = recorded;
@@ -106,9 +114,13 @@ export class RecordingPace implements ReplayPace {
   #notAsBefore(recorded: number, step: number): number {
     const elsewhere = this.#elsewhere;
     if (elsewhere === undefined || Math.abs(recorded - elsewhere.last) > this.#maxGap) {
-      this.#elsewhere = { first: recorded, last: recorded };
+      this.#elsewhere = { first: recorded, last: recorded, ticks: 1 };
       if (step > 0) this.#onSkip({ from: this.#position!, to: recorded });
       return 0;
+    }
+    if (++elsewhere.ticks > MOST_STRAYS) {
+      this.#onSkip({ from: this.#position!, to: recorded });
+      return this.#follow(recorded, 0);
     }
     const onwards = recorded - elsewhere.last;
     elsewhere.last = Math.max(elsewhere.last, recorded);

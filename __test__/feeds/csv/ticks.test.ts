@@ -92,9 +92,17 @@ describe('cells', () => {
 });
 
 describe('a header', () => {
-  test.each(['Last Price', 'LAST_PRICE', 'lastPrice', 'LTP', 'Price', ' last price '])('may say %j', async (name) => {
-    const { ticks } = await read([`Symbol,DateTime,${name},Open Interest`, 'A,2024-01-02 09:15:01,1.5,9']);
-    expect(ticks).toMatchObject([{ symbol: 'A', timestamp: AT, ltp: 1.5, oi: 9 }]);
+  test.each(['Last Price', 'LAST_PRICE', 'lastPrice', 'LTP', 'Price', ' last price ', '<LTP>'])(
+    'may say %j',
+    async (name) => {
+      const { ticks } = await read([`Symbol,DateTime,${name},Open Interest`, 'A,2024-01-02 09:15:01,1.5,9']);
+      expect(ticks).toMatchObject([{ symbol: 'A', timestamp: AT, ltp: 1.5, oi: 9 }]);
+    },
+  );
+
+  test('may be that of AmiBroker', async () => {
+    const { ticks, malformed } = await read(['<TICKER>,<DATE>,<TIME>,<LAST>,<VOL>', 'A,20240102,09:15:01,1.5,7']);
+    expect([ticks, malformed]).toEqual([[{ symbol: 'A', timestamp: AT, ltp: 1.5, volume: 7 }], []]);
   });
 
   test('may stand below a title, and come again where files were joined', async () => {
@@ -124,6 +132,8 @@ describe('times', () => {
     ['time', '2024-01-02 09:15:01'],
     ['Date Time', '45293.385428'],
     ['timestamp,Date', '1704167101000,'],
+    ['<DATE>,<TIME>', '20240102,091501'],
+    ['<DTYYYYMMDD>,<TIME>', '20240102,91501'],
   ])('in %s, as %s', async (header, cells) => {
     const { ticks, malformed } = await read([`symbol,${header},LTP`, `A,${cells},1.5`]);
     expect([ticks, malformed]).toEqual([[{ symbol: 'A', timestamp: AT, ltp: 1.5 }], []]);

@@ -31,7 +31,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 /** No field has a longer name. What is done with names takes long in a long text. */
 const LONGEST_NAME = 64;
 const MOMENTS: ReadonlySet<string> = new Set(['timestamp', 'datetime', 'date_time', 'timestamp_ms']);
-const DATES: ReadonlySet<string> = new Set(['date', 'trade_date', 'trading_date']);
+const DATES: ReadonlySet<string> = new Set(['date', 'trade_date', 'trading_date', 'dtyyyymmdd']);
 const TIMES: ReadonlySet<string> = new Set(['time', 'trade_time', 'trading_time']);
 
 /** What a header's cells stand for. Of two columns for the same the first counts. */
@@ -75,12 +75,13 @@ function roleOf(key: string): ColumnRole {
   }
 }
 
-/** `Last Price`, `LAST-PRICE` and `lastPrice` as `last_price`. */
+/** `Last Price`, `<LAST-PRICE>` and `lastPrice` as `last_price`. */
 function snakeCase(name: string): string {
   return name
     .trim()
     .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')
     .toLowerCase()
+    .replaceAll(/[<>]/g, '')
     .replaceAll(/[\s.&-]+/g, '_')
     .replaceAll(/^_+|_+$/g, '');
 }
