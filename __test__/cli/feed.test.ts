@@ -101,6 +101,15 @@ describe('feed replay', () => {
     expect(stderr).toMatch(/passed over, as no field is called so: "Side\\u001b\[2J"\n/);
   });
 
+  test('prints nothing of a file that could command the terminal', async () => {
+    const file = join(directory, 'escapes.csv');
+    writeFileSync(file, 'symbol,ltp,\u001b]0;x\u0007\nA,1\n"A\u001b[2J"b,1\nA,\u001b[2J,\n{"\u001b[2J,1,1\n');
+    const { code, stderr } = await run(['feed', 'replay', file, `--ring=${ring}`]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('escapes.csv:2: ')]);
+    // oxlint-disable-next-line no-control-regex
+    expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  });
+
   test('keeps the rate that is asked for, and takes no speed beside it', async () => {
     const { code, stderr } = await run(replay('--symbol=NIFTY', '--rate=10'));
     expect([code, stderr]).toEqual([

@@ -4,6 +4,7 @@ import type { MalformedLine } from '../../feeds/recording.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
 import { positive, positiveOrMax } from '../option-values.ts';
+import { printable } from '../printable.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface ReplayFlags extends FeedFlags {
@@ -127,7 +128,7 @@ function limited(end: string): (line: string) => void {
   let printed = 0;
   return (line) => {
     printed++;
-    if (printed <= REPORTED) process.stderr.write(`${line}\n`);
+    if (printed <= REPORTED) process.stderr.write(`${printable(line)}\n`);
     if (printed === REPORTED) process.stderr.write(`${end}\n`);
   };
 }
