@@ -58,14 +58,6 @@ describe('record, then export and feed replay', () => {
     }
   });
 
-  test('fails, with a line that says so, where the table has no row', async () => {
-    const { code, stderr } = await run(['export', recording, join(folder, 'none.csv'), '--symbols=NIFTY']);
-    expect([code, stderr]).toEqual([
-      1,
-      `openalgo-shm: ERR_FILE: ${recording} holds no tick of NIFTY: ${join(folder, 'none.csv')} has no row\n`,
-    ]);
-  });
-
   test('says what was damaged', async () => {
     const bytes = readFileSync(recording);
     writeFileSync(recording, Buffer.concat([bytes, bytes.subarray(0, 40)]));

@@ -105,10 +105,11 @@ describe.each([
     expect(ticks.map(({ recordedMs }, index) => Math.abs(recordedMs! - recorded[index]!) < 1)).not.toContain(false);
   });
 
-  test('that was exported with fewer levels replays with these, and the export counts the books it cut', async () => {
+  test('that was exported with fewer levels replays with these, and counts the books that were cut', async () => {
     const file = join(folder, `cut.${kind}`);
-    expect(await exportAs(recording, file, { depthLevels: 2 })).toMatchObject({ cutBooks: 3 });
-    const { ticks } = await replayed(file);
+    await exportAs(recording, file, { depthLevels: 2 });
+    const { ticks, feed } = await replayed(file);
+    expect(feed.progress.cutBooks).toBe(3);
     expect(ticks[3]?.depth).toEqual({ buy: side(2, -0.05), sell: side(2, 0.05) });
     expect(ticks[5]?.depth).toEqual({ buy: [], sell: [] });
   });
@@ -123,6 +124,13 @@ describe.each([
     expect(ticks).toBe(TICKS.length - 1);
     expect(malformed).toMatchObject([{ reason: expect.stringContaining('a book of 20 levels') }]);
   });
+});
+
+test('tables of CSV that were joined replay one after another', async () => {
+  const file = join(folder, 'joined.csv');
+  await exportCsv(recording, file, { depthLevels: DEPTH });
+  writeFileSync(file, readFileSync(file, 'utf8').repeat(2));
+  expect((await replayed(file)).ticks).toEqual([...TICKS, ...TICKS]);
 });
 
 test('a table of CSV replays compressed as well', async () => {

@@ -41,6 +41,13 @@ export class ExportedTicks {
     return OWN.every((name) => places.has(name)) ? new ExportedTicks(places) : undefined;
   }
 
+  /** True for a row whose book had more levels than the table has columns for. */
+  isCut(row: readonly Cell[]): boolean {
+    return (['buy', 'sell'] as const).some(
+      (side) => Number(this.#cell(row, `${side}_levels`)) > this.#levels[side].length,
+    );
+  }
+
   /** @throws OpenAlgoShmError `ERR_MALFORMED_LINE`, `ERR_INVALID_SYMBOL` for a row that no export has written */
   tickOf(row: readonly Cell[]): RecordedTick {
     if (row.length !== this.#places.size) {

@@ -48,7 +48,8 @@ export async function fileKind(path: string, format: 'csv' | 'jsonl' | undefined
   const recording = await recordingKind(path);
   if (recording === 'blocks') return { kind: 'recording' };
   const { bytes, isCompressed } = await beginningOf(path, LOOK_BYTES);
-  if (isCompressed && bytes.includes(RECORDING)) return { kind: 'recording' };
+  // Where only the compressed rest of a damaged recording is left, the file does not begin as gzip does.
+  if (recording === 'gzip' && (!isCompressed || bytes.includes(RECORDING))) return { kind: 'recording' };
   const start = bytes.toString('latin1', 0, 16);
   if (start.startsWith('PAR1')) {
     if (!isCompressed) return { kind: 'parquet' };

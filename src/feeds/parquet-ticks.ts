@@ -26,6 +26,7 @@ export async function* parquetTicks(path: string, report: FileReport): AsyncGene
     const ticks: RecordedTick[] = [];
     for (const [index, row] of rows.entries()) {
       report.progress.lines++;
+      if (exported.isCut(row)) report.progress.cutBooks++;
       const tick = report.take(rowStart + index + 1, '', () => exported.tickOf(row));
       if (tick !== undefined) ticks.push(tick);
     }

@@ -46,6 +46,8 @@ export interface RecordingProgress {
   malformed: number;
   /** Lines that rightly hold no tick, in all passes: headers, blank lines, messages of another kind. */
   passedOver: number;
+  /** Books of a table of `export` that had more levels than were exported, in all passes. */
+  cutBooks: number;
   /** Bytes of this pass. */
   bytesRead: number;
   /** Bytes of the file when it was opened first. */
@@ -67,7 +69,7 @@ export class Recording {
     this.#normaliser = new TickNormaliser({ ...options, strict: true });
     if (options.symbol !== undefined) readSymbol(options.symbol);
     if (options.exchange !== undefined) readExchange(options.exchange);
-    this.progress = { lines: 0, malformed: 0, passedOver: 0, bytesRead: 0, bytesTotal: sizeOf(file) };
+    this.progress = { lines: 0, malformed: 0, passedOver: 0, cutBooks: 0, bytesRead: 0, bytesTotal: sizeOf(file) };
     this.#report = new FileReport(file, this.progress, options);
   }
 

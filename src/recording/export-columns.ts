@@ -23,7 +23,7 @@ export interface ExportOptions {
   symbols?: readonly string[];
 }
 
-export const DEFAULT_LEVELS = 5;
+const DEFAULT_LEVELS = 5;
 
 const INSTRUMENT: readonly Column[] = [
   { name: 'recorded_at', type: 'time', valueOf: ({ recordedMs }) => recordedMs },

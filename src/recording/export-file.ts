@@ -1,7 +1,6 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { OpenAlgoShmError } from '../errors.ts';
-import type { MarketDepth } from '../message.ts';
-import { DEFAULT_LEVELS, type ExportOptions } from './export-columns.ts';
+import type { ExportOptions } from './export-columns.ts';
 import { emptyContents, type RecordingContents } from './read-recording.ts';
 import type { RecordedTick } from './recorded-tick.ts';
 
@@ -9,8 +8,6 @@ import type { RecordedTick } from './recorded-tick.ts';
 export interface ExportedContents extends RecordingContents {
   /** Rows of the table. */
   rows: number;
-  /** Rows whose book has more levels than were exported. */
-  cutBooks: number;
 }
 
 /**
@@ -27,7 +24,7 @@ export async function exportTo(
     throw new OpenAlgoShmError('ERR_INVALID_ARGUMENT', `${file} is the recording itself: give the table another name`);
   }
   const unfinished = `${file}.partial`;
-  const contents = { ...emptyContents(), rows: 0, cutBooks: 0 };
+  const contents = { ...emptyContents(), rows: 0 };
   try {
     await write(unfinished, contents);
     await rename(unfinished, file);
@@ -44,20 +41,15 @@ export async function exportTo(
 /** The ticks that the options ask for, counted. */
 export async function* selected(
   runs: AsyncIterable<RecordedTick[]>,
-  { symbols, depthLevels = DEFAULT_LEVELS }: ExportOptions,
+  { symbols }: ExportOptions,
   contents: ExportedContents,
 ): AsyncGenerator<RecordedTick[]> {
   const wanted = symbols === undefined ? undefined : new Set(symbols);
   for await (const run of runs) {
     const rows = wanted === undefined ? run : run.filter(({ symbol }) => wanted.has(symbol));
     contents.rows += rows.length;
-    contents.cutBooks += rows.filter(({ depth }) => isDeeper(depth, depthLevels)).length;
     yield rows;
   }
-}
-
-function isDeeper(depth: MarketDepth | undefined, levels: number): boolean {
-  return depth !== undefined && Math.max(depth.buy.length, depth.sell.length) > levels;
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {

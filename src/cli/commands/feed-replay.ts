@@ -82,11 +82,12 @@ async function replay(file: string, flags: ReplayFlags): Promise<void> {
     onSkippedStep: reportSkippedSteps(file),
   });
   const progress = (): string => {
-    const { lines, malformed, bytesRead, bytesTotal } = feed.progress;
+    const { lines, malformed, cutBooks, bytesRead, bytesTotal } = feed.progress;
     const read = bytesTotal === 0 ? 100 : Math.floor((100 * bytesRead) / bytesTotal);
     const { skippedSteps } = feed.counters;
     const skipped = skippedSteps === 0 ? '' : `, ${counted(skippedSteps, 'step')} of its time skipped`;
-    return `${counted(lines, 'line')} read (${read} %), ${count(malformed)} malformed${skipped}`;
+    const cut = cutBooks === 0 ? '' : `, ${counted(cutBooks, 'book')} cut by the export (its --depth)`;
+    return `${counted(lines, 'line')} read (${read} %), ${count(malformed)} malformed${skipped}${cut}`;
   };
   try {
     await runFeed(feed, { title: `${file}, ${paceOf(flags)}`, ring: flags.ring, progress });

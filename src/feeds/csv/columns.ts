@@ -58,10 +58,12 @@ function columnOf(name: string): CsvColumn {
 }
 
 function roleOf(key: string): ColumnRole {
-  switch (KEY_RULES.get(key)?.kind) {
+  const kind: string | undefined = KEY_RULES.get(key)?.kind;
+  switch (kind) {
     case 'time':
       return 'otherTime';
     case 'number':
+    case 'percent':
     case 'token':
       return 'number';
     case 'flag':

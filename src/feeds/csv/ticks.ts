@@ -89,9 +89,10 @@ export class CsvTicks implements TickReader {
   #tickOf({ cells, text, line }: CsvRecord): Tick | undefined {
     if (text === OVERLONG_LINE) throw malformed('is longer than 1 Mi characters');
     if (cells instanceof OpenAlgoShmError) throw cells;
-    if (this.#exported !== undefined) return line === 1 ? undefined : this.#exported.tickOf(cells);
-    if (line === 1 && namedDelimiter(text) !== undefined) return undefined;
+    // Files that were joined have their headers again.
     if (this.#header !== undefined && isSame(cells, this.#header)) return undefined;
+    if (this.#exported !== undefined) return this.#exportedTick(this.#exported, cells);
+    if (line === 1 && namedDelimiter(text) !== undefined) return undefined;
     // Above it there may be a title.
     const header = this.#header === undefined && !this.#hasTicks ? headerOf(cells) : undefined;
     if (header !== undefined) {
@@ -106,6 +107,15 @@ export class CsvTicks implements TickReader {
     const tick = completeTick(this.#readCells(cells, this.#columns!), this.#instrument);
     this.#hasTicks = true;
     return tick;
+  }
+
+  #exportedTick(exported: ExportedTicks, cells: readonly string[]): Tick | undefined {
+    if (this.#header === undefined) {
+      this.#header = cells;
+      return undefined;
+    }
+    if (exported.isCut(cells)) this.#report.progress.cutBooks++;
+    return exported.tickOf(cells);
   }
 
   #setColumns(columns: readonly CsvColumn[]): void {
