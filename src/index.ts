@@ -52,6 +52,7 @@ export type { EventCounters } from './feeds/live-events.ts';
 export type { LiveCounters } from './feeds/live-ticks.ts';
 export { OpenAlgoFeed, type OpenAlgoCounters, type OpenAlgoFeedOptions } from './feeds/openalgo.ts';
 export { ReplayFeed, type ReplayCounters, type ReplayFeedOptions } from './feeds/replay.ts';
+export type { SkippedStep } from './feeds/recording-pace.ts';
 export { SimulatedFeed, type SimulatedFeedOptions } from './feeds/simulated.ts';
 export { ZmqFeed, type ZmqCounters, type ZmqFeedOptions } from './feeds/zmq.ts';
 export type { MalformedLine, RecordingOptions, RecordingProgress } from './feeds/recording.ts';

@@ -48,8 +48,15 @@ describe('record, then export and feed replay', () => {
     expect((await run(['export', recording, join(folder, 'day.parquet')])).code).toBe(0);
     expect(readFileSync(join(folder, 'day.parquet')).toString('latin1', 0, 4)).toBe('PAR1');
 
-    const replayed = await run(['feed', 'replay', recording, `--ring=${ring}`, '--speed=max']);
-    expect([replayed.code, replayed.stdout]).toEqual([0, expect.stringContaining('published 3 ticks')]);
+    await run(['export', recording, table]);
+    for (const file of [recording, table, join(folder, 'day.parquet')]) {
+      const replayed = await run(['feed', 'replay', file, `--ring=${ring}`, '--speed=max']);
+      expect([replayed.code, replayed.stdout, replayed.stderr]).toEqual([
+        0,
+        expect.stringContaining('published 3 ticks'),
+        '',
+      ]);
+    }
   });
 
   test('says what was damaged', async () => {

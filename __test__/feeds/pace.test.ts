@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkPace, pause, RatePace, RecordingPace } from '../../src/feeds/pace.ts';
+import { checkPace, pause, RatePace } from '../../src/feeds/pace.ts';
 
 describe('an even rate', () => {
   test('gives the first tick at once and then one in each interval', () => {
@@ -31,35 +31,6 @@ describe('an even rate', () => {
     pace.take(0);
     expect(pace.untilNext(4)).toBeCloseTo(6);
     expect(pace.untilNext(15)).toBe(0);
-  });
-});
-
-describe('the pace of a recording', () => {
-  const delays = (speed: number, recorded: (number | undefined)[]) => {
-    const pace = new RecordingPace(speed);
-    return recorded.map((time) => pace.untilDue(time, 50));
-  };
-
-  test('is that of its times, from the first one on', () => {
-    expect(delays(1, [1000, 1000, 2500, 61_000])).toEqual([0, 0, 1500, 60_000]);
-  });
-
-  test('can be multiplied and divided', () => {
-    expect(delays(10, [1000, 2000])).toEqual([0, 100]);
-    expect(delays(0.5, [1000, 2000])).toEqual([0, 2000]);
-  });
-
-  test('does not stand still for times that go back, and counts on from the latest', () => {
-    expect(delays(1, [1000, 3000, 2000, 3500])).toEqual([0, 2000, 2000, 2500]);
-  });
-
-  test('takes a tick without a time with the one before', () => {
-    expect(delays(1, [undefined, 1000, 2000, undefined])).toEqual([0, 0, 1000, 1000]);
-  });
-
-  test('makes up for time that passed elsewhere', () => {
-    const pace = new RecordingPace(1);
-    expect([pace.untilDue(0, 0), pace.untilDue(1000, 400), pace.untilDue(2000, 2600)]).toEqual([0, 600, 0]);
   });
 });
 

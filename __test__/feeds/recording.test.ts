@@ -91,7 +91,7 @@ describe('CSV', () => {
     expect(malformed.map(({ number, text: line, reason }) => [number, line, reason])).toEqual([
       [3, '2022-09-20 09:00:02,cheap', expect.stringContaining('ltp must be a number')],
       [4, '2022-09-20 09:00:03', expect.stringContaining('has 1 columns, expected 2: timestamp,ltp')],
-      [5, '2022-02-30 09:00:04,6', expect.stringContaining('timestamp must be')],
+      [5, '2022-02-30 09:00:04,6', expect.stringContaining('there is no such day')],
       [7, '2022-09-20 09:00:05,', expect.stringContaining('holds no value of a tick')],
       [8, 'a,"b', expect.stringContaining('quote')],
     ]);

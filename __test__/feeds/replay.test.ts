@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hasCode } from '../../src/errors.ts';
+import type { SkippedStep } from '../../src/feeds/recording-pace.ts';
 import type { MalformedLine } from '../../src/feeds/recording.ts';
 import { ReplayFeed, type ReplayFeedOptions } from '../../src/feeds/replay.ts';
 import type { RingOptions } from '../../src/shm/options.ts';
@@ -92,11 +93,102 @@ describe('the pace', () => {
 
   test('sends what is due before it waits for what is not', async () => {
     const listener = listen();
-    const feed = replay(listener, recordingOf(0, 0, 0, 86_400)).start();
+    const feed = replay(listener, recordingOf(0, 0, 0, 3000)).start();
     await listener.until('the first three', ({ ticks }) => ticks.length === 3);
     expect(feed.counters).toMatchObject({ published: 3, position: NINE });
     await feed.stop();
     expect(feed.counters.published).toBe(3);
+  });
+});
+
+describe('one time that is wrong', () => {
+  const line = (time: string, price: number): string => `${time},${price}`;
+  const session = ['2024-01-02 09:15:00', '2024-01-02 09:15:01', '2024-01-02 09:15:02', '2024-01-02 09:15:03'];
+  /** So fast that a session takes 30 ms, and a step of an hour 36 s. */
+  const SPEED = 100;
+
+  test.each<[string, string[], number]>([
+    ['a first tick of 1970', ['1970-01-01 05:30:01', ...session], 1],
+    ['a first tick of 2100', ['2100-01-01 00:00:00', ...session], 0],
+    ['a tick of 2100 in the middle', [...session.slice(0, 2), '2100-01-01 00:00:00', ...session.slice(2)], 1],
+    ['a tick of an hour later', [...session.slice(0, 2), '2024-01-02 10:14:59', ...session.slice(2)], 0],
+    ['a tick of 1970 in the middle', [...session.slice(0, 2), '1970-01-01 05:30:01', ...session.slice(2)], 0],
+    ['a night between two days', [...session, '2024-01-03 09:15:00', '2024-01-03 09:15:01'], 1],
+    ['a last tick of 2100', [...session, '2100-01-01 00:00:00'], 1],
+  ])('does not rule the replay: %s', async (_what, times, skipped) => {
+    const listener = listen();
+    const steps: SkippedStep[] = [];
+    const begun = performance.now();
+    const feed = replay(listener, write(times.map(line).join('\n')), {
+      speed: SPEED,
+      onSkippedStep: (step) => steps.push(step),
+    }).start();
+    await feed.done;
+    const took = performance.now() - begun;
+    expect(took).toBeGreaterThan(28);
+    expect(took).toBeLessThan(20_000);
+    await listener.until('all ticks', ({ ticks }) => ticks.length === times.length);
+    expect(listener.ticks.map(({ ltp }) => ltp)).toEqual(times.map((_, price) => price));
+    expect([feed.counters.skippedSteps, steps.length]).toEqual([skipped, skipped]);
+  });
+
+  test('may be bounded more closely', async () => {
+    const listener = listen();
+    const feed = replay(listener, recordingOf(0, 600, 601, 602), { maxGapMs: 5000, speed: 100 }).start();
+    await feed.done;
+    expect(feed.counters).toMatchObject({ published: 4, skippedSteps: 1 });
+  });
+});
+
+describe('a file without times', () => {
+  const untimed = (count: number): string =>
+    write(Array.from({ length: count }, (_, price) => JSON.stringify({ ltp: price, timestamp: 0 })).join('\n'));
+
+  test('has the rate that is asked for, over and over', async () => {
+    const listener = listen();
+    const begun = performance.now();
+    const feed = replay(listener, untimed(2), { rate: 100, loop: true }).start();
+    await listener.until('a tenth pass', ({ ticks }) => ticks.length >= 20);
+    expect(performance.now() - begun).toBeGreaterThan(185);
+    await feed.stop();
+    expect(listener.ticks.slice(0, 20).map(({ ltp }) => ltp)).toEqual(Array.from({ length: 20 }, (_, i) => i % 2));
+    expect(feed.counters.passes).toBeGreaterThanOrEqual(9);
+  });
+
+  test('has 100 ticks a second, times the speed, in every pass', async () => {
+    const listener = listen();
+    const begun = performance.now();
+    const feed = replay(listener, untimed(1), { speed: 2, loop: true }).start();
+    await listener.until('20 ticks', ({ ticks }) => ticks.length >= 20);
+    expect(performance.now() - begun).toBeGreaterThan(92);
+    await feed.stop();
+  });
+
+  test('and one with a single moment wait between two passes', async () => {
+    const listener = listen();
+    const begun = performance.now();
+    const feed = replay(listener, recordingOf(0, 0), { loop: true }).start();
+    await listener.until('10 passes', ({ ticks }) => ticks.length >= 20);
+    expect(performance.now() - begun).toBeGreaterThan(85);
+    await feed.stop();
+  });
+});
+
+describe('a file that gives no tick fails, and says why', () => {
+  test.each<[string, string, RegExp]>([
+    ['an empty one', '', /is empty/],
+    ['a header alone', 'timestamp,price\n', /holds no tick: none is on its 1 lines/],
+    [
+      'lines that are malformed',
+      'nonsense\nmore\n',
+      /2 of 2 lines could not be read; the first, line 1, is neither a header nor/,
+    ],
+    ['messages of another kind', '{"type":"pong","status":"success"}\n', /holds no tick/],
+    ['an empty array', '[]\n', /holds no tick/],
+  ])('%s', async (_what, text, reason) => {
+    const feed = replay(listen(), write(text), { speed: 'max' }).start();
+    await expect(feed.done).rejects.toMatchObject({ code: 'ERR_FILE', message: expect.stringMatching(reason) });
+    expect(feed.counters.published).toBe(0);
   });
 });
 
@@ -184,6 +276,9 @@ describe('a replay', () => {
   test.each<[string, string, ReplayFeedOptions]>([
     ['a speed of 0', 'ERR_INVALID_OPTION', { speed: 0 }],
     ['a negative speed', 'ERR_INVALID_OPTION', { speed: -1 }],
+    ['a rate of 0', 'ERR_INVALID_OPTION', { rate: 0 }],
+    ['a rate and a speed', 'ERR_INVALID_OPTION', { rate: 10, speed: 1 }],
+    ['a longest gap of 0', 'ERR_INVALID_OPTION', { maxGapMs: 0 }],
     ['an offset from UTC that is none', 'ERR_INVALID_OPTION', { utcOffset: 'IST' }],
     ['a symbol of 49 letters', 'ERR_INVALID_SYMBOL', { symbol: 'S'.repeat(49) }],
   ])('refuses %s before anything is opened', (_what, code, options) => {

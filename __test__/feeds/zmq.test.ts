@@ -204,10 +204,14 @@ describe('a bus that is taken', () => {
     });
   });
 
-  test('that is no address is refused', async () => {
-    const second = new ZmqFeed({ name: listener.ring.name, bind: 'nonsense' }).start();
-    await expect(second.done).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
-  });
+  test.each(['nonsense', 'tcp://127.0.0.1', 'tcp://127.0.0.1:99999', 'http://127.0.0.1:5555', 'ipc://', ''])(
+    'that is no address (%j) is refused before a ring is made',
+    (bind) => {
+      const name = `${listener.ring.name}-never`;
+      expect(() => new ZmqFeed({ name, bind })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+      expect(LockFreeRingBuffer.list().map((ring) => ring.name)).not.toContain(name);
+    },
+  );
 });
 
 test('a machine without the package zeromq is told how to get it', async () => {

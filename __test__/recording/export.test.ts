@@ -62,12 +62,12 @@ describe('CSV', () => {
     const [header, first, second, ...rest] = readFileSync(file, 'utf8').trimEnd().split('\n');
     const [at, next] = (await times()).map((ms) => new Date(ms).toISOString());
     expect(header).toBe(
-      'recorded_at,broker,exchange,symbol,mode,ltp,volume,52_week_high,' +
+      'recorded_at,broker,exchange,symbol,mode,ltp,volume,52_week_high,buy_levels,sell_levels,' +
         'buy_1_price,buy_1_quantity,buy_1_orders,sell_1_price,sell_1_quantity,sell_1_orders',
     );
-    expect(first).toBe(`${at},"a ""quoted"", name",NSE,RELIANCE,2,1402.5,,1600,,,,,,`);
+    expect(first).toBe(`${at},"a ""quoted"", name",NSE,RELIANCE,2,1402.5,,1600,,,,,,,,`);
     expect(second).toBe(
-      `${next},"a ""quoted"", name",BSE,TCS,3,0.30000000000000004,9007199254740991,,99.5,10,2,100,0.25,0`,
+      `${next},"a ""quoted"", name",BSE,TCS,3,0.30000000000000004,9007199254740991,,1,1,99.5,10,2,100,0.25,0`,
     );
     expect(rest).toHaveLength(MANY);
     expect(contents).toMatchObject({ ticks: MANY + 2, damages: 0, lost: 0 });
@@ -107,6 +107,8 @@ describe('Parquet', () => {
       mode: 2,
       ltp: 1402.5,
       volume: null,
+      buy_levels: null,
+      sell_levels: null,
       buy_1_price: null,
       buy_1_quantity: null,
       buy_1_orders: null,

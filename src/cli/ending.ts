@@ -41,6 +41,12 @@ export function whenHurried(callback: () => void): void {
   hurried.add(callback);
 }
 
+/** Ends this process as the first Ctrl-C does; false where it has nothing to end in order. */
+export function endInOrder(): boolean {
+  ending?.abort();
+  return ending !== undefined;
+}
+
 /** Resolves when the signal is aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import { ChildFailure } from './child-process.ts';
+import { printable } from './printable.ts';
 import { SetupError } from './setup-error.ts';
 
 /** What a command's exit code says. */
@@ -41,5 +42,5 @@ function describe(error: unknown): string {
 }
 
 function onOneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ');
+  return printable(text.replaceAll(/\s*\n\s*/g, ' '));
 }

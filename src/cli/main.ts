@@ -1,11 +1,8 @@
 #!/usr/bin/env node
 import { reportFailure } from './failure.ts';
+import { endWhenOutputFails } from './output.ts';
 
-// Who reads our output may stop at any line, as head does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+endWhenOutputFails();
 
 try {
   // Loaded here, so that a missing native addon is an error like any other.

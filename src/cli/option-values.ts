@@ -23,6 +23,13 @@ export function threadCount(text: string): number {
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_THREADS}, or auto.`);
 }
 
+/** Reads a number above 0. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
 /** Reads a number above 0, or `max`. */
 export function positiveOrMax(text: string): number | 'max' {
   if (text === 'max') return text;

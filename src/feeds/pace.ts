@@ -60,26 +60,3 @@ export class RatePace {
     return Math.max(0, this.#start + this.#given / this.#perMs - now);
   }
 }
-
-/** The pace of a recording: says how long to wait for a moment of it. Times are in ms. */
-export class RecordingPace {
-  readonly #speed: number;
-  #start: { readonly recorded: number; readonly played: number } | undefined;
-  #latest = Number.NEGATIVE_INFINITY;
-
-  /** @param speed 1 is the recording's own pace, 2 twice as fast */
-  constructor(speed: number) {
-    this.#speed = speed;
-  }
-
-  /**
-   * Milliseconds from `now` until a tick recorded at `recorded` is due. A tick without a time, or with one that goes
-   * back, is due with the latest before it.
-   */
-  untilDue(recorded: number | undefined, now: number): number {
-    if (recorded !== undefined && recorded > this.#latest) this.#latest = recorded;
-    if (this.#latest === Number.NEGATIVE_INFINITY) return 0;
-    this.#start ??= { recorded: this.#latest, played: now };
-    return Math.max(0, this.#start.played + (this.#latest - this.#start.recorded) / this.#speed - now);
-  }
-}

@@ -1,29 +1,23 @@
-import { createReadStream } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import { OpenAlgoShmError } from '../errors.ts';
 
 /** Longest line, in UTF-16 units. */
 const MAX_LINE = 1 << 20;
 /** Stands for a line that is longer. */
 export const OVERLONG_LINE = '\0';
-const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
- * Streams a file as lines, some at a time, so that a file of any size takes little memory. Lines end with LF, which is
- * taken off; a CR before it is left on. In the place of a line of more than 1 Mi characters comes {@link OVERLONG_LINE}.
- * @throws OpenAlgoShmError `ERR_FILE` where the file cannot be read or its first line is that long: it has no lines
+ * The lines of a text that comes in pieces, some at a time, so that a file of any size takes little memory. Line ends
+ * are LF or CR LF, and are taken off. In the place of a line of more than 1 Mi characters comes {@link OVERLONG_LINE}.
+ *
+ * @param path the file that an error names
+ * @throws OpenAlgoShmError `ERR_FILE` where the first line is that long: the file has no lines
  */
-export async function* readLines(path: string): AsyncGenerator<readonly string[]> {
-  const decoder = new StringDecoder('utf8');
+export async function* linesOf(pieces: AsyncIterable<string>, path: string): AsyncGenerator<readonly string[]> {
   let rest = '';
-  let isFirst = true;
   let isOverlong = false;
   let hasLines = false;
-  for await (const chunk of chunksOf(path)) {
-    let text = decoder.write(chunk);
-    if (isFirst && text.startsWith(BYTE_ORDER_MARK)) text = text.slice(1);
-    isFirst = false;
-    const lines = (rest + text).split('\n');
+  for await (const piece of pieces) {
+    const lines = (rest + piece).split('\n');
     rest = lines.pop() ?? '';
     if (isOverlong && lines.length > 0) {
       lines[0] = OVERLONG_LINE;
@@ -40,18 +34,12 @@ export async function* readLines(path: string): AsyncGenerator<readonly string[]
       isOverlong = true;
     }
     if (isOverlong) rest = '';
-    yield lines;
+    yield lines.map(withoutReturn);
   }
-  rest += decoder.end();
   if (isOverlong) yield [OVERLONG_LINE];
-  else if (rest !== '') yield [rest];
+  else if (rest !== '') yield [withoutReturn(rest)];
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Buffer> {
-  try {
-    yield* createReadStream(path) as AsyncIterable<Buffer>;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OpenAlgoShmError('ERR_FILE', `${path} cannot be read: ${reason}`, { cause: error });
-  }
+function withoutReturn(line: string): string {
+  return line.endsWith('\r') ? line.slice(0, -1) : line;
 }

@@ -2,14 +2,12 @@ import { OpenAlgoShmError } from '../errors.ts';
 import type { Tick } from '../message.ts';
 import type { NormalisedTick } from './dialect.ts';
 
-/** Reads the lines of one file, in order. */
-export interface TickLines {
-  /**
-   * The tick on a line, or undefined where the line holds none and is right so: a header, a message of another kind.
-   * @throws OpenAlgoShmError for a line that is malformed; `ERR_INVALID_OPTION` where no line can be read without
-   *   another option
-   */
-  parse(line: string): Tick | undefined;
+/** Reads one file, in order, some lines at a time. What holds no tick is told to the report of the file. */
+export interface TickReader {
+  /** The ticks that are complete with these lines, the first of which has the number `firstLine`. */
+  read(lines: readonly string[], firstLine: number): Iterable<Tick>;
+  /** Those that are left when the last line was read. */
+  end(): Iterable<Tick>;
 }
 
 /** Which instrument a tick is of where its line does not say. */

@@ -27,6 +27,10 @@ export interface ZmqCounters extends LiveCounters, EventCounters {
 }
 
 const DEFAULT_BIND = 'tcp://127.0.0.1:5555';
+/** A host, an interface or `*`, and a port, of which ZeroMQ chooses one itself for `*` and 0. */
+const TCP_ENDPOINT = /^tcp:\/\/(?:\[[\da-f:.%\w]+\]|[\w.*-]+):(\d{1,5}|\*)$/i;
+const IPC_ENDPOINT = /^(?:ipc|inproc):\/\/\S+$/;
+const LAST_PORT = 65_535;
 /** Messages that wait for this process before the adapters' sockets begin to drop them without a word. */
 const HIGH_WATER_MARK = 100_000;
 /** Messages after which others on the event loop have a turn. */
@@ -44,6 +48,7 @@ export class ZmqFeed extends PublishingFeed<ZmqCounters> {
       { ...options, publisherName: options.publisherName ?? 'zmq' },
       { ...liveCounters(), orderUpdates: 0, eventsDropped: 0, cacheInvalidations: 0, positions: 0, margins: 0 },
     );
+    checkEndpoint(options.bind ?? DEFAULT_BIND);
     this.#options = options;
     this.#log = options.log ?? SILENT;
   }
@@ -126,6 +131,19 @@ export class ZmqFeed extends PublishingFeed<ZmqCounters> {
     else return false;
     return true;
   }
+}
+
+/**
+ * A ring is made before the bus is bound, so what cannot be an address is refused before either.
+ * @throws OpenAlgoShmError `ERR_INVALID_OPTION`
+ */
+function checkEndpoint(bind: string): void {
+  const [, port] = TCP_ENDPOINT.exec(bind) ?? [];
+  if (port === '*' || (port !== undefined && Number(port) <= LAST_PORT) || IPC_ENDPOINT.test(bind)) return;
+  throw new OpenAlgoShmError(
+    'ERR_INVALID_OPTION',
+    `bind is ${JSON.stringify(bind)}, expected an address such as ${DEFAULT_BIND} or ipc:///tmp/bus`,
+  );
 }
 
 /** As OpenAlgo's server completes what its adapters send. */

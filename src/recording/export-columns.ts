@@ -36,7 +36,7 @@ const INSTRUMENT: readonly Column[] = [
 ];
 
 /**
- * The columns of an export: when, from whom and of what, each field, then each level of the book.
+ * The columns of an export: when, from whom and of what, each field, then how deep the book is, and each of its levels.
  *
  * @throws OpenAlgoShmError `ERR_INVALID_OPTION`
  */
@@ -57,7 +57,20 @@ export function exportColumns({ fields, depthLevels = DEFAULT_LEVELS }: ExportOp
     type: 'number',
     valueOf: (tick) => tick[name],
   }));
-  return [...INSTRUMENT, ...numbers, ...sideColumns('buy', depthLevels), ...sideColumns('sell', depthLevels)];
+  if (depthLevels === 0) return [...INSTRUMENT, ...numbers];
+  const counts = (['buy', 'sell'] as const).map((side) => countColumn(side));
+  return [
+    ...INSTRUMENT,
+    ...numbers,
+    ...counts,
+    ...sideColumns('buy', depthLevels),
+    ...sideColumns('sell', depthLevels),
+  ];
+}
+
+/** Levels that the tick's book has, more than are exported perhaps; 0 tells an empty book from none. */
+function countColumn(side: 'buy' | 'sell'): Column {
+  return { name: `${side}_levels`, type: 'number', valueOf: (tick) => tick.depth?.[side].length };
 }
 
 function sideColumns(side: 'buy' | 'sell', levels: number): Column[] {

@@ -1,0 +1,57 @@
+import { columnsOf } from './columns.ts';
+import { type DecimalMark, decimalMarkOf } from './numbers.ts';
+
+/** How the cells and numbers of a file are written. */
+export interface CsvLayout {
+  readonly delimiter: string;
+  readonly decimalMark: DecimalMark;
+}
+
+/** What may separate cells. Of those that fit equally well the first counts: a comma may also stand in numbers. */
+const DELIMITERS = ['\t', ';', '|', ','] as const;
+/** Excel's own way to say it, as the first line. */
+const SEP_LINE = /^sep=([\t;|,])$/i;
+/** Lines that are looked at for a header. */
+const HEADER_LINES = 20;
+
+/** The delimiter that the first line of a file names, as Excel does: `sep=;`. */
+export function namedDelimiter(line: string): string | undefined {
+  return SEP_LINE.exec(line)?.[1];
+}
+
+/**
+ * The layout of a file whose beginning is `sample`: the delimiter at which most columns have names that are known, or,
+ * without a header, the first that the lines have. Where that is no comma, the numbers show their decimal mark.
+ */
+export function csvLayout(sample: string): CsvLayout {
+  const lines = sample.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const named = namedDelimiter(lines[0] ?? '');
+  const delimiter = named ?? mostKnown(lines.slice(0, HEADER_LINES)) ?? firstOf(lines[0] ?? '');
+  if (delimiter === ',') return { delimiter, decimalMark: '.' };
+  return { delimiter, decimalMark: decimalMarkOf(lines.flatMap((line) => cellsOf(line, delimiter))) };
+}
+
+function mostKnown(lines: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let most = 0;
+  for (const delimiter of DELIMITERS) {
+    const known = Math.max(
+      0,
+      ...lines.map((line) => columnsOf(cellsOf(line, delimiter)).filter(({ role }) => role !== 'unknown').length),
+    );
+    if (known <= most) continue;
+    most = known;
+    best = delimiter;
+  }
+  // One known word may stand in any sentence.
+  return most > 1 ? best : undefined;
+}
+
+function firstOf(line: string): string {
+  return DELIMITERS.find((delimiter) => line.includes(delimiter)) ?? ',';
+}
+
+/** Good enough to count by; quotes are taken off, not understood. */
+function cellsOf(line: string, delimiter: string): string[] {
+  return line.split(delimiter).map((cell) => cell.replaceAll('"', '').trim());
+}
