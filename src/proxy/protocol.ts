@@ -33,10 +33,13 @@ export type ProtocolErrorCode =
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly code: ProtocolErrorCode;
+  /** The client's own number of the request, where that is known to who throws. */
+  readonly requestId: unknown;
 
-  constructor(code: ProtocolErrorCode, message: string) {
+  constructor(code: ProtocolErrorCode, message: string, requestId?: unknown) {
     super(message);
     this.code = code;
+    this.requestId = requestId;
   }
 }
 
@@ -60,7 +63,9 @@ const OPEN_TO_ALL: ReadonlySet<Action> = new Set(['authenticate', 'auth', 'get_s
 export function decode(text: string): Message {
   const body = parseObject(text);
   const action = body['action'] || body['type'];
-  if (!KNOWN_ACTIONS.has(action)) throw new ProtocolError('INVALID_ACTION', `Invalid action: ${describe(action)}`);
+  if (!KNOWN_ACTIONS.has(action)) {
+    throw new ProtocolError('INVALID_ACTION', `Invalid action: ${describe(action)}`, echoed(body['request_id']));
+  }
   return { action: action as Action, body };
 }
 

@@ -9,6 +9,7 @@ import type { Answer } from './answers.ts';
 import { type Asker, type Authenticator, type Identity, authenticator } from './auth.ts';
 import { Brokers } from './brokers.ts';
 import { Clients } from './clients.ts';
+import { Connections } from './connections.ts';
 import { Counters } from './counters.ts';
 import { OrderUpdates } from './events.ts';
 import { FeedLink } from './feed-link.ts';
@@ -45,6 +46,8 @@ export class Proxy {
   readonly #delivery: Delivery;
   readonly #authenticator: Authenticator;
   readonly #counters = new Counters();
+  /** Those that are no clients yet. */
+  readonly connections: Connections;
   readonly #orders = new OrderUpdates();
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
@@ -66,7 +69,8 @@ export class Proxy {
     const settings = settingsOf(options);
     this.settings = settings;
     this.#log = log;
-    const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
+    this.connections = new Connections(settings.limits, this.#counters);
+    const onTrouble = (error: unknown): void => log.warn({ err: error }, 'keys could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#delivery = this.#openDelivery();
     this.#topics = new TickedTopics(this.#delivery);
@@ -89,6 +93,7 @@ export class Proxy {
       settings,
       authenticator: this.#authenticator,
       brokers: new Brokers(this.#monitor, this.#sources, settings.broker, settings.supportedBrokers),
+      connections: this.connections,
       counters: this.#counters,
       delivery: this.#delivery,
       feedStatus,

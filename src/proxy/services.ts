@@ -1,6 +1,7 @@
 import type { Delivery } from '../shm/delivery.ts';
 import type { Authenticator } from './auth.ts';
 import type { Brokers } from './brokers.ts';
+import type { Connections } from './connections.ts';
 import type { Counters } from './counters.ts';
 import type { OrderUpdates } from './events.ts';
 import type { FeedStatus } from './feed-status.ts';
@@ -16,6 +17,7 @@ export interface Services {
   readonly settings: Settings;
   readonly authenticator: Authenticator;
   readonly brokers: Brokers;
+  readonly connections: Connections;
   readonly counters: Counters;
   readonly delivery: Delivery;
   readonly feedStatus: FeedStatus;
