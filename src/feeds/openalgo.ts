@@ -158,7 +158,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     const { broker, userId } = connection.account;
     owners = [...(userId === undefined ? [] : [userId]), userOfKey(this.#options.apiKey)];
     if (broker !== undefined && this.#options.publisherName === undefined) this.#takeName(broker);
-    this.#greet(connection, events);
+    this.#greet(connection, events, owners);
     const reason = await connection.closed;
     this.#awaySince = performance.now();
     this.#subscriptions.disconnected();
@@ -186,12 +186,12 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     }
   }
 
-  #greet(connection: OpenAlgoConnection, events: LiveEvents): void {
+  #greet(connection: OpenAlgoConnection, events: LiveEvents, owners: readonly string[]): void {
     this.counters.connections++;
     this.counters.awayMs += Math.round(performance.now() - this.#awaySince);
     const { broker = 'unknown' } = connection.account;
     this.#log.info(`connected to OpenAlgo at ${shownUrl(this.#options.url)}, broker ${broker}`);
-    events.up(this.name);
+    events.up(this.name, owners);
     if (this.#options.orders !== false) {
       // Older servers do not know it: then there are none.
       connection.request({ action: 'subscribe_orders' }).catch((error: unknown) => {

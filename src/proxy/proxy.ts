@@ -25,6 +25,7 @@ import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { Turnstile } from './turnstile.ts';
+import { UserNames } from './user-names.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
 import { Verdicts } from './verdicts.ts';
@@ -48,7 +49,8 @@ export class Proxy {
   readonly #counters = new Counters();
   /** Those that are no clients yet. */
   readonly connections: Connections;
-  readonly #orders = new OrderUpdates();
+  readonly #userNames = new UserNames();
+  readonly #orders = new OrderUpdates(this.#userNames);
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
   readonly #monitor: Monitor;
@@ -101,6 +103,7 @@ export class Proxy {
       orders: this.#orders,
       subscriber,
       turnstile: new Turnstile(),
+      userNames: this.#userNames,
       verdicts: this.#verdicts,
       verdictDelivery,
     };
@@ -264,6 +267,7 @@ export class Proxy {
       name: NAME,
       isOpen: this.#authenticator.open,
       sources: this.#sources,
+      userNames: this.#userNames,
       verdicts: this.#verdicts,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
       log: this.#log,

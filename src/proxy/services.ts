@@ -9,6 +9,7 @@ import type { Monitor } from './monitor.ts';
 import type { Settings } from './options.ts';
 import type { Subscriber } from './subscriber.ts';
 import type { Turnstile } from './turnstile.ts';
+import type { UserNames } from './user-names.ts';
 import type { VerdictDelivery } from './verdict-delivery.ts';
 import type { Verdicts } from './verdicts.ts';
 
@@ -26,6 +27,7 @@ export interface Services {
   readonly subscriber: Subscriber;
   /** Where long messages wait for one another. */
   readonly turnstile: Turnstile;
+  readonly userNames: UserNames;
   readonly verdicts: Verdicts;
   readonly verdictDelivery: VerdictDelivery;
 }

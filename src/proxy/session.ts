@@ -115,7 +115,7 @@ export class Session implements RecipientOwner, Asker {
 
   /** Its user; undefined until it has authenticated. */
   get userId(): string | undefined {
-    return this.#identity?.userId;
+    return this.#identity && this.#services.userNames.of(this.#identity.userId);
   }
 
   get isGone(): boolean {
@@ -285,7 +285,7 @@ export class Session implements RecipientOwner, Asker {
   #admit(identity: Identity): void {
     clearTimeout(this.#authDeadline);
     this.#identity = identity;
-    this.#reply(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
+    this.#reply(answers.authenticated(this.#services.brokers.of(identity), this.userId ?? ''));
   }
 
   // Messages keep their order: those that came meanwhile are served now, and one of them may have to wait again.
