@@ -162,7 +162,9 @@ export class KeyCache implements Authenticator {
   }
 
   async #askWithin(entry: Remembered, key: string, address: string | undefined): Promise<Identity | undefined> {
-    const end = await this.#options.limits?.begin({ address, isWanted: () => isWanted(entry) });
+    const begun = this.#options.limits?.begin({ address, isWanted: () => isWanted(entry) });
+    // At once where it can be: a check that is to go before others is asked for in this turn.
+    const end = begun instanceof Promise ? await begun : begun;
     let isWrong = false;
     try {
       const identity = await this.#ask(entry, key, address === undefined);

@@ -66,12 +66,12 @@ export class KeyCheckLimits {
   #newUnderWay = 0;
 
   /**
-   * Waits until a check may begin.
+   * Begins a check, at once or when there is room for it.
    *
-   * @returns a function that ends it, to be called once.
+   * @returns a function that ends it, to be called once; a promise of it where it has to wait.
    * @throws {TooManyKeyChecks} where too many wait, for too long, or an address has tried too many wrong keys.
    */
-  async begin({ address, isWanted }: CheckRequest): Promise<EndCheck> {
+  begin({ address, isWanted }: CheckRequest): EndCheck | Promise<EndCheck> {
     const group = address === undefined ? undefined : addressGroup(address);
     if (group !== undefined) this.#refuseGuesser(group);
     if (this.#hasRoom(group)) return this.#start(group);

@@ -33,13 +33,10 @@ export type ProtocolErrorCode =
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly code: ProtocolErrorCode;
-  /** The client's own number of the request, where that is known to who throws. */
-  readonly requestId: unknown;
 
-  constructor(code: ProtocolErrorCode, message: string, requestId?: unknown) {
+  constructor(code: ProtocolErrorCode, message: string) {
     super(message);
     this.code = code;
-    this.requestId = requestId;
   }
 }
 
@@ -63,10 +60,24 @@ const OPEN_TO_ALL: ReadonlySet<Action> = new Set(['authenticate', 'auth', 'get_s
 export function decode(text: string): Message {
   const body = parseObject(text);
   const action = body['action'] || body['type'];
-  if (!KNOWN_ACTIONS.has(action)) {
-    throw new ProtocolError('INVALID_ACTION', `Invalid action: ${describe(action)}`, echoed(body['request_id']));
-  }
+  if (!KNOWN_ACTIONS.has(action)) throw new ProtocolError('INVALID_ACTION', `Invalid action: ${describe(action)}`);
   return { action: action as Action, body };
+}
+
+/** Bytes of a message in which the number of a request is looked for, behind its name. */
+const REQUEST_ID_BYTES = 600;
+
+/** The number of the request in a message that is refused without being read, as far as it is a number or a short text. */
+export function requestIdIn(message: Buffer): unknown {
+  const at = message.indexOf('"request_id"');
+  if (at < 0) return undefined;
+  const text = message.toString('utf8', at, at + REQUEST_ID_BYTES);
+  const [, value] = /^"request_id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)\s*[,}]/.exec(text) ?? [];
+  try {
+    return value === undefined ? undefined : echoed(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
 }
 
 /** True when a client must have authenticated before it may ask for this. */

@@ -15,6 +15,7 @@ import {
   type ProtocolErrorCode,
   decode,
   echoed,
+  requestIdIn,
   needsAuthentication,
 } from './protocol.ts';
 import type { Recipient, RecipientOwner } from './recipient.ts';
@@ -200,7 +201,7 @@ export class Session implements RecipientOwner, Asker {
       message = this.#decode(data.toString('utf8'), data.length);
       if (message !== undefined) this.#serve(message);
     } catch (error) {
-      this.#refuse(error, message?.body);
+      this.#refuse(error, message?.body ?? { request_id: requestIdIn(data) });
     }
     // Afterwards: it must not be what itself is refused for.
     this.#budget?.take(toPay);
@@ -490,12 +491,12 @@ export class Session implements RecipientOwner, Asker {
     this.#reply(answers.brokerInfo(brokers.of(this.#identity), brokers.areConnected(), this.userId ?? ''));
   }
 
-  /** @param body of the message that is refused; undefined where it could not be read. */
-  #refuse(error: unknown, body: Body | undefined): void {
-    const requestId = body === undefined ? undefined : echoed(body['request_id']);
+  /** @param body of the message that is refused, as far as it could be read. */
+  #refuse(error: unknown, body: Body): void {
+    const requestId = echoed(body['request_id']);
     if (error instanceof ProtocolError) {
       this.#services.counters.refuse(REFUSAL_OF_CODE[error.code] ?? 'malformed_message');
-      return this.#reply(answers.failed(error.code, error.message, requestId ?? error.requestId));
+      return this.#reply(answers.failed(error.code, error.message, requestId));
     }
     this.#log.error({ err: error }, 'a message could not be processed');
     const message = error instanceof Error ? error.message : String(error);

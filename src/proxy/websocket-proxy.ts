@@ -20,6 +20,8 @@ const DEFAULT_PORT = 8765;
 /** Time for a request to come whole, ms, and for its head. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+/** Longest body of a request, bytes: nothing that is asked for here needs one. */
+const BODY_LIMIT = 16 * 1024;
 /** Time between looks for requests that take longer, ms. */
 const LOOK_MS = 5_000;
 
@@ -168,6 +170,7 @@ export class WebSocketProxy {
     const options = {
       logController,
       forceCloseConnections: true,
+      bodyLimit: BODY_LIMIT,
       ...boundedInTime(this.#serverOptions),
       loggerInstance,
     };
