@@ -1,6 +1,5 @@
-import type { Server } from 'node:net';
+import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Socket } from 'node:net';
 import { addressGroup, isLoopback } from './addresses.ts';
 import type { Counters } from './counters.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';

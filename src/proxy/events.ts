@@ -41,7 +41,7 @@ export class OrderUpdates {
     const update = { ...payload, type: 'order_update', user_id: name };
     let delivered = 0;
     for (const session of this.#subscribers) {
-      if (session.userId === undefined || this.#names.of(session.userId) !== name) continue;
+      if (session.userId !== name) continue;
       session.notify(update);
       delivered += 1;
     }

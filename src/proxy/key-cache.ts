@@ -1,5 +1,5 @@
 import type { Asker, Authenticator, Identity, KeyCheck } from './auth.ts';
-import type { KeyCheckLimits } from './key-check-limits.ts';
+import { type KeyCheckLimits, TooManyKeyChecks } from './key-check-limits.ts';
 import { OldestFirst } from './oldest-first.ts';
 import { digestOf } from './static-keys.ts';
 
@@ -196,7 +196,10 @@ export class KeyCache implements Authenticator {
 
   #checkAgain(entry: Remembered, key = entry.key): void {
     if (key === undefined || entry.checking !== undefined) return;
-    this.#refresh(entry, key, undefined).catch(this.#onTrouble);
+    this.#refresh(entry, key, undefined).catch((error: unknown) => {
+      // Its sessions have ended meanwhile.
+      if (!(error instanceof TooManyKeyChecks)) this.#onTrouble(error);
+    });
   }
 
   /** Notes whether an entry may be forgotten, and forgets the oldest of too many. */

@@ -1,7 +1,7 @@
 /** Seconds' worth of messages that a client may send at once. */
 const BURST_S = 5;
 /** Messages that are served before others have their turn. */
-const AT_A_TIME = 64;
+const AT_A_TIME = 32;
 /** Shortest wait of a client that has sent too many, ms: then some can be served together. */
 const SHORTEST_WAIT_MS = 20;
 

@@ -3,6 +3,9 @@ import { userOfKey } from '../user-of-key.ts';
 import type { Identity, KeyCheck } from './auth.ts';
 import { isObject } from './protocol.ts';
 
+/** Longest key that OpenAlgo takes, in characters; those that it makes have 64. */
+const MAX_KEY_LENGTH = 256;
+
 /** An answer of OpenAlgo's REST API. */
 interface RestAnswer {
   status: number;
@@ -32,6 +35,7 @@ export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKey
   const base = checkedBase(baseUrl);
   const ask = (path: string, init: RequestInit): Promise<RestAnswer> => request(endpoint(base, path), init, timeoutMs);
   return async (key) => {
+    if (!canBeKey(key)) return undefined;
     const identity: Identity = { userId: userId ?? userOfKey(key) };
     const ping = await ask('ping', {
       method: 'POST',
@@ -41,7 +45,7 @@ export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKey
     if (isSuccess(ping)) return withBroker(identity, ping.body?.['data']);
     if (!isRefusal(ping)) throw unexpected(base, ping);
     const chart = await ask(`chart?apikey=${encodeURIComponent(key)}`, { method: 'GET' });
-    if (isSuccess(chart)) return identity;
+    if (chart.status === 200) return identity;
     if (isRefusal(chart) || chart.status === 404) return undefined;
     throw unexpected(base, chart);
   };
@@ -50,6 +54,11 @@ export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKey
 async function request(url: string, init: RequestInit, timeoutMs: number): Promise<RestAnswer> {
   try {
     const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+    // Charts of the user, which may be megabytes.
+    if (init.method === 'GET' && response.ok) {
+      await response.body?.cancel();
+      return { status: response.status, body: undefined };
+    }
     const body: unknown = await response.json().catch((error: unknown) => {
       if ((error as Error).name === 'TimeoutError') throw error;
     });
@@ -59,6 +68,11 @@ async function request(url: string, init: RequestInit, timeoutMs: number): Promi
     // Not the URL, which may have the key in it.
     throw new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${new URL(url).origin} ${reason}`, { cause });
   }
+}
+
+// To others OpenAlgo says that the question is wrong, not the key: they would be asked for again and again.
+function canBeKey(key: string): boolean {
+  return key.length <= MAX_KEY_LENGTH && !/\p{Surrogate}/u.test(key);
 }
 
 function isSuccess({ status, body }: RestAnswer): boolean {

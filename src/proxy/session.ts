@@ -325,9 +325,17 @@ export class Session implements RecipientOwner, Asker {
   #takeLater(incoming: Incoming, waitMs: number): void {
     this.#waiting = [incoming];
     this.connection.webSocket.pause();
-    if (waitMs === 0) return void setImmediate(() => this.#goOn());
+    const goOn = (): void => {
+      try {
+        this.#goOn();
+      } catch (error) {
+        this.#log.error({ err: error }, 'a client is closed because of an error of the server');
+        this.connection.close(CLOSE.INTERNAL, 'internal error');
+      }
+    };
+    if (waitMs === 0) return void setImmediate(goOn);
     this.#services.counters.heldBack += 1;
-    setTimeout(() => this.#goOn(), waitMs).unref();
+    setTimeout(goOn, waitMs).unref();
   }
 
   // What a long message is read into takes many times its size: one of all clients' is served at a time.
