@@ -56,6 +56,7 @@ describe('what makes no sense is one line that says what to do, with exit code 2
     [['serve', '--keys-file=k', '--openalgo-url=http://x'], /cannot be used with/],
     [['serve', '--keys-file=k', '--keys-socket'], /cannot be used with/],
     [['serve', '--keys-socket=s', '--openalgo-url=http://x'], /cannot be used with/],
+    [['serve', '--openalgo-user=alice'], /ERR_INVALID_OPTION: openalgo-user is set without openalgo-url/],
     [['serve', '--subscribe-timeout=-1'], /whole number from 0/],
     [['feed', 'simulated', '--rate=0'], /number above 0, or max/],
     [['feed', 'simulated', '--rate=-5'], /number above 0, or max/],

@@ -4,6 +4,7 @@ import { EventReader, type RingEvent } from '../../src/shm/events.ts';
 import { InterestPublisher } from '../../src/shm/interest.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 import { type SubscriptionResult, readResults } from '../../src/shm/subscription-results.ts';
+import { userOfKey } from '../../src/user-of-key.ts';
 import { until } from '../shm/living.ts';
 import { Listener } from './listener.ts';
 import { StandInOpenAlgo } from './stand-in.ts';
@@ -459,6 +460,8 @@ describe('the feed of a running OpenAlgo', () => {
     reader.onEvent((event) => told.push(event));
     const { counters } = feed();
     await until('it is up', () => told.at(-1)?.['up'] === true);
+    // So that proxies know whose its key is.
+    expect(told.at(-1)?.['owners']).toEqual(['bench_user', userOfKey('good-key')]);
     const port = server.port;
     await server.end();
     await until('it is down', () => told.at(-1)?.['up'] === false);

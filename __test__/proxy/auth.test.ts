@@ -1,18 +1,12 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import {
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  createServer,
-  request as httpRequest,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, renameSync, rmSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fileKeys } from '../../src/proxy/static-keys.ts';
 import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
 
@@ -51,6 +45,7 @@ describe('a client that has not authenticated', () => {
       status: 'error',
       code: 'NOT_AUTHENTICATED',
       message: 'You must authenticate first',
+      request_id: 1,
     });
   });
 
@@ -144,6 +139,48 @@ describe('keys', () => {
     expect((running as RunningProxy).proxy.getStats().refused.revoked_key).toBe(1);
   });
 
+  test('a file that is replaced by one of the same length and time is noticed', async () => {
+    const [file, next] = [join(folder, 'keys'), join(folder, 'next')];
+    const time = 1_700_000_000;
+    writeFileSync(file, 'first alice\n');
+    utimesSync(file, time, time);
+    await start({ file });
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'first');
+    // In the same place, so that even the inode stays.
+    writeFileSync(file, 'other alice\n');
+    utimesSync(file, time, time);
+    expect(statSync(file).mtimeMs).toBe(time * 1000);
+    expect(await client.closed).toEqual({ code: 4401, reason: 'key revoked' });
+    const other = await (running as RunningProxy).client();
+    expect(await authenticate(other, 'other')).toMatchObject(accepted);
+    writeFileSync(next, 'third alice\n');
+    utimesSync(next, time, time);
+    renameSync(next, file);
+    expect(await other.closed).toEqual({ code: 4401, reason: 'key revoked' });
+  });
+
+  test('a file that is gone leaves its keys in force, says so once, and an empty one takes them back', async () => {
+    const file = join(folder, 'keys');
+    writeFileSync(file, 'first alice\nsecond bob\n');
+    const troubles: unknown[] = [];
+    const check = fileKeys(file, [], (error) => troubles.push(error));
+    const isValid = async (key: string) =>
+      (await check(key, { recheck: true, isWanted: () => true }))?.userId !== undefined;
+    unlinkSync(file);
+    expect([await isValid('first'), await isValid('second'), await isValid('third')]).toEqual([true, true, false]);
+    expect(troubles).toMatchObject([
+      { code: 'ERR_FILE', message: expect.stringContaining('keys that were read before stay in force') as unknown },
+    ]);
+    writeFileSync(file, 'third carol\n');
+    expect([await isValid('first'), await isValid('third')]).toEqual([false, true]);
+    unlinkSync(file);
+    expect(await isValid('third')).toBe(true);
+    expect(troubles).toHaveLength(2);
+    writeFileSync(file, '');
+    expect(await isValid('third')).toBe(false);
+  });
+
   test.each<[string, WebSocketProxyOptions['auth'], string]>([
     ['a file that is not there', { file: '/nowhere/keys' }, 'ERR_FILE'],
     ['an environment variable that is not set', { env: 'TEST_PROXY_NO_KEYS' }, 'ERR_INVALID_OPTION'],
@@ -227,75 +264,6 @@ describe('a function', () => {
     await authenticate(client, 'k');
     valid = false;
     expect(await client.closed).toEqual({ code: 4401, reason: 'key revoked' });
-  });
-});
-
-describe('OpenAlgo', () => {
-  let server: Server;
-  let asked: { url: string | undefined; method: string | undefined; body: unknown }[];
-  let answer: (response: ServerResponse, key: unknown) => void;
-
-  beforeEach(async () => {
-    asked = [];
-    answer = (response, key) => {
-      response.setHeader('content-type', 'application/json');
-      response.statusCode = key === 'good' ? 200 : 403;
-      response.end(
-        key === 'good'
-          ? '{"status":"success","data":{"message":"pong","broker":"upstox"}}'
-          : '{"status":"error","message":"Invalid openalgo apikey"}',
-      );
-    };
-    server = createServer((request: IncomingMessage, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const body = JSON.parse(Buffer.concat(chunks).toString()) as { apikey?: unknown };
-        asked.push({ url: request.url, method: request.method, body });
-        answer(response, body.apikey);
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  });
-  afterEach(() => server.close());
-
-  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-
-  test('is asked once per key, with the key as it wants it', async () => {
-    await start({ openalgo: url() }, {});
-    const clients = await Promise.all([1, 2, 3, 4].map(() => (running as RunningProxy).client()));
-    const answers = await Promise.all(clients.map((client) => authenticate(client, 'good')));
-    for (const got of answers) expect(got).toMatchObject({ ...accepted, broker: 'upstox' });
-    expect(asked).toEqual([{ url: '/api/v1/ping', method: 'POST', body: { apikey: 'good' } }]);
-    expect(await authenticate(clients[0] as Client, 'bad')).toEqual(refused('Invalid API key'));
-  });
-
-  test('that revokes a key ends its sessions; that is away does not', async () => {
-    await start({ openalgo: url(), cacheMs: 150 });
-    const client = await (running as RunningProxy).client();
-    await authenticate(client, 'good');
-    answer = (response) => {
-      response.statusCode = 500;
-      response.end('<html>');
-    };
-    const before = asked.length;
-    await until('it was asked again, twice', () => asked.length >= before + 2);
-    expect(await client.ask({ action: 'get_broker_info' })).toMatchObject({ status: 'success' });
-    answer = (response) => {
-      response.statusCode = 403;
-      response.end('{"status":"error","message":"Invalid openalgo apikey"}');
-    };
-    expect(await client.closed).toEqual({ code: 4401, reason: 'key revoked' });
-  });
-
-  test('that cannot be reached, or gives no answer, refuses a new key', async () => {
-    answer = () => undefined;
-    await start({ openalgo: url(), timeoutMs: 50 });
-    const client = await (running as RunningProxy).client();
-    expect(await authenticate(client, 'good')).toEqual(refused('The API key could not be checked; try again'));
-    server.closeAllConnections();
-    server.close();
-    expect(await authenticate(client, 'other')).toEqual(refused('The API key could not be checked; try again'));
   });
 });
 

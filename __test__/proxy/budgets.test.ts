@@ -55,7 +55,7 @@ test('more work than its share is refused with the limit and the time, costs nob
   const [greedy, other] = [await running.client(), await running.client()];
   const symbols = invented(1_000);
   for (let round = 0; round < 20; round++) {
-    greedy.send({ action: round % 2 === 0 ? 'subscribe' : 'unsubscribe', symbols, mode: 1 });
+    greedy.send({ action: round % 2 === 0 ? 'subscribe' : 'unsubscribe', symbols, mode: 1, request_id: round });
   }
   await until('all are answered', () => greedy.received.length >= 20);
   const refused = greedy.received.filter(({ type }) => type === 'error');
@@ -65,6 +65,7 @@ test('more work than its share is refused with the limit and the time, costs nob
     message: expect.stringMatching(/^More than 1000 entries and last values in a second; try again in \d+ ms$/),
   });
   expect(running.proxy.getStats().refused.work_budget).toBe(refused.length);
+  expect(greedy.received.map(({ request_id: id }) => id)).toEqual(Array.from({ length: 20 }, (_, round) => round));
   expect(await other.ask({ action: 'subscribe', symbols: invented(10), mode: 1 })).toMatchObject({ status: 'success' });
   const waitMs = Number(/(\d+) ms$/.exec(String(refused.at(-1)!['message']))![1]);
   await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -147,6 +148,37 @@ describe('messages that begin and do not end', () => {
     const clients = [await begin(20_000), await begin(900_000)];
     expect(await Promise.all(clients.map(({ code }) => code))).toEqual([1009, 1009]);
     expect(running.proxy.getStats().refused.message_too_big).toBe(2);
+  });
+
+  test.each<[string, Buffer]>([
+    ['a message', maskedFrame(1, Buffer.from('{"action":"ping"}'))],
+    ['pings', Buffer.concat(Array.from({ length: 40 }, () => maskedFrame(9, Buffer.alloc(100, 'p'))))],
+  ])('are bounded for a client without a key, whatever is hidden behind %s', async (_what, before) => {
+    running = await RunningProxy.start({ auth: { keys: ['a-secret-key-of-length'] } });
+    const socket = await running.rawClient();
+    const code = closeCode(socket);
+    const ping = maskedFrame(1, Buffer.from('{"action":"ping"}'));
+    const unfinished = maskedFrame(1, Buffer.alloc(60_000, 'x'), { fin: false });
+    // In one read an end and a beginning, then a little more.
+    socket.write(Buffer.concat([ping, before, unfinished.subarray(0, 15_000)]));
+    await until('it is read', () => running.proxy.getStats().messages.received > 0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.write(unfinished.subarray(15_000, 18_000));
+    expect(await code).toBe(1009);
+    expect(running.proxy.getStats().refused.message_too_big).toBe(1);
+  });
+
+  test('are waited for where the key before them is being checked', async () => {
+    let answer: (user: string) => void = () => undefined;
+    running = await RunningProxy.start({ auth: () => new Promise<string>((resolve) => (answer = resolve)) });
+    const client = await running.client();
+    client.send({ action: 'authenticate', api_key: 'k' });
+    client.send({ action: 'subscribe', symbols: invented(9_000), mode: 1 });
+    await until('the key is being checked', () => running.proxy.getStats().messages.received === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    answer('alice');
+    expect(await client.next()).toMatchObject({ type: 'auth', status: 'success' });
+    expect(await client.next()).toMatchObject({ type: 'subscribe', status: 'success' });
   });
 
   test('are bounded for all clients together', async () => {

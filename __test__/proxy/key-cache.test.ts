@@ -61,10 +61,53 @@ test('guesses beyond the limit put nothing away that is known', async () => {
     { limits: new KeyCheckLimits() },
   );
   await cache.verify('good', SOMEBODY);
-  for (let number = 0; number < 4; number++) void cache.verify(`guess${number}`, SOMEBODY);
-  for (let number = 4; number < 11_000; number++) {
-    await expect(cache.verify(`guess${number}`, SOMEBODY)).rejects.toBeInstanceOf(TooManyKeyChecks);
-  }
+  const guesses = Array.from({ length: 11_000 }, (_, number) => cache.verify(`guess${number}`, SOMEBODY));
+  // Two are being checked, and sixteen wait.
+  for (const guess of guesses.slice(18)) await expect(guess).rejects.toBeInstanceOf(TooManyKeyChecks);
+  for (const guess of guesses.slice(0, 18)) guess.catch(() => undefined);
   expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
-  expect(asked).toHaveLength(5);
+  expect(asked).toHaveLength(3);
+});
+
+test('refused keys, however many, put no accepted one away', async () => {
+  const asked: string[] = [];
+  cache = new KeyCache(
+    async (key) => {
+      asked.push(key);
+      return key === 'good' ? { userId: 'alice' } : undefined;
+    },
+    60_000,
+    () => undefined,
+  );
+  await cache.verify('good', SOMEBODY);
+  for (let number = 0; number < 11_000; number++) await cache.verify(`guess${number}`, SOMEBODY);
+  await cache.verify('good', SOMEBODY);
+  // The newest ones are known, the oldest are not.
+  await cache.verify('guess10999', SOMEBODY);
+  expect(asked).toHaveLength(11_001);
+  await cache.verify('guess0', SOMEBODY);
+  expect(asked).toHaveLength(11_002);
+});
+
+test('a key that could not be checked leaves nothing behind, and one of a session is never put away', async () => {
+  let isThere = true;
+  cache = new KeyCache(
+    async (key) => {
+      if (!isThere) throw new Error('away');
+      return { userId: key };
+    },
+    60_000,
+    () => undefined,
+  );
+  await cache.verify('held', SOMEBODY);
+  const revocations: string[] = [];
+  const unwatch = cache.watch('held', () => revocations.push('held'));
+  for (let number = 0; number < 10_100; number++) await cache.verify(`key${number}`, SOMEBODY);
+  isThere = false;
+  expect(await cache.verify('held', SOMEBODY)).toEqual({ userId: 'held' });
+  await expect(cache.verify('never', SOMEBODY)).rejects.toThrow('away');
+  isThere = true;
+  expect(await cache.verify('never', SOMEBODY)).toEqual({ userId: 'never' });
+  unwatch();
+  expect(revocations).toEqual([]);
 });

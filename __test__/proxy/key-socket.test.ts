@@ -443,24 +443,34 @@ describe('many guesses', () => {
     return clients;
   }
 
-  test('of one address are bounded, and another address does not notice', async () => {
+  test('of one address are bounded and wait, and another address does not notice', async () => {
     host = await KeyHost.listen(path, (question) => (question.api_key === 'good' ? known(question) : undefined));
     const proxy = await start({}, { server: { trustProxy: true } });
-    const clients = await guess(4, '10.0.0.1');
-    const [fifth, other] = [await proxy.client('/', from('10.0.0.1')), await proxy.client('/', from('10.0.0.2'))];
-    expect(await authenticate(fifth, 'fifth')).toEqual(limited);
-    const answer = await proxy.get('/stats', { 'x-api-key': 'sixth', 'x-forwarded-for': '10.0.0.1' });
-    expect(answer).toMatchObject({ status: 429, body: { status: 'error', code: 'RATE_LIMIT_EXCEEDED' } });
+    const clients = await guess(2, '10.0.0.1');
+    const [third, other] = [await proxy.client('/', from('10.0.0.1')), await proxy.client('/', from('10.0.0.2'))];
+    third.send({ action: 'authenticate', api_key: 'third' });
     expect(await authenticate(other, 'good')).toMatchObject({ status: 'success' });
-    expect(refusedChecks()).toBe(2);
     // A key that is known already costs the host nothing.
     expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'good')).toMatchObject({ status: 'success' });
+    expect(host.asked.map((question) => question.api_key)).not.toContain('third');
+    host.answerWith(known);
     host.push({ id: host.asked[0]?.id, user_id: null });
     await Promise.race(clients.map((client) => client.next()));
-    host.answerWith(known);
-    expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'last')).toMatchObject({
-      message: 'Invalid API key',
-    });
+    expect(await third.next()).toMatchObject({ message: 'Invalid API key' });
+  });
+
+  test('that wait for too long, or are too many, are refused, over HTTP too', async () => {
+    host = await KeyHost.listen(path, () => undefined);
+    const proxy = await start({}, { server: { trustProxy: true } });
+    const clients = await guess(2, '10.0.0.1');
+    for (let number = 0; number < 17; number++) clients.push(await proxy.client('/', from('10.0.0.1')));
+    clients.slice(2).forEach((client, i) => client.send({ action: 'authenticate', api_key: `more${i}` }));
+    expect(await Promise.race(clients.map((client) => client.next()))).toEqual(limited);
+    const answer = await proxy.get('/stats', { 'x-api-key': 'sixth', 'x-forwarded-for': '10.0.0.1' });
+    expect(answer).toMatchObject({ status: 429, body: { status: 'error', code: 'RATE_LIMIT_EXCEEDED' } });
+    expect(refusedChecks()).toBe(2);
+    await until('all that wait were refused', () => refusedChecks() === 18);
+    expect(host.asked).toHaveLength(2);
   });
 
   test('of one key are one check', async () => {
@@ -480,7 +490,7 @@ describe('many guesses', () => {
     const session = await proxy.client();
     await authenticate(session, 'good');
     host.answerWith(() => undefined);
-    await guess(64);
+    await guess(6);
     expect(await authenticate(await proxy.client(), 'one more')).toEqual(limited);
     expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
     host.answerWith(({ recheck }) => (recheck ? { user_id: null } : undefined));
@@ -492,7 +502,7 @@ describe('many guesses', () => {
   test('of a client that goes at once still count until the host has answered', async () => {
     host = await KeyHost.listen(path, () => undefined);
     const proxy = await start({}, { server: { trustProxy: true } });
-    for (const client of await guess(4, '10.0.0.1')) client.webSocket.terminate();
+    for (const client of await guess(2, '10.0.0.1')) client.webSocket.terminate();
     await until('they have gone', () => proxy.proxy.getStats().clients.connected === 0);
     expect(await authenticate(await proxy.client('/', from('10.0.0.1')), 'fifth')).toEqual(limited);
   });

@@ -16,14 +16,14 @@ test('a message counts until it is served, whatever comes behind it', () => {
   const clients = Array.from({ length: 17 }, message);
   const served = clients.map((client, number) => {
     judge(client, `client ${number}`, MB);
-    return client.complete();
+    return client.complete(MB);
   });
   const late = message();
   judge(late, 'late', MB);
   const isFull = (): boolean => all.oneOfTooMany('late', 0) === 'late';
   expect(isFull()).toBe(true);
   // Another one of the same client is served at once.
-  clients[0]!.complete()();
+  clients[0]!.complete(10)();
   expect(isFull()).toBe(true);
   served[0]!();
   served[0]!();

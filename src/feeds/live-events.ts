@@ -37,6 +37,7 @@ export class LiveEvents {
   readonly #source: SourceOptions;
   #feed: string;
   #trouble: string | undefined;
+  #owners: readonly string[] | undefined;
   #told = false;
   readonly #timer: NodeJS.Timeout;
   /** Results that have not gone out yet. */
@@ -70,9 +71,14 @@ export class LiveEvents {
     if (this.#publish({ type: 'order_update', owners, update })) this.#counters.orderUpdates++;
   }
 
-  /** The feed's source is there. */
-  up(feed: string): void {
+  /**
+   * The feed's source is there.
+   *
+   * @param owners the names of its one user, where it has one: one made of the key, and the source's own
+   */
+  up(feed: string, owners?: readonly string[]): void {
     this.#feed = feed;
+    this.#owners = owners;
     this.#trouble = undefined;
     this.#tell();
   }
@@ -120,6 +126,7 @@ export class LiveEvents {
       ...(trouble && { reason: trouble }),
       ...(answers && { answers }),
       ...(broker && { broker }),
+      ...(this.#owners && { owners: this.#owners }),
     });
   }
 

@@ -148,7 +148,7 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
           owners = [...(account.userId === undefined ? [] : [account.userId]), userOfKey(apiKey)];
           if (isNew) this.counters.connections++;
           isNew = false;
-          this.#greet(connection, account, events);
+          this.#greet(connection, account, events, owners);
         },
         onDown: (reason) => this.#mourn(reason, events),
         onUpstream: (upstream) => {
@@ -189,12 +189,17 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
     }
   }
 
-  #greet(connection: OpenAlgoConnection, { broker }: OpenAlgoAccount, events: LiveEvents): void {
+  #greet(
+    connection: OpenAlgoConnection,
+    { broker }: OpenAlgoAccount,
+    events: LiveEvents,
+    owners: readonly string[],
+  ): void {
     this.#isKeyGood = true;
     if (broker !== undefined && this.#options.publisherName === undefined) this.#takeName(broker);
     this.#isUp(true);
     this.#log.info(`connected to OpenAlgo at ${shownUrl(this.#options.url)}, broker ${broker ?? 'unknown'}`);
-    events.up(this.name);
+    events.up(this.name, owners);
     if (this.#options.orders !== false) {
       // Older servers do not know it: then there are none.
       connection.request({ action: 'subscribe_orders' }).catch((error: unknown) => {

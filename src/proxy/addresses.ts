@@ -16,6 +16,22 @@ export function isLoopback(host: string | undefined): boolean {
 }
 
 /**
+ * What clients of one address are counted by: of IPv6 the first 64 bits, since whoever has one address of a network has all
+ * of them. An IPv4 address in IPv6's form counts as what it is.
+ */
+export function addressGroup(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (isIP(address) !== 6 || isLoopback(address)) return address;
+  const [, head = '', tail = ''] = /^([^%]*?)(?:::([^%]*))?(?:%.*)?$/.exec(address) ?? [];
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail)];
+  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  const network = [...before, ...zeros, ...after].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${network.join(':')}::/64`;
+}
+
+/**
  * Whether a page of this origin may connect.
  *
  * @param origin the request's Origin; undefined when it comes from no page.

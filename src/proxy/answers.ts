@@ -40,13 +40,13 @@ export function authenticated(broker: string, userId: string): Answer {
 }
 
 /** The answer to a key that was not accepted. OpenAlgo leaves out the type, and its clients then wait in vain. */
-export function authenticationFailed(message: string, code: ProtocolErrorCode): Answer {
-  return { type: 'auth', status: 'error', code, message };
+export function authenticationFailed(message: string, code: ProtocolErrorCode, requestId: unknown): Answer {
+  return withRequestId(requestId, { type: 'auth', status: 'error', code, message });
 }
 
 /** Any other refusal; the connection stays open. */
-export function failed(code: ProtocolErrorCode, message: string): Answer {
-  return { type: 'error', status: 'error', code, message };
+export function failed(code: ProtocolErrorCode, message: string, requestId: unknown): Answer {
+  return withRequestId(requestId, { type: 'error', status: 'error', code, message });
 }
 
 /** An instrument that was subscribed to. */

@@ -46,7 +46,9 @@ export type KeyVerdict = Identity | string | boolean | null | undefined;
  * - `keys`: a list (with or without user names), a `file` (one key a line, then perhaps a user name; read
  *   again when it changes) or an environment variable `env` (keys separated by commas), or several of them.
  * - `verify`: a function, asked once per key and cache time.
- * - `openalgo`: the base URL of an OpenAlgo server, whose REST API is asked once per key and cache time.
+ * - `openalgo`: the base URL of an OpenAlgo server, whose REST API is asked once per key and cache time. It does not tell
+ *   the user's name: `userId` says it, as order updates carry it. Without it the name is made of the key, until a feed
+ *   tells whose key that is.
  * - `socket`: the Unix socket of the adapter host, or on Windows its named pipe; `true` for the one of the ring. It is
  *   asked once per key and cache time, and says when keys may have changed.
  */
@@ -55,7 +57,7 @@ export type AuthOption =
   | { keys?: readonly KeyEntry[]; file?: string; env?: string }
   | ((key: string) => KeyVerdict | Promise<KeyVerdict>)
   | { verify: (key: string) => KeyVerdict | Promise<KeyVerdict>; cacheMs?: number }
-  | { openalgo: string; cacheMs?: number; timeoutMs?: number }
+  | { openalgo: string; userId?: string; cacheMs?: number; timeoutMs?: number }
   | { socket: string | true; cacheMs?: number; timeoutMs?: number };
 
 /** Checks keys, and ends sessions whose key is revoked. */
@@ -92,7 +94,8 @@ export function authenticator(
   if (typeof option === 'function') return new KeyCache(checkOf(option), DEFAULT_CACHE_MS, onTrouble);
   if ('verify' in option) return new KeyCache(checkOf(option.verify), option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
   if ('openalgo' in option) {
-    const check = openAlgoKeys(option.openalgo, option.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const { userId, timeoutMs = DEFAULT_TIMEOUT_MS } = option;
+    const check = openAlgoKeys(option.openalgo, { timeoutMs, ...(userId !== undefined && { userId }) });
     return new KeyCache(check, option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble, { limits: new KeyCheckLimits() });
   }
   if ('socket' in option) {
@@ -126,7 +129,7 @@ function listed(
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth: no key is given; set keys, file or env');
   }
   if (option.file === undefined) return new KeyCache(staticKeys(fixed), Infinity, onTrouble);
-  return new KeyCache(fileKeys(option.file, fixed), FILE_CHECK_MS, onTrouble);
+  return new KeyCache(fileKeys(option.file, fixed, onTrouble), FILE_CHECK_MS, onTrouble);
 }
 
 function keysOfEnvironment(variable: string | undefined): string[] {

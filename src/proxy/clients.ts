@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
-import { isLoopback } from './addresses.ts';
+import { addressGroup, isLoopback } from './addresses.ts';
 import { CLOSE, type CloseCode, Connection } from './connection.ts';
 import type { Refusal } from './counters.ts';
 import { CLIENTS_OF_OTHER_ADDRESS, type Settings } from './options.ts';
@@ -118,7 +118,9 @@ export class Clients {
     );
     this.#sessions.set(webSocket, session);
     this.#byNumber.set(connection.client, session);
-    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    const group = addressGroup(address);
+    this.#perAddress.set(group, (this.#perAddress.get(group) ?? 0) + 1);
+    this.#services.connections.promote(socket);
     webSocket.on('message', this.#listeners.message);
     webSocket.on('ping', this.#listeners.ping);
     webSocket.on('pong', this.#listeners.pong);
@@ -209,7 +211,7 @@ export class Clients {
     if (this.#sessions.size >= this.#settings.limits.clients) {
       return { refusal: 'too_many_clients', code: CLOSE.TRY_AGAIN_LATER, reason: 'too many clients' };
     }
-    if ((this.#perAddress.get(address) ?? 0) >= this.#limitOf(address)) {
+    if ((this.#perAddress.get(addressGroup(address)) ?? 0) >= this.#limitOf(address)) {
       const reason = 'too many clients from this address';
       return { refusal: 'too_many_clients_of_address', code: CLOSE.POLICY, reason };
     }
@@ -224,9 +226,10 @@ export class Clients {
     const session = this.#sessions.get(webSocket);
     if (session === undefined) return;
     session.markAlive();
-    const served = session.unfinished.complete();
+    const message = bufferOf(data);
+    const served = session.unfinished.complete(message.length);
     try {
-      session.receive(bufferOf(data), served);
+      session.receive(message, served);
     } catch (error) {
       served();
       this.#log.error({ err: error }, 'a client is closed because of an error of the server');
@@ -249,6 +252,8 @@ export class Clients {
     const now = performance.now();
     const verdict = unfinished.judge(session, chunk.length, connection.isCompressed, userId !== undefined, now);
     if (verdict === 'too_big') {
+      // Behind its key a list may be coming: it is not read on until that is known.
+      if (session.isBeingChecked) return connection.webSocket.pause();
       this.#services.counters.refuse('message_too_big');
       return this.#endUnfinished(session, CLOSE.TOO_BIG, 'message too big');
     }
@@ -313,9 +318,10 @@ export class Clients {
     this.#sessions.delete(webSocket);
     unfinished.release();
     this.#byNumber.delete(connection.client);
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
-    if (left > 0) this.#perAddress.set(address, left);
-    else this.#perAddress.delete(address);
+    const group = addressGroup(address);
+    const left = (this.#perAddress.get(group) ?? 1) - 1;
+    if (left > 0) this.#perAddress.set(group, left);
+    else this.#perAddress.delete(group);
     this.#log.debug({ address, clients: this.#sessions.size }, 'a client has gone');
   }
 

@@ -9,13 +9,14 @@ export const REFUSALS = [
   'too_many_clients',
   'delivery_failed',
   'too_many_clients_of_address',
+  'too_many_connections',
+  'slow_request',
   'too_many_subscriptions',
   'too_many_unknown_topics',
   'work_budget',
   'too_many_key_checks',
   'message_too_big',
   'unfinished_message',
-  'message_rate',
   'malformed_message',
   'broken_frame',
   'slow_client',
@@ -29,6 +30,8 @@ export type Refusal = (typeof REFUSALS)[number];
 export class Counters {
   /** Messages from clients. */
   received = 0;
+  /** Times that a client was not read for a moment, since it had sent more messages than it may. */
+  heldBack = 0;
   /** Clients that have ever connected. */
   connected = 0;
   /** Subscriptions that ended because the broker refused them. */

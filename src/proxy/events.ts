@@ -1,4 +1,5 @@
 import type { Answer } from './answers.ts';
+import type { UserNames } from './user-names.ts';
 
 /** A session as order updates see it. */
 export interface OrderSubscriber {
@@ -10,6 +11,11 @@ export interface OrderSubscriber {
 /** Passes order updates to the sessions that asked for them and own their user. */
 export class OrderUpdates {
   readonly #subscribers = new Set<OrderSubscriber>();
+  readonly #names: UserNames;
+
+  constructor(names: UserNames) {
+    this.#names = names;
+  }
 
   /** Number of sessions that asked. */
   get size(): number {
@@ -31,10 +37,11 @@ export class OrderUpdates {
    * @returns the number of sessions that it went to.
    */
   deliver(userId: string, payload: Answer): number {
-    const update = { ...payload, type: 'order_update', user_id: userId };
+    const name = this.#names.of(userId);
+    const update = { ...payload, type: 'order_update', user_id: name };
     let delivered = 0;
     for (const session of this.#subscribers) {
-      if (session.userId !== userId) continue;
+      if (session.userId !== name) continue;
       session.notify(update);
       delivered += 1;
     }

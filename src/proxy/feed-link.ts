@@ -10,6 +10,7 @@ import { type Body, isObject } from './protocol.ts';
 import { WILDCARD } from './requests.ts';
 import type { FeedSources } from './feed-sources.ts';
 import type { Interest } from './subscriptions.ts';
+import type { UserNames } from './user-names.ts';
 import type { Verdicts } from './verdicts.ts';
 
 /** Time after which a ring that another process was just creating or removing is tried again, ms. */
@@ -24,6 +25,7 @@ export interface FeedLinkServices {
   /** True when all sessions are those of one local user. */
   isOpen: boolean;
   sources: FeedSources;
+  userNames: UserNames;
   verdicts: Verdicts;
   deliverOrderUpdate(userId: string, update: Answer): number;
   /** What all clients together want now. */
@@ -104,13 +106,18 @@ export class FeedLink {
   }
 
   #deliver(owners: unknown, update: Body): void {
-    const users = new Set<unknown>(Array.isArray(owners) ? owners : []);
-    if (this.#services.isOpen) users.add(LOCAL_USER.userId);
-    for (const user of users) if (typeof user === 'string') this.#services.deliverOrderUpdate(user, update);
+    const { isOpen, userNames, deliverOrderUpdate } = this.#services;
+    const users = new Set<string>(isOpen ? [LOCAL_USER.userId] : []);
+    if (Array.isArray(owners)) {
+      userNames.learn(owners);
+      for (const owner of owners) if (typeof owner === 'string') users.add(userNames.of(owner));
+    }
+    for (const user of users) deliverOrderUpdate(user, update);
   }
 
-  #note(feed: string, { up, reason, answers, broker }: RingEvent, lane: number): void {
-    const { sources, verdicts } = this.#services;
+  #note(feed: string, { up, reason, answers, broker, owners }: RingEvent, lane: number): void {
+    const { sources, verdicts, userNames } = this.#services;
+    if (Array.isArray(owners)) userNames.learn(owners);
     const trouble = up === true ? undefined : String(reason ?? 'its source is away');
     const name = typeof broker === 'string' && broker !== '' ? broker : undefined;
     sources.note(lane, { feed, trouble, broker: name, answers: answers === true });

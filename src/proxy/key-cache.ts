@@ -1,17 +1,19 @@
 import type { Asker, Authenticator, Identity, KeyCheck } from './auth.ts';
-import type { KeyCheckLimits } from './key-check-limits.ts';
+import { type KeyCheckLimits, TooManyKeyChecks } from './key-check-limits.ts';
+import { OldestFirst } from './oldest-first.ts';
 import { digestOf } from './static-keys.ts';
 
 /** How long a refused key is remembered at most, ms. */
 const REFUSED_MS = 10_000;
 
-/** Most keys remembered; the oldest without a session goes first. */
+/** Most keys without a session that are remembered as accepted, and as refused; the oldest of each goes first. */
 const MAX_REMEMBERED = 10_000;
 
 /** Shortest time between two looks for keys to check again, ms. */
 const SHORTEST_ROUND_MS = 20;
 
 interface Remembered {
+  readonly id: string;
   /** The key itself, only while a session that it opened lives: those that were refused may be long, and many. */
   key: string | undefined;
   identity: Identity | undefined;
@@ -44,6 +46,8 @@ export class KeyCache implements Authenticator {
   readonly #onTrouble: (error: unknown) => void;
   readonly #options: KeyCacheOptions;
   readonly #remembered = new Map<string, Remembered>();
+  /** Those that neither a session nor a check needs: refused ones put no accepted ones away. */
+  readonly #idle = { accepted: new OldestFirst<Remembered>(), refused: new OldestFirst<Remembered>() };
   readonly #round: NodeJS.Timeout | undefined;
   /** Grows whenever keys may have changed: what was asked before says nothing of now. */
   #generation = 0;
@@ -67,12 +71,10 @@ export class KeyCache implements Authenticator {
       }
       return known.identity;
     }
-    // Before it is remembered: guesses that are not checked must not put away what is known.
-    const isBound = known === undefined || (known.key === undefined && known.checking === undefined);
-    const end = isBound ? this.#options.limits?.begin(asker.address) : undefined;
     const entry = known ?? this.#entryOf(key);
     entry.askers.add(asker);
-    return this.#refresh(entry, key, entry.key !== undefined, end);
+    // A key of a live session goes before those that are new.
+    return this.#refresh(entry, key, entry.key === undefined ? asker.address : undefined);
   }
 
   watch(key: string, onRevoked: () => void): () => void {
@@ -81,11 +83,14 @@ export class KeyCache implements Authenticator {
     const watcher = (): void => onRevoked();
     entry.watchers.add(watcher);
     entry.key = key;
+    this.#sort(entry);
     // It was refused after it had been accepted, and before it was watched.
     if (entry.identity === undefined) this.#checkAgain(entry);
     return () => {
       entry.watchers.delete(watcher);
-      if (entry.watchers.size === 0) entry.key = undefined;
+      if (entry.watchers.size > 0) return;
+      entry.key = undefined;
+      this.#sort(entry);
     };
   }
 
@@ -113,6 +118,9 @@ export class KeyCache implements Authenticator {
   close(): void {
     clearInterval(this.#round);
     this.#remembered.clear();
+    this.#idle.accepted.clear();
+    this.#idle.refused.clear();
+    this.#options.limits?.close();
     this.#options.onClose?.();
   }
 
@@ -121,6 +129,7 @@ export class KeyCache implements Authenticator {
     let entry = this.#remembered.get(id);
     if (entry === undefined) {
       entry = {
+        id,
         key: undefined,
         identity: undefined,
         checkedAt: -Infinity,
@@ -129,8 +138,6 @@ export class KeyCache implements Authenticator {
         askers: new Set(),
         watchers: new Set(),
       };
-      // Before it is remembered: the newest is not to be forgotten at once.
-      this.#forgetOldest();
       this.#remembered.set(id, entry);
     }
     return entry;
@@ -141,14 +148,31 @@ export class KeyCache implements Authenticator {
     return performance.now() - entry.checkedAt < lifetime;
   }
 
-  /** @param onEnd is called when the check that this begins has ended. */
-  #refresh(entry: Remembered, key: string, recheck: boolean, onEnd?: () => void): Promise<Identity | undefined> {
-    entry.checking ??= this.#ask(entry, key, recheck).finally(() => {
-      entry.checking = undefined;
-      entry.askers.clear();
-      onEnd?.();
-    });
+  /** @param address where a new key comes from; undefined for one that was accepted before. */
+  #refresh(entry: Remembered, key: string, address: string | undefined): Promise<Identity | undefined> {
+    if (entry.checking === undefined) {
+      entry.checking = this.#askWithin(entry, key, address).finally(() => {
+        entry.checking = undefined;
+        entry.askers.clear();
+        this.#sort(entry);
+      });
+      this.#sort(entry);
+    }
     return entry.checking;
+  }
+
+  async #askWithin(entry: Remembered, key: string, address: string | undefined): Promise<Identity | undefined> {
+    const begun = this.#options.limits?.begin({ address, isWanted: () => isWanted(entry) });
+    // At once where it can be: a check that is to go before others is asked for in this turn.
+    const end = begun instanceof Promise ? await begun : begun;
+    let isWrong = false;
+    try {
+      const identity = await this.#ask(entry, key, address === undefined);
+      isWrong = identity === undefined;
+      return identity;
+    } finally {
+      end?.(isWrong);
+    }
   }
 
   // What was asked before keys changed may be wrong now, and is asked once more.
@@ -172,16 +196,26 @@ export class KeyCache implements Authenticator {
 
   #checkAgain(entry: Remembered, key = entry.key): void {
     if (key === undefined || entry.checking !== undefined) return;
-    this.#refresh(entry, key, true).catch(this.#onTrouble);
+    this.#refresh(entry, key, undefined).catch((error: unknown) => {
+      // Its sessions have ended meanwhile.
+      if (!(error instanceof TooManyKeyChecks)) this.#onTrouble(error);
+    });
   }
 
-  #forgetOldest(): void {
-    if (this.#remembered.size < MAX_REMEMBERED) return;
-    for (const [id, entry] of this.#remembered) {
-      if (entry.watchers.size > 0 || entry.checking !== undefined) continue;
-      this.#remembered.delete(id);
-      return;
-    }
+  /** Notes whether an entry may be forgotten, and forgets the oldest of too many. */
+  #sort(entry: Remembered): void {
+    const { accepted, refused } = this.#idle;
+    accepted.delete(entry);
+    refused.delete(entry);
+    const isNeeded = entry.watchers.size > 0 || entry.checking !== undefined;
+    if (isNeeded || this.#remembered.get(entry.id) !== entry) return;
+    // Nothing is known of it: it could not be checked.
+    if (entry.checkedAt === -Infinity) return void this.#remembered.delete(entry.id);
+    const idle = entry.identity === undefined ? refused : accepted;
+    idle.add(entry);
+    if (idle.size <= MAX_REMEMBERED) return;
+    const oldest = idle.takeOldest();
+    if (oldest !== undefined) this.#remembered.delete(oldest.id);
   }
 }
 

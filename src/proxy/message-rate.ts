@@ -1,28 +1,48 @@
-/** What is to become of a message. */
-export type RateVerdict = 'pass' | 'refuse' | 'drop' | 'close';
+/** Seconds' worth of messages that a client may send at once. */
+const BURST_S = 5;
+/** Messages that are served before others have their turn. */
+const AT_A_TIME = 32;
+/** Shortest wait of a client that has sent too many, ms: then some can be served together. */
+const SHORTEST_WAIT_MS = 20;
 
-/** How many times the limit a client may exceed it by before it is closed. */
-const PATIENCE = 10;
-
-/** Counts a client's messages in the running second. */
+/**
+ * When a client's next message may be served: at most so many a second on the average, a burst at once, and others have
+ * their turn in between. Messages that must wait are not lost; the client is not read meanwhile.
+ */
 export class MessageRate {
   readonly #perSecond: number;
-  #windowStart = -Infinity;
-  #count = 0;
+  #left: number;
+  #at = 0;
+  #untilTurn = AT_A_TIME;
 
+  /** @param perSecond messages on the average; five times as many may come at once. */
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
+    this.#left = perSecond * BURST_S;
   }
 
-  /** Judges one more message: the first too many of a second is refused with an answer, the others in silence. */
-  next(now: number): RateVerdict {
-    if (now - this.#windowStart >= 1000) {
-      this.#windowStart = now;
-      this.#count = 0;
+  /**
+   * Takes one message.
+   *
+   * @param now on the clock of `performance.now`, ms.
+   * @returns undefined if it may be served now, else the time in ms until it should be tried again: 0 in the next turn of
+   *   the event loop.
+   */
+  waitMs(now: number): number | undefined {
+    this.#fill(now);
+    if (this.#left < 1) return Math.max(SHORTEST_WAIT_MS, Math.ceil(((1 - this.#left) / this.#perSecond) * 1000));
+    if (this.#untilTurn === 0) {
+      this.#untilTurn = AT_A_TIME;
+      return 0;
     }
-    this.#count += 1;
-    if (this.#count <= this.#perSecond) return 'pass';
-    if (this.#count === this.#perSecond + 1) return 'refuse';
-    return this.#count > this.#perSecond * PATIENCE ? 'close' : 'drop';
+    this.#untilTurn -= 1;
+    this.#left -= 1;
+    return undefined;
+  }
+
+  #fill(now: number): void {
+    const seconds = Math.max(0, now - this.#at) / 1000;
+    this.#at = now;
+    this.#left = Math.min(this.#perSecond * BURST_S, this.#left + seconds * this.#perSecond);
   }
 }

@@ -142,6 +142,11 @@ const DEFINITIONS: readonly MetricDefinition[] = [
   gauge('clients_conflated', 'Clients that get only newest ticks now', ({ report }) => report.clients.conflated),
   counter('client_connections_total', 'Clients that have connected', ({ report }) => report.clients.connected_total),
   counter('client_messages_total', 'Messages of clients', ({ report }) => report.messages.received),
+  counter(
+    'clients_held_back_total',
+    'Times that a client was not read for a moment, since it had sent more messages than it may',
+    ({ report }) => report.messages.held_back,
+  ),
   gauge('subscriptions', 'Subscriptions: client, topic and mode', ({ report }) => report.subscriptions.total),
   gauge('subscribed_topics', 'Topics that somebody wants', ({ report }) => report.subscriptions.topics),
   gauge(

@@ -3,49 +3,107 @@ import { userOfKey } from '../user-of-key.ts';
 import type { Identity, KeyCheck } from './auth.ts';
 import { isObject } from './protocol.ts';
 
+/** Longest key that OpenAlgo takes, in characters; those that it makes have 64. */
+const MAX_KEY_LENGTH = 256;
+
+/** An answer of OpenAlgo's REST API. */
+interface RestAnswer {
+  status: number;
+  /** Undefined where it is no JSON object. */
+  body: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What is known of OpenAlgo beside its address. */
+export interface OpenAlgoKeysOptions {
+  /** How long an answer may take, ms. */
+  timeoutMs: number;
+  /** The name of OpenAlgo's user; undefined for a name made of the key. */
+  userId?: string;
+}
+
 /**
- * Asks an OpenAlgo server whether a key is valid: `POST /api/v1/ping`, which names the user's broker, and
- * answers 403 to a key it does not know. It does not tell the user's name: users are told apart by key.
+ * Asks an OpenAlgo server whether a key is valid. `POST /api/v1/ping` names the user's broker. It answers 403 to a key that
+ * is not known, and also while the user is logged out of the broker; `GET /api/v1/chart` needs the key alone and tells the
+ * two apart. A server without it, older than that, counts as refusing.
+ *
+ * No endpoint tells the user's name.
  *
  * @param baseUrl as in the browser, `http://127.0.0.1:5000`.
  * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` for a URL that is none.
  */
-export function openAlgoKeys(baseUrl: string, timeoutMs: number): KeyCheck {
-  const url = pingUrl(baseUrl);
+export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKeysOptions): KeyCheck {
+  const base = checkedBase(baseUrl);
+  const ask = (path: string, init: RequestInit): Promise<RestAnswer> => request(endpoint(base, path), init, timeoutMs);
   return async (key) => {
-    const response = await ask(url, key, timeoutMs);
-    if (response.status === 401 || response.status === 403) return undefined;
-    const answer: unknown = await response.json().catch(() => undefined);
-    if (response.ok && isObject(answer) && answer['status'] === 'success') return identityOf(key, answer['data']);
-    throw new OpenAlgoShmError(
-      'ERR_UPSTREAM',
-      `OpenAlgo at ${url.origin} answered with HTTP status ${response.status}`,
-    );
-  };
-}
-
-async function ask(url: URL, key: string, timeoutMs: number): Promise<Response> {
-  try {
-    return await fetch(url, {
+    if (!canBeKey(key)) return undefined;
+    const identity: Identity = { userId: userId ?? userOfKey(key) };
+    const ping = await ask('ping', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ apikey: key }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
     });
+    if (isSuccess(ping)) return withBroker(identity, ping.body?.['data']);
+    if (!isRefusal(ping)) throw unexpected(base, ping);
+    const chart = await ask(`chart?apikey=${encodeURIComponent(key)}`, { method: 'GET' });
+    if (chart.status === 200) return identity;
+    if (isRefusal(chart) || chart.status === 404) return undefined;
+    throw unexpected(base, chart);
+  };
+}
+
+async function request(url: string, init: RequestInit, timeoutMs: number): Promise<RestAnswer> {
+  try {
+    const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+    // Charts of the user, which may be megabytes.
+    if (init.method === 'GET' && response.ok) {
+      await response.body?.cancel();
+      return { status: response.status, body: undefined };
+    }
+    const body: unknown = await response.json().catch((error: unknown) => {
+      if ((error as Error).name === 'TimeoutError') throw error;
+    });
+    return { status: response.status, body: isObject(body) ? body : undefined };
   } catch (cause) {
     const reason = (cause as Error).name === 'TimeoutError' ? `gave no answer in ${timeoutMs} ms` : 'cannot be reached';
-    throw new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${url.origin} ${reason}`, { cause });
+    // Not the URL, which may have the key in it.
+    throw new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${new URL(url).origin} ${reason}`, { cause });
   }
 }
 
-function identityOf(key: string, data: unknown): Identity {
-  const userId = userOfKey(key);
-  const broker = isObject(data) ? data['broker'] : undefined;
-  return typeof broker === 'string' && broker !== '' ? { userId, broker } : { userId };
+// To others OpenAlgo says that the question is wrong, not the key: they would be asked for again and again.
+function canBeKey(key: string): boolean {
+  return key.length <= MAX_KEY_LENGTH && !/\p{Surrogate}/u.test(key);
 }
 
-function pingUrl(baseUrl: string): URL {
+function isSuccess({ status, body }: RestAnswer): boolean {
+  return status === 200 && body?.['status'] === 'success';
+}
+
+// A server in front of OpenAlgo, and OpenAlgo to an address that it has banned, answer 403 too, but not in this form: that
+// says nothing of the key.
+function isRefusal({ status, body }: RestAnswer): boolean {
+  return (status === 401 || status === 403) && body?.['status'] === 'error';
+}
+
+function unexpected(base: URL, { status, body }: RestAnswer): OpenAlgoShmError {
+  const form = body === undefined ? ', and no JSON' : '';
+  const banned = status === 403 ? '; it may have banned the address of this proxy, see its security page' : '';
+  return new OpenAlgoShmError(
+    'ERR_UPSTREAM',
+    `OpenAlgo at ${base.origin} answered with HTTP status ${status}${form}${banned}`,
+  );
+}
+
+function withBroker(identity: Identity, data: unknown): Identity {
+  const broker = isObject(data) ? data['broker'] : undefined;
+  return typeof broker === 'string' && broker !== '' ? { ...identity, broker } : identity;
+}
+
+function endpoint(base: URL, path: string): string {
+  return new URL(`api/v1/${path}`, base).href;
+}
+
+function checkedBase(baseUrl: string): URL {
   let base: URL;
   try {
     base = new URL(baseUrl);
@@ -56,6 +114,8 @@ function pingUrl(baseUrl: string): URL {
   if (base.protocol !== 'http:' && base.protocol !== 'https:') {
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth.openalgo: the URL must begin with http:// or https://');
   }
-  base.pathname = `${base.pathname.replace(/\/+$/, '')}/api/v1/ping`;
+  base.pathname = `${base.pathname.replace(/\/+$/, '')}/`;
+  base.search = '';
+  base.hash = '';
   return base;
 }

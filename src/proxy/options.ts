@@ -10,9 +10,16 @@ export interface Limits {
   clients: number;
   /**
    * Clients of one address at the same time; more are closed with 1008. Default 100, and no bound for this
-   * machine's own addresses, since behind a local reverse proxy all clients have those.
+   * machine's own addresses, since behind a local reverse proxy all clients have those. Of IPv6 the addresses of one /64
+   * network count as one.
    */
   clientsPerAddress: number;
+  /**
+   * Connections of one address at the same time that are no WebSocket clients, or not yet; more are closed at once. Default
+   * as many as clients, but at least 100; and for this machine's own addresses, or with `trustProxy`, as many as `clients`,
+   * since behind a reverse proxy all have one address. Holds for {@link WebSocketProxy} alone.
+   */
+  connectionsPerAddress: number;
   /** (topic, mode) pairs of a client. Default 10,000. More are refused one by one in the answer. */
   subscriptionsPerClient: number;
   /**
@@ -22,7 +29,10 @@ export interface Limits {
   messageBytes: number;
   /** Bytes of a subscribe or unsubscribe with a list of symbols. Default 1 MiB: some 20,000 symbols. */
   bulkMessageBytes: number;
-  /** Messages of a client in a second. Default 1,000. More are refused, ten times as many close with 1008. */
+  /**
+   * Messages of a client in a second. Default 1,000. Five times as many may come at once; then the client is read no faster
+   * than that.
+   */
   messagesPerSecond: number;
   /**
    * Entries of a client's lists, and last values that it asks for, in a second. In a message of more than 4 KiB every 100
@@ -107,8 +117,11 @@ type OptionalName = 'origins' | 'broker' | 'supportedBrokers' | 'marketHours';
 /** The options with their defaults. */
 export type Settings = Required<Omit<ProxyOptions, OptionalName | 'limits'>> &
   Pick<ProxyOptions, OptionalName> & {
-    limits: Omit<Limits, 'clientsPerAddress'> & Partial<Pick<Limits, 'clientsPerAddress'>>;
+    limits: Omit<Limits, PerAddress> & Partial<Pick<Limits, PerAddress>>;
   };
+
+/** Limits whose default depends on the address. */
+type PerAddress = 'clientsPerAddress' | 'connectionsPerAddress';
 
 /** Clients of one address that is not this machine's. */
 export const CLIENTS_OF_OTHER_ADDRESS = 100;
@@ -122,6 +135,8 @@ const LIMITS = {
   entriesPerSecond: 20_000,
   unknownTopicsPerClient: 10_000,
 };
+
+const PER_ADDRESS: ReadonlySet<string> = new Set<PerAddress>(['clientsPerAddress', 'connectionsPerAddress']);
 
 const DEFAULTS = {
   ring: {},
@@ -191,7 +206,7 @@ export function settingsOf(options: ProxyOptions): Settings {
     throw invalid(`delivery is ${String(settings.delivery)}, expected direct or ws`);
   }
   for (const [name, value] of Object.entries(settings.limits)) {
-    if (name !== 'clientsPerAddress' && !(name in LIMITS)) throw invalid(`unknown option limits.${name}`);
+    if (!PER_ADDRESS.has(name) && !(name in LIMITS)) throw invalid(`unknown option limits.${name}`);
     wholeNumber(`limits.${name}`, value, 1, 2 ** 40);
   }
   for (const name of ['snapshot', 'perMessageDeflate'] as const) {

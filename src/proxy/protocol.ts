@@ -64,6 +64,22 @@ export function decode(text: string): Message {
   return { action: action as Action, body };
 }
 
+/** Bytes of a message in which the number of a request is looked for, behind its name. */
+const REQUEST_ID_BYTES = 600;
+
+/** The number of the request in a message that is refused without being read, as far as it is a number or a short text. */
+export function requestIdIn(message: Buffer): unknown {
+  const at = message.indexOf('"request_id"');
+  if (at < 0) return undefined;
+  const text = message.toString('utf8', at, at + REQUEST_ID_BYTES);
+  const [, value] = /^"request_id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)\s*[,}]/.exec(text) ?? [];
+  try {
+    return value === undefined ? undefined : echoed(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
+}
+
 /** True when a client must have authenticated before it may ask for this. */
 export function needsAuthentication(action: Action): boolean {
   return !OPEN_TO_ALL.has(action);

@@ -10,6 +10,7 @@ import type { Answer } from './answers.ts';
 import { type Asker, type Authenticator, type Identity, authenticator } from './auth.ts';
 import { Brokers } from './brokers.ts';
 import { Clients } from './clients.ts';
+import { Connections } from './connections.ts';
 import { Counters } from './counters.ts';
 import { OrderUpdates } from './events.ts';
 import { FeedLink } from './feed-link.ts';
@@ -26,6 +27,7 @@ import type { SnapshotMessage, StatsReport } from './schemas.ts';
 import { Stats } from './stats.ts';
 import { Subscriber } from './subscriber.ts';
 import { Turnstile } from './turnstile.ts';
+import { UserNames } from './user-names.ts';
 import { type Interest, type InterestListener, Subscriptions } from './subscriptions.ts';
 import { UnservedTopics } from './unserved-topics.ts';
 import { VerdictDelivery } from './verdict-delivery.ts';
@@ -48,7 +50,10 @@ export class Proxy {
   readonly #delivery: Delivery;
   readonly #authenticator: Authenticator;
   readonly #counters = new Counters();
-  readonly #orders = new OrderUpdates();
+  /** Those that are no clients yet. */
+  readonly connections: Connections;
+  readonly #userNames = new UserNames();
+  readonly #orders = new OrderUpdates(this.#userNames);
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
   readonly #monitor: Monitor;
@@ -73,7 +78,8 @@ export class Proxy {
     this.settings = settings;
     this.#log = log;
     this.#refusedOrigins = new RefusedOrigins(log);
-    const onTrouble = (error: unknown): void => log.warn({ err: error }, 'a key could not be checked again');
+    this.connections = new Connections(settings.limits, this.#counters);
+    const onTrouble = (error: unknown): void => log.warn({ err: error }, 'keys could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#delivery = closeOnError(this.#authenticator, () => this.#openDelivery());
     this.#topics = new TickedTopics(this.#delivery);
@@ -97,6 +103,7 @@ export class Proxy {
       settings,
       authenticator: this.#authenticator,
       brokers: new Brokers(this.#monitor, this.#sources, settings.broker, settings.supportedBrokers),
+      connections: this.connections,
       counters: this.#counters,
       delivery: this.#delivery,
       feedStatus,
@@ -104,6 +111,7 @@ export class Proxy {
       orders: this.#orders,
       subscriber,
       turnstile: new Turnstile(),
+      userNames: this.#userNames,
       verdicts: this.#verdicts,
       verdictDelivery,
     };
@@ -298,6 +306,7 @@ export class Proxy {
       name: NAME,
       isOpen: this.#authenticator.open,
       sources: this.#sources,
+      userNames: this.#userNames,
       verdicts: this.#verdicts,
       deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
       interests: () => this.#subscriptions.interests(),

@@ -110,6 +110,7 @@ const Messages = object({
   conflated: count('ticks that newer ones took the place of, for slow clients'),
   dropped: count('ticks read and not kept, because 262,144 other instruments have ticked'),
   received: count('messages of clients'),
+  held_back: count('times that a client was not read for a moment, since it had sent more messages than it may'),
   batches: count('reads of the ring that brought something'),
 });
 

@@ -15,6 +15,7 @@ import {
   type ProtocolErrorCode,
   decode,
   echoed,
+  requestIdIn,
   needsAuthentication,
 } from './protocol.ts';
 import type { Recipient, RecipientOwner } from './recipient.ts';
@@ -115,7 +116,7 @@ export class Session implements RecipientOwner, Asker {
 
   /** Its user; undefined until it has authenticated. */
   get userId(): string | undefined {
-    return this.#identity?.userId;
+    return this.#identity && this.#services.userNames.of(this.#identity.userId);
   }
 
   get isGone(): boolean {
@@ -137,6 +138,11 @@ export class Session implements RecipientOwner, Asker {
     this.markAlive();
     this.unfinished.leaveOut(payloadBytes);
     this.#holdBack();
+  }
+
+  /** Whether its key is being checked, so that it is not known yet what it may send. */
+  get isBeingChecked(): boolean {
+    return this.#waiting !== undefined && this.#identity === undefined;
   }
 
   /** Whether anything has come since this was asked the last time. */
@@ -166,8 +172,7 @@ export class Session implements RecipientOwner, Asker {
   /** Takes one message. Whatever is wrong with it is answered; nothing is thrown. @param onServed is called once its memory is free */
   receive(data: Buffer, onServed: () => void): void {
     this.#services.counters.received += 1;
-    if (!this.#ended && this.#isWithinRate()) this.#take({ data, onServed });
-    else onServed();
+    this.#take({ data, onServed });
   }
 
   /** Ends all that it asked for; the connection is somebody else's. */
@@ -187,15 +192,16 @@ export class Session implements RecipientOwner, Asker {
   #answer({ data, onServed }: Incoming): void {
     onServed();
     let toPay = 0;
+    let message: Message | undefined;
     try {
       if (data.length > FREE_BYTES) {
         this.#requireBudget();
         toPay = data.length / BYTES_AN_ENTRY;
       }
-      const message = this.#decode(data.toString('utf8'), data.length);
+      message = this.#decode(data.toString('utf8'), data.length);
       if (message !== undefined) this.#serve(message);
     } catch (error) {
-      this.#refuse(error);
+      this.#refuse(error, message?.body ?? { request_id: requestIdIn(data) });
     }
     // Afterwards: it must not be what itself is refused for.
     this.#budget?.take(toPay);
@@ -243,19 +249,19 @@ export class Session implements RecipientOwner, Asker {
 
   #authenticate(body: Body): void {
     const key = body['api_key'] || body['apikey'];
-    if (!key) return this.#refuseKey('API key is required');
-    if (typeof key !== 'string') return this.#refuseKey('Invalid API key');
+    if (!key) return this.#refuseKey('API key is required', body);
+    if (typeof key !== 'string') return this.#refuseKey('Invalid API key', body);
     if (this.#services.authenticator.open) return this.#admit(LOCAL_USER);
     this.#waiting = [];
-    this.#checkKey(key)
-      .catch((error: unknown) => this.#refuse(error))
+    this.#checkKey(key, body)
+      .catch((error: unknown) => this.#refuse(error, body))
       .then(() => this.#goOn())
       .catch((error: unknown) =>
         this.#log.error({ err: error }, 'a session could not go on after its key was checked'),
       );
   }
 
-  async #checkKey(key: string): Promise<void> {
+  async #checkKey(key: string, body: Body): Promise<void> {
     const { authenticator } = this.#services;
     let identity: Identity | undefined;
     try {
@@ -264,14 +270,14 @@ export class Session implements RecipientOwner, Asker {
       if (this.#ended) return;
       this.#missed = CLOSE.TRY_AGAIN_LATER;
       if (error instanceof TooManyKeyChecks) {
-        return this.#refuseKey(error.message, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
+        return this.#refuseKey(error.message, body, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
       }
       this.#log.warn({ err: error }, 'a key could not be checked');
-      return this.#refuseKey('The API key could not be checked; try again');
+      return this.#refuseKey('The API key could not be checked; try again', body);
     }
     if (this.#ended) return;
     this.#missed = CLOSE.UNAUTHORIZED;
-    if (identity === undefined) return this.#refuseKey('Invalid API key');
+    if (identity === undefined) return this.#refuseKey('Invalid API key', body);
     this.#unwatchKey?.();
     this.#unwatchKey = authenticator.watch(key, () => this.#revoke());
     this.#admit(identity);
@@ -280,7 +286,7 @@ export class Session implements RecipientOwner, Asker {
   #admit(identity: Identity): void {
     clearTimeout(this.#authDeadline);
     this.#identity = identity;
-    this.#reply(answers.authenticated(this.#services.brokers.of(identity), identity.userId));
+    this.#reply(answers.authenticated(this.#services.brokers.of(identity), this.userId ?? ''));
   }
 
   // Messages keep their order: those that came meanwhile are served now, and one of them may have to wait again.
@@ -288,8 +294,15 @@ export class Session implements RecipientOwner, Asker {
     if (!this.#isServing) this.#passTurnstile();
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
+    for (const [index, incoming] of waiting.entries()) {
+      const again = this.#waiting as Incoming[] | undefined;
+      if (again !== undefined) {
+        this.#waiting = again.concat(waiting.slice(index));
+        break;
+      }
+      this.#take(incoming);
+    }
     this.#resume();
-    for (const incoming of waiting) this.#take(incoming);
     this.#holdBack();
   }
 
@@ -299,11 +312,30 @@ export class Session implements RecipientOwner, Asker {
     if (this.#waiting !== undefined) {
       this.#waiting.push(incoming);
       this.connection.webSocket.pause();
-    } else if (incoming.data.length > LONG_MESSAGE) {
-      this.#takeInTurn(incoming);
-    } else {
-      this.#answer(incoming);
+      return;
     }
+    this.#rate ??= new MessageRate(this.#services.settings.limits.messagesPerSecond);
+    const waitMs = this.#rate.waitMs(performance.now());
+    if (waitMs !== undefined) this.#takeLater(incoming, waitMs);
+    else if (incoming.data.length > LONG_MESSAGE) this.#takeInTurn(incoming);
+    else this.#answer(incoming);
+  }
+
+  // Back-pressure: what has been read waits here, and what the client sends beyond it waits in its socket.
+  #takeLater(incoming: Incoming, waitMs: number): void {
+    this.#waiting = [incoming];
+    this.connection.webSocket.pause();
+    const goOn = (): void => {
+      try {
+        this.#goOn();
+      } catch (error) {
+        this.#log.error({ err: error }, 'a client is closed because of an error of the server');
+        this.connection.close(CLOSE.INTERNAL, 'internal error');
+      }
+    };
+    if (waitMs === 0) return void setImmediate(goOn);
+    this.#services.counters.heldBack += 1;
+    setTimeout(goOn, waitMs).unref();
   }
 
   // What a long message is read into takes many times its size: one of all clients' is served at a time.
@@ -340,7 +372,7 @@ export class Session implements RecipientOwner, Asker {
   #subscribe(body: Body): void {
     const request = readSubscribe(body, this.#services.settings.defaultExchange);
     this.#requireBudget();
-    this.#serveInTurns(this.#carryOut(request));
+    this.#serveInTurns(this.#carryOut(request), body);
   }
 
   *#carryOut(request: SubscribeRequest): Generator<void, void> {
@@ -402,13 +434,13 @@ export class Session implements RecipientOwner, Asker {
   }
 
   // Messages that come meanwhile wait, so that all keep their order.
-  #serveInTurns(work: Generator<void, void>): void {
+  #serveInTurns(work: Generator<void, void>, body: Body): void {
     this.#isServing = inTurns(
       work,
       () => this.#ended,
       (error) => {
         this.#isServing = false;
-        if (error !== undefined && !this.#ended) this.#refuse(error);
+        if (error !== undefined && !this.#ended) this.#refuse(error, body);
         this.#goOn();
       },
     );
@@ -449,7 +481,7 @@ export class Session implements RecipientOwner, Asker {
   #unsubscribe(body: Body): void {
     const request = readUnsubscribe(body, this.#services.settings.defaultExchange);
     this.#requireBudget();
-    this.#serveInTurns(this.#leave(request));
+    this.#serveInTurns(this.#leave(request), body);
   }
 
   *#leave(request: UnsubscribeRequest): Generator<void, void> {
@@ -467,22 +499,26 @@ export class Session implements RecipientOwner, Asker {
     this.#reply(answers.brokerInfo(brokers.of(this.#identity), brokers.areConnected(), this.userId ?? ''));
   }
 
-  #refuse(error: unknown): void {
+  /** @param body of the message that is refused, as far as it could be read. */
+  #refuse(error: unknown, body: Body): void {
+    const requestId = echoed(body['request_id']);
     if (error instanceof ProtocolError) {
       this.#services.counters.refuse(REFUSAL_OF_CODE[error.code] ?? 'malformed_message');
-      return this.#reply(answers.failed(error.code, error.message));
+      return this.#reply(answers.failed(error.code, error.message, requestId));
     }
     this.#log.error({ err: error }, 'a message could not be processed');
-    this.#reply(answers.failed('PROCESSING_ERROR', error instanceof Error ? error.message : String(error)));
+    const message = error instanceof Error ? error.message : String(error);
+    this.#reply(answers.failed('PROCESSING_ERROR', message, requestId));
   }
 
   #refuseKey(
     message: string,
+    body: Body,
     code: ProtocolErrorCode = 'AUTHENTICATION_ERROR',
     refusal: RefusalCount = 'authentication',
   ): void {
     this.#services.counters.refuse(refusal);
-    this.#reply(answers.authenticationFailed(message, code));
+    this.#reply(answers.authenticationFailed(message, code, echoed(body['request_id'])));
     if (this.#identity !== undefined || this.#ended || this.#hasSecondChance) return;
     this.#hasSecondChance = true;
     // OpenAlgo's client for Python waits five seconds for another answer, unless the connection ends.
@@ -511,22 +547,6 @@ export class Session implements RecipientOwner, Asker {
     this.#services.counters.refuse('authentication_timeout');
     this.connection.close(this.#missed, reason);
     this.end();
-  }
-
-  #isWithinRate(): boolean {
-    const { messagesPerSecond } = this.#services.settings.limits;
-    this.#rate ??= new MessageRate(messagesPerSecond);
-    const verdict = this.#rate.next(performance.now());
-    if (verdict === 'pass') return true;
-    this.#services.counters.refuse('message_rate');
-    if (verdict === 'refuse') {
-      const message = `More than ${messagesPerSecond} messages in a second; wait before you send more`;
-      this.#reply(answers.failed('RATE_LIMIT_EXCEEDED', message));
-    } else if (verdict === 'close') {
-      this.connection.close(CLOSE.POLICY, 'too many messages');
-      this.end();
-    }
-    return false;
   }
 
   // A client that does not take its answers, or waits for too many, is not read, or its messages would pile up here.

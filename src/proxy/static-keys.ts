@@ -20,21 +20,33 @@ export function staticKeys(entries: readonly KeyEntry[]): KeyCheck {
 
 /**
  * Checks keys against a file and a list. The file has one key a line, then perhaps the name of its user;
- * empty lines and lines that begin with `#` do not count. It is read again when it has changed.
+ * empty lines and lines that begin with `#` do not count. It is read again when it has changed. While it cannot be read, or
+ * is gone, the keys that it had last stay in force; an empty file takes all keys back.
  *
+ * @param onTrouble hears once that the file cannot be read any more.
  * @throws {OpenAlgoShmError} `ERR_FILE` when it cannot be read at the start or holds no key.
  */
-export function fileKeys(path: string, others: readonly KeyEntry[]): KeyCheck {
+export function fileKeys(path: string, others: readonly KeyEntry[], onTrouble: (error: unknown) => void): KeyCheck {
   const fixed = others.map(knownKey);
   let version = versionOf(path);
   let known = [...fixed, ...readKeys(path)];
   if (known.length === 0) throw new OpenAlgoShmError('ERR_FILE', `auth: ${path} holds no key; write one on a line`);
-  return async (key) => {
-    const current = versionOf(path);
-    if (current !== version) {
-      known = [...fixed, ...readKeys(path)];
-      version = current;
+  let isReadable = true;
+  const follow = (): void => {
+    try {
+      const current = versionOf(path);
+      if (current !== version) {
+        known = [...fixed, ...readKeys(path)];
+        version = current;
+      }
+      isReadable = true;
+    } catch (error) {
+      if (isReadable) onTrouble(error);
+      isReadable = false;
     }
+  };
+  return async (key) => {
+    follow();
     return find(known, key);
   };
 }
@@ -73,16 +85,19 @@ function readKeys(path: string): KnownKey[] {
     });
 }
 
+// A file that replaces it may have the length and the time of the one before; the time of its change cannot be set.
 function versionOf(path: string): string {
-  const { mtimeMs, size, ino } = reading(path, () => statSync(path));
-  return `${mtimeMs}:${size}:${ino}`;
+  const { mtimeNs, ctimeNs, size, ino, dev } = reading(path, () => statSync(path, { bigint: true }));
+  return [mtimeNs, ctimeNs, size, ino, dev].join(':');
 }
 
 function reading<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    const message = `auth: the key file ${path} cannot be read: ${(cause as Error).message}`;
+    const message =
+      `auth: the key file ${path} cannot be read: ${(cause as Error).message}; ` +
+      'keys that were read before stay in force. Restore it; an empty file takes all keys back';
     throw new OpenAlgoShmError('ERR_FILE', message, { cause });
   }
 }

@@ -86,6 +86,7 @@ export class Stats {
         // Every thread reads all ticks.
         dropped: Math.max(...threads.map(({ dropped }) => dropped)),
         received: counters.received,
+        held_back: counters.heldBack,
         batches: sum(({ batches }) => batches),
       },
       feed_events: { ...feedEvents(), source_losses: sources.losses },

@@ -6,8 +6,6 @@ const MOST_BYTES = 16 * 1024 * 1024;
 const PATIENCE_MS = 10_000;
 /** Time in ms in which a message has its place, whoever else comes. */
 const SECURE_MS = 1_000;
-/** Bytes of a control frame beside its payload: two of the header, four of the mask. */
-const CONTROL_FRAME_BYTES = 6;
 /** How many times as long a compressed message can be as what came of it: deflate's most. */
 const MOST_INFLATED = 1032;
 /** Time in ms after which a compressed message counts as what it may have become: those that came whole are served by then. */
@@ -75,8 +73,10 @@ export class UnfinishedMessages<Client> {
 export class UnfinishedMessage<Client> {
   readonly #all: UnfinishedMessages<Client>;
   readonly #longest: number;
-  /** Bytes of the one that is coming. */
+  /** Bytes of the one that is coming, up to the end of the last read. */
   #bytes = 0;
+  /** Bytes of whole frames in this read that are no part of it: messages that have ended, control frames. */
+  #others = 0;
   /** What counts of it for all clients. */
   #coming = 0;
   /** When the one that is coming went beyond what is free, ms; undefined while it has not. */
@@ -100,15 +100,18 @@ export class UnfinishedMessage<Client> {
    * @param now on the clock of `performance.now`, ms.
    */
   judge(client: Client, bytes: number, isCompressed: boolean, mayHaveMore: boolean, now: number): UnfinishedVerdict {
-    // What is behind the end of a message belongs to the next: less than one read, which is not worth telling apart.
+    const coming = this.#bytes + bytes - this.#others;
+    this.#others = 0;
+    this.#isCompressed = isCompressed;
     if (this.#hasEnded) {
+      // What is behind the end of a message belongs to the next: less than this read.
       this.#hasEnded = false;
+      this.#bytes = isCompressed ? bytes : Math.max(0, Math.min(coming, bytes));
       return 'pass';
     }
-    this.#bytes += bytes;
-    this.#isCompressed = isCompressed;
+    this.#bytes = coming;
     if (this.#bytes <= FREE_BYTES && !isCompressed) return 'pass';
-    if (this.#bytes > FREE_BYTES && !mayHaveMore) return 'too_big';
+    if (!mayHaveMore && this.#longestLength() > FREE_BYTES) return 'too_big';
     if (this.#since === undefined) {
       this.#since = now;
       this.#all.begin(this, client);
@@ -119,9 +122,14 @@ export class UnfinishedMessage<Client> {
 
   /** Counts what has come, as what it may have become by now. */
   countAnew(now: number): void {
-    const isInflated = this.#isCompressed && now - (this.#since ?? now) >= INFLATED_AFTER_MS;
-    const length = isInflated ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
+    const isInflated = now - (this.#since ?? now) >= INFLATED_AFTER_MS;
+    const length = isInflated ? this.#longestLength() : this.#bytes;
     this.#setComing(Math.max(0, length - FREE_BYTES));
+  }
+
+  /** What has come, as what it may have become. */
+  #longestLength(): number {
+    return this.#isCompressed ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
   }
 
   /** Whether it counts for all clients. */
@@ -141,14 +149,19 @@ export class UnfinishedMessage<Client> {
 
   /** A control frame came, which may be between the parts of a message and is no part of it. */
   leaveOut(payloadBytes: number): void {
-    this.#bytes -= payloadBytes + CONTROL_FRAME_BYTES;
+    this.#others += frameBytes(payloadBytes);
   }
 
-  /** The message has come whole. It counts until it is served. @returns what is to be called then */
-  complete(): () => void {
+  /**
+   * The message has come whole. It counts until it is served.
+   *
+   * @param payloadBytes its length.
+   * @returns what is to be called then
+   */
+  complete(payloadBytes: number): () => void {
     const bytes = this.#coming;
     this.#coming = 0;
-    this.#bytes = 0;
+    this.#others += frameBytes(payloadBytes);
     this.#forgetTime();
     this.#hasEnded = true;
     if (bytes === 0) return NOTHING;
@@ -176,6 +189,12 @@ export class UnfinishedMessage<Client> {
     this.#since = undefined;
     this.#all.end(this);
   }
+}
+
+/** Bytes of a frame of a client: two of the header, more for the length of a long one, four of the mask. */
+function frameBytes(payloadBytes: number): number {
+  const ofLength = payloadBytes < 126 ? 0 : payloadBytes < 65_536 ? 2 : 8;
+  return payloadBytes + 6 + ofLength;
 }
 
 const NOTHING = (): void => undefined;

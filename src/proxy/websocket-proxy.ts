@@ -1,3 +1,4 @@
+import type { ServerOptions as HttpOptions } from 'node:http';
 import type { ServerOptions as TlsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
@@ -16,6 +17,14 @@ import type { StatsReport } from './schemas.ts';
 const DEFAULT_HOST = '127.0.0.1';
 const DEFAULT_PORT = 8765;
 
+/** Time for a request to come whole, ms, and for its head. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+/** Longest body of a request, bytes: nothing that is asked for here needs one. */
+const BODY_LIMIT = 16 * 1024;
+/** Time between looks for requests that take longer, ms. */
+const LOOK_MS = 5_000;
+
 /** Options of {@link WebSocketProxy}. */
 export interface WebSocketProxyOptions extends ProxyOptions {
   /** Address to listen on. Default 127.0.0.1. Others need `auth`. */
@@ -26,8 +35,12 @@ export interface WebSocketProxyOptions extends ProxyOptions {
   dashboard?: boolean;
   /** Level of the log on standard error, or a logger of pino's kind. Default `info`. */
   log?: LogLevel | NonNullable<FastifyServerOptions['loggerInstance']>;
-  /** Options of the server below: TLS (`https`), `trustProxy` and so on. */
-  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'> & Partial<Record<'https', TlsOptions>>;
+  /**
+   * Options of the server below: TLS (`https`), `trustProxy` and so on. A request that does not come whole within
+   * `requestTimeout`, default 30,000 ms, is ended; so is one whose head takes longer than `http.headersTimeout` (with TLS
+   * `https.headersTimeout`), default 15,000 ms, and a connection that sends nothing.
+   */
+  server?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'> & { http?: HttpOptions; https?: TlsOptions };
 }
 
 /** Where a proxy listens. */
@@ -154,11 +167,18 @@ export class WebSocketProxy {
     const logController = new LogController({ disableRequestLogging: true });
     const loggerInstance = typeof this.#log === 'object' ? this.#log : logger(this.#log);
     // A connection that was never used, a browser's for instance, would keep the server from closing.
-    const options = { logController, forceCloseConnections: true, ...this.#serverOptions, loggerInstance };
+    const options = {
+      logController,
+      forceCloseConnections: true,
+      bodyLimit: BODY_LIMIT,
+      ...boundedInTime(this.#serverOptions),
+      loggerInstance,
+    };
     const server = Fastify(options) as unknown as FastifyInstance;
     try {
       const cutOff = followConnections(server);
       await server.register(openalgoShm, { ...this.#options, anyPath: true, dashboard: this.#dashboard });
+      server.openalgoShm.connections.watch(server.server, Boolean(this.#serverOptions?.trustProxy));
       // After the plugin's own hooks, which see the clients off.
       server.addHook('preClose', async () => cutOff());
       await server.listen({ host: this.#host, port: this.#port });
@@ -189,6 +209,20 @@ export class WebSocketProxy {
       throw new OpenAlgoShmError('ERR_CLOSED', 'the proxy does not run; call start() first');
     return this.#server.openalgoShm;
   }
+}
+
+/** The options of a server that waits for no request for ever. */
+function boundedInTime(options: WebSocketProxyOptions['server'] = {}): NonNullable<WebSocketProxyOptions['server']> {
+  const { requestTimeout = REQUEST_TIMEOUT_MS } = options;
+  const times = {
+    requestTimeout,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout || HEADERS_TIMEOUT_MS),
+    connectionsCheckingInterval: Math.min(LOOK_MS, requestTimeout || LOOK_MS),
+  };
+  if (options.https) {
+    return { ...options, requestTimeout, https: { handshakeTimeout: HEADERS_TIMEOUT_MS, ...times, ...options.https } };
+  }
+  return { ...options, requestTimeout, http: { ...times, ...options.http } };
 }
 
 /**

@@ -14,6 +14,7 @@ interface ServeFlags extends RingFlags, ListenFlags, ThreadFlags, MarketFlags {
   keysFile?: string;
   keysSocket?: string | boolean;
   openalgoUrl?: string;
+  openalgoUser?: string;
   origins?: string;
   wait?: Wait;
   snapshot: boolean;
@@ -52,6 +53,7 @@ export function serveCommand(): Command {
   return command
     .addOption(new Option('--keys-file <file>', 'clients need a key of this file, one a line').conflicts('openalgoUrl'))
     .option('--openalgo-url <url>', 'clients need a key that this OpenAlgo server knows')
+    .option('--openalgo-user <name>', 'with --openalgo-url: the user of that OpenAlgo, who gets its order updates')
     .addOption(
       new Option(
         '--keys-socket [path]',
@@ -141,7 +143,12 @@ function optionsOf(flags: ServeFlags): WebSocketProxyOptions {
   };
 }
 
-function authOf({ keysFile, openalgoUrl, keysSocket }: ServeFlags): NonNullable<WebSocketProxyOptions['auth']> {
+function authOf({
+  keysFile,
+  openalgoUrl,
+  openalgoUser,
+  keysSocket,
+}: ServeFlags): NonNullable<WebSocketProxyOptions['auth']> {
   const socket = keysSocket === false ? undefined : keysSocket;
   const places = { 'keys-file': keysFile, 'openalgo-url': openalgoUrl, 'keys-socket': socket };
   const given = Object.entries(places).filter(([, place]) => place !== undefined);
@@ -149,7 +156,12 @@ function authOf({ keysFile, openalgoUrl, keysSocket }: ServeFlags): NonNullable<
     const names = given.map(([name]) => name).join(' and ');
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', `${names} are set: keys come from one place`);
   }
+  if (openalgoUser !== undefined && openalgoUrl === undefined) {
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'openalgo-user is set without openalgo-url: give both');
+  }
   if (keysFile !== undefined) return { file: keysFile };
-  if (openalgoUrl !== undefined) return { openalgo: openalgoUrl };
+  if (openalgoUrl !== undefined) {
+    return { openalgo: openalgoUrl, ...(openalgoUser !== undefined && { userId: openalgoUser }) };
+  }
   return socket === undefined ? 'none' : { socket };
 }
