@@ -16,7 +16,7 @@ use scratch::{Random, ScratchName, sized, words_of_lines};
 
 const SEEDS: u64 = 600;
 /// Lines of the longest message: of a tick of one level a side, too.
-const LONGEST: u64 = 7;
+const LONGEST: u64 = 11;
 const CAPACITY: u64 = 64;
 const TOPICS: usize = 64;
 /// Empty polls after which a reader looks whether it is where its lane is.
