@@ -1,13 +1,14 @@
 import { readFileSync, existsSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { OpenAlgoShmError, hasCode, type ErrorCode } from '../../src/errors.ts';
 import { SYNONYMS } from '../../src/feeds/dialect-table.ts';
-import { TickNormaliser, type RawTick } from '../../src/feeds/dialect.ts';
-import { FIELDS, type DepthLevel, type FieldName, type Mode } from '../../src/message.ts';
+import { TickNormaliser, type KnownBeside, type RawTick } from '../../src/feeds/dialect.ts';
+import { TestRing } from '../shm/test-ring.ts';
+import { FIELDS, type DepthLevel, type FieldName, type Mode, type TickMembers } from '../../src/message.ts';
 
-/** What a strict reader makes of a tick, but for the names that it came under. */
+/** What a strict reader makes of a tick, but for the names that it came under and what stays as it was. */
 const normalise = (raw: RawTick) => {
-  const { synonyms: _, ...tick } = new TickNormaliser({ strict: true }).normalise(raw);
+  const { synonyms: _, members: _members, ...tick } = new TickNormaliser({ strict: true }).normalise(raw);
   return tick;
 };
 
@@ -22,6 +23,7 @@ interface Case {
   fields?: Record<string, number | 'NaN'>;
   depth?: { buy: number[][]; sell: number[][] };
   synonyms?: string[];
+  members?: TickMembers;
   unknown?: string[];
   unreadable?: string[];
 }
@@ -29,7 +31,11 @@ interface Case {
 describe('the cases that Rust, TypeScript and Python share', () => {
   const cases: Case[] = JSON.parse(readFileSync('crates/dialect/tests/cases.json', 'utf8'));
   const wireNames = new Map<string, string>(FIELDS);
-  const beside = { symbol: true, exchange: true, mode: true };
+  const beside: KnownBeside = { symbol: 'SBIN', exchange: 'NSE', mode: 1 };
+  const ring = new TestRing('dialect-cases');
+  const publisher = ring.publisher({ nonFinite: 'pass' });
+  const reader = ring.subscriber();
+  afterAll(() => ring.end());
 
   test.each(cases)('$name', ({ tick: raw, known = false, error, ...expected }) => {
     const normaliser = new TickNormaliser();
@@ -38,7 +44,8 @@ describe('the cases that Rust, TypeScript and Python share', () => {
       expect(hasCode(thrownBy(read), error as ErrorCode)).toBe(true);
       return;
     }
-    const { symbol, exchange, type, depth, synonyms = [], ...fields } = read();
+    const tick = read();
+    const { symbol, exchange, type, depth, synonyms = [], members: _, ...fields } = tick;
     const found = Object.entries(fields).map(([field, value]) => [
       wireNames.get(field),
       Number.isNaN(value) ? 'NaN' : value,
@@ -51,6 +58,8 @@ describe('the cases that Rust, TypeScript and Python share', () => {
       side.map(({ price, quantity, orders = 0 }) => [price, quantity, orders]);
     expect({ buy: levels(depth?.buy), sell: levels(depth?.sell) }).toEqual(expected.depth ?? { buy: [], sell: [] });
     expect(synonyms.map((number) => SYNONYMS[number]?.[1]).toSorted()).toEqual((expected.synonyms ?? []).toSorted());
+    publisher.publishMarketData('SBIN', tick);
+    expect(reader.poll().at(0)?.members ?? {}).toEqual(expected.members ?? {});
     expect([...normaliser.unknownKeys.keys()].toSorted()).toEqual((expected.unknown ?? []).toSorted());
     expect([...normaliser.unreadableKeys.keys()].toSorted()).toEqual((expected.unreadable ?? []).toSorted());
   });
@@ -286,13 +295,16 @@ describe('values', () => {
 
   test('a token that is text is counted as unknown, not refused', () => {
     const normaliser = new TickNormaliser();
-    expect(normaliser.normalise({ instrument_token: 'NSE_EQ|INE002A01018', ltp: 1 })).toEqual({ ltp: 1 });
+    expect(normaliser.normalise({ instrument_token: 'NSE_EQ|INE002A01018', ltp: 1 })).toEqual({
+      ltp: 1,
+      members: { instrument_token: 'NSE_EQ|INE002A01018' },
+    });
     expect([...normaliser.unknownKeys]).toEqual([['instrument_token', 1]]);
   });
 
   test('times without a zone are taken in the zone of the options', () => {
     const utc = new TickNormaliser({ utcOffset: 'Z' });
-    expect(utc.normalise({ timestamp: '2025-05-28 10:00:45' })).toEqual({ timestamp: 1_748_426_445_000 });
+    expect(utc.normalise({ timestamp: '2025-05-28 10:00:45' }).timestamp).toBe(1_748_426_445_000);
     expect(normalise({ timestamp: '2025-05-28 15:30:45' })).toEqual({ timestamp: 1_748_426_445_000 });
   });
 });
@@ -362,11 +374,12 @@ describe('ticks of real adapters', () => {
 });
 
 describe('a time of day without a date', () => {
-  test('costs no tick: it is left out and counted', () => {
+  test('costs no tick: it is counted, and stays as it is', () => {
     const normaliser = new TickNormaliser();
     expect(normaliser.normalise({ ltp: 1402.5, last_trade_time: '15:29:55', timestamp: 1748426445123 })).toEqual({
       ltp: 1402.5,
       timestamp: 1748426445123,
+      members: { last_trade_time: '15:29:55' },
     });
     expect([...normaliser.unknownKeys]).toEqual([['last_trade_time', 1]]);
   });
@@ -377,9 +390,11 @@ describe('a time of day without a date', () => {
 });
 
 describe('what cannot be understood', () => {
-  test('an unknown key is counted and left out', () => {
+  test('an unknown key is counted, and stays as it is', () => {
     const normaliser = new TickNormaliser();
-    for (let i = 0; i < 3; i++) expect(normaliser.normalise({ ltp: 1, weather: 'fine' })).toEqual({ ltp: 1 });
+    for (let i = 0; i < 3; i++) {
+      expect(normaliser.normalise({ ltp: 1, weather: 'fine' })).toEqual({ ltp: 1, members: { weather: 'fine' } });
+    }
     expect([...normaliser.unknownKeys]).toEqual([['weather', 3]]);
   });
 

@@ -36,6 +36,8 @@ export class JsonTicks implements TickLines {
 
   parse(line: string): Tick | undefined {
     const message = parseObject(line);
+    // A last value is no tick of the moment at which it came.
+    if (message['type'] === 'market_data' && message['snapshot'] === true) return undefined;
     if (message['type'] === 'market_data')
       return completeTick(this.#normaliser.normalise(tickOf(message)), this.#instrument);
     if (OTHER_MESSAGES.has(message['type']) || message['status'] === 'error') return undefined;

@@ -24,7 +24,14 @@ export interface TickAddress {
   mode: Mode;
 }
 
-const KNOWN_BESIDE = { symbol: true, exchange: true, mode: true };
+/** How old a last value is, ms. */
+export interface CarriedAge {
+  /** Its newest tick. */
+  newestMs: number;
+  /** Its oldest value. */
+  oldestMs: number;
+}
+
 const SHOWN_CHARACTERS = 300;
 /** Errors of a sound tick for which the ring has no room. */
 const OF_THE_RING: ReadonlySet<ErrorCode> = new Set(['ERR_TOO_MANY_TOPICS', 'ERR_SHM_FULL']);
@@ -70,14 +77,22 @@ export class LiveTicks {
     return this.#normaliser.unreadableKeys;
   }
 
-  /** Publishes one tick. What stands beside it wins over what stands inside. */
-  publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress): void {
+  /**
+   * Publishes one tick. What stands beside it wins over what stands inside.
+   *
+   * @param age of a last value that the source has kept, and that is no tick of now
+   */
+  publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress, age?: CarriedAge): void {
     try {
       // Completed in place: copies of ticks cost the ring's writer dear.
-      const tick = this.#normaliser.normalise(raw, KNOWN_BESIDE) as Tick;
+      const tick = this.#normaliser.normalise(raw, { symbol, exchange, mode }) as Tick;
       tick.symbol = symbol;
       tick.exchange = exchange;
       tick.type = mode;
+      if (age !== undefined) {
+        tick.ageMs = age.newestMs;
+        tick.oldestAgeMs = age.oldestMs;
+      }
       if (tick.depth !== undefined) tick.depth = this.#fit(tick.depth, symbol);
       if (this.#offer(tick)) this.#counters.published++;
       else this.#drop('the ring is full');

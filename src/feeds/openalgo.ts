@@ -3,12 +3,12 @@ import { InterestReader } from '../shm/interest.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import { userOfKey } from '../user-of-key.ts';
 import { Backoff, type BackoffOptions } from './backoff.ts';
-import { isRecord, modeOf, type RawRecord } from './dialect-values.ts';
+import { isRecord, modeOf, numberOf, type RawRecord } from './dialect-values.ts';
 import type { TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import { PublishingFeed, type FeedOptions } from './feed.ts';
 import { LiveEvents, type EventCounters } from './live-events.ts';
-import { LiveTicks, liveCounters, type LiveCounters } from './live-ticks.ts';
+import { LiveTicks, liveCounters, type CarriedAge, type LiveCounters } from './live-ticks.ts';
 import { OpenAlgoConnection, UpstreamRefusal } from './openalgo-connection.ts';
 import { OpenAlgoRequests } from './openalgo-requests.ts';
 import { pause } from './pace.ts';
@@ -209,8 +209,14 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       ticks.malformed('market_data without symbol, exchange, mode or data', message);
       return;
     }
-    ticks.publish(data, { symbol, exchange, mode });
+    ticks.publish(data, { symbol, exchange, mode }, message['snapshot'] === true ? ageOf(message) : undefined);
   }
+}
+
+/** Of a last value of another proxy. One that does not say how old it is may be of any age. */
+function ageOf(message: RawRecord): CarriedAge {
+  const newestMs = numberOf(message['age_ms']) ?? Number.POSITIVE_INFINITY;
+  return { newestMs, oldestMs: numberOf(message['oldest_age_ms']) ?? newestMs };
 }
 
 function checkUrl(url: string): string {
