@@ -80,7 +80,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
     }
     this.brokerName = brokerName;
     this.#publisher = new FollowingPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
-    this.#normaliser = new TickNormaliser(options);
+    this.#normaliser = new TickNormaliser(options, { carries: true });
     this.#ringName = options.name;
     this.#answers = options.answers ?? false;
     (this as EventEmitter).on('newListener', (event) => {

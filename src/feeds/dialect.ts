@@ -34,6 +34,14 @@ export interface TickNormaliserOptions {
   strict?: boolean;
 }
 
+/** What the owner of a normaliser wants beside the fields. */
+export interface ReadingHooks {
+  /** Whether `members` come out. Default false. */
+  readonly carries?: boolean;
+  /** Called for each value that cannot be read. */
+  readonly onFault?: ((key: string, fault: Fault) => void) | undefined;
+}
+
 /** What is known beside a tick, and wins over what stands inside it. */
 export interface KnownBeside {
   readonly symbol?: string | undefined;
@@ -58,6 +66,8 @@ interface Reading {
   synonyms: [number, FieldName, number][] | undefined;
   /** The mode as the tick states it. */
   statedMode: unknown;
+  /** Whether what no field says in the same form is kept. */
+  readonly carries: boolean;
 }
 
 /** Keys beyond these characters are no names that a client could look for. */
@@ -72,19 +82,23 @@ const CONTROL = /\p{Cc}/u;
  * out and counted, so that it does not cost the price. A key that is not known is counted, and so is the time of day
  * without a date that some brokers send for the last trade.
  *
- * What the adapter wrote and no field says in the same form comes out as `members`, for clients to find it as it was:
+ * What the adapter wrote and no field says in the same form can come out as `members`, for clients to find it as it was:
  * such values of keys that are not known, times in other forms than ms, the name of a mode.
  */
 export class TickNormaliser {
   readonly #utcOffsetMinutes: number;
   readonly #strict: boolean;
+  readonly #carries: boolean;
+  readonly #onFault: ReadingHooks['onFault'];
   readonly #unknownKeys = new Map<string, number>();
   readonly #unreadableKeys = new Map<string, number>();
   #lastTimeText: string | undefined;
   #lastTime = Number.NaN;
 
   /** @throws OpenAlgoShmError `ERR_INVALID_OPTION` for a `utcOffset` that is none */
-  constructor(options: TickNormaliserOptions = {}) {
+  constructor(options: TickNormaliserOptions = {}, { carries = false, onFault }: ReadingHooks = {}) {
+    this.#carries = carries;
+    this.#onFault = onFault;
     this.#utcOffsetMinutes = parseUtcOffset(options.utcOffset ?? INDIA_UTC_OFFSET);
     this.#strict = options.strict ?? false;
   }
@@ -115,6 +129,7 @@ export class TickNormaliser {
       fault: undefined,
       synonyms: undefined,
       statedMode: undefined,
+      carries: this.#carries,
     };
     for (const key in raw) {
       const value = raw[key];
@@ -124,9 +139,9 @@ export class TickNormaliser {
       else this.#apply(rule, key, value, reading);
     }
     if (reading.fault !== undefined && !hasContent(tick)) throw reading.fault.toError();
-    if (reading.synonyms !== undefined) tellSynonyms(tick, reading.synonyms);
+    if (reading.synonyms !== undefined) tellSynonyms(reading, reading.synonyms);
     const mode = known.mode ?? tick.type;
-    if (reading.statedMode !== undefined && reading.statedMode !== mode) carry(tick, 'mode', reading.statedMode);
+    if (reading.statedMode !== undefined && reading.statedMode !== mode) carry(reading, 'mode', reading.statedMode);
     return tick;
   }
 
@@ -163,18 +178,18 @@ export class TickNormaliser {
       }
       case 'symbol':
         if (known.symbol === undefined) tick.symbol = readSymbol(value);
-        else if (value !== known.symbol) carry(tick, key, value);
+        else if (value !== known.symbol) carry(reading, key, value);
         break;
       case 'exchange':
         if (known.exchange === undefined) tick.exchange = readExchange(value);
-        else if (value !== known.exchange) carry(tick, key, value);
+        else if (value !== known.exchange) carry(reading, key, value);
         break;
       case 'mode':
         if (known.mode === undefined) this.#applyMode(key, value, reading);
         else reading.statedMode = value;
         break;
       case 'type':
-        if (known.mode !== undefined || !applyType(value, tick)) carry(tick, key, value);
+        if (known.mode !== undefined || !applyType(value, tick)) carry(reading, key, value);
         break;
       case 'depth':
         this.#applyBook(key, value, reading);
@@ -186,7 +201,7 @@ export class TickNormaliser {
         this.#applyOhlc(key, value, reading);
         break;
       case 'carried':
-        carry(tick, key, value);
+        carry(reading, key, value);
         break;
       case 'ignored':
         break;
@@ -198,7 +213,7 @@ export class TickNormaliser {
     if (time !== undefined) putTime(rule, time, key, value, reading);
     else if (rule.field !== 'timestamp' && isTimeOfDay(value)) {
       count(this.#unknownKeys, key);
-      if (rule.synonym !== undefined) carry(reading.tick, key, value);
+      if (rule.synonym !== undefined) carry(reading, key, value);
     } else this.#fault(key, new Fault(key, value, EXPECTED.time), reading);
   }
 
@@ -225,7 +240,7 @@ export class TickNormaliser {
 
   #unknown(key: string, value: unknown, reading: Reading): void {
     count(this.#unknownKeys, key);
-    carry(reading.tick, key, value);
+    carry(reading, key, value);
   }
 
   /**
@@ -270,6 +285,7 @@ export class TickNormaliser {
   #fault(key: string, fault: Fault, reading: Reading): void {
     reading.fault ??= fault;
     count(this.#unreadableKeys, key);
+    this.#onFault?.(key, fault);
     if (this.#strict) throw fault.toError();
   }
 }
@@ -289,18 +305,19 @@ function putTime(rule: FieldRule, ms: number, key: string, value: unknown, readi
   if (ms === 0 && rule.field === 'timestamp') return;
   const given = numberOf(value);
   if (given === undefined && rule.synonym !== undefined && typeof value === 'string') {
-    carry(reading.tick, key, value);
+    carry(reading, key, value);
     if (reading.tick[rule.field] === undefined) reading.tick[rule.field] = ms;
     return;
   }
   if (rule.preferred && given !== ms && !(Number.isNaN(given) && Number.isNaN(ms))) {
-    carry(reading.tick, key, given ?? value);
+    carry(reading, key, given ?? value);
   }
   put(rule, ms, given ?? ms, reading);
 }
 
 /** Lets clients have a value under its own key. */
-function carry(tick: NormalisedTick, key: string, value: unknown): void {
+function carry({ tick, carries }: Reading, key: string, value: unknown): void {
+  if (!carries) return;
   const isCarried =
     typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
   if (!isCarried || key === '' || CONTROL.test(key)) return;
@@ -309,12 +326,13 @@ function carry(tick: NormalisedTick, key: string, value: unknown): void {
 }
 
 /** A synonym whose value is another than the field's would be a lie: it stays as it is. */
-function tellSynonyms(tick: NormalisedTick, seen: readonly [number, FieldName, number][]): void {
+function tellSynonyms(reading: Reading, seen: readonly [number, FieldName, number][]): void {
+  const { tick } = reading;
   const told: number[] = [];
   for (const [synonym, field, value] of seen) {
     const own = tick[field];
     if (own === value || (Number.isNaN(own) && Number.isNaN(value))) told.push(synonym);
-    else carry(tick, SYNONYMS[synonym]![1], value);
+    else carry(reading, SYNONYMS[synonym]![1], value);
   }
   if (told.length > 0) tick.synonyms = told;
 }

@@ -1,6 +1,6 @@
 import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import type { MarketDepth, Mode, Tick } from '../message.ts';
-import type { RawRecord } from './dialect-values.ts';
+import type { Fault, RawRecord } from './dialect-values.ts';
 import { TickNormaliser, type TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import type { FeedCounters } from './feed.ts';
@@ -15,6 +15,8 @@ export interface LiveCounters extends FeedCounters {
   dropped: number;
   /** Books that were deeper than the ring has room for, and were cut to it. */
   booksCut: number;
+  /** Values that could not be read and were left out of their ticks, by their keys. The first 256 keys are kept. */
+  unreadableKeys: Record<string, number>;
 }
 
 /** Whose tick it is, where that stands beside the tick. */
@@ -38,7 +40,7 @@ const OF_THE_RING: ReadonlySet<ErrorCode> = new Set(['ERR_TOO_MANY_TOPICS', 'ERR
 
 /** All at zero. */
 export function liveCounters(): LiveCounters {
-  return { published: 0, stalls: 0, received: 0, malformed: 0, dropped: 0, booksCut: 0 };
+  return { published: 0, stalls: 0, received: 0, malformed: 0, dropped: 0, booksCut: 0, unreadableKeys: {} };
 }
 
 /** Brings the raw ticks of a live source into a ring. Whatever comes, it goes on, and counts what it could not use. */
@@ -64,17 +66,15 @@ export class LiveTicks {
     this.#depthLevels = depthLevels;
     this.#offer = offer;
     this.#log = log;
-    this.#normaliser = new TickNormaliser(options);
+    this.#normaliser = new TickNormaliser(options, {
+      carries: true,
+      onFault: (key, fault) => this.#leaveOut(key, fault),
+    });
   }
 
   /** Keys that no field answers to, and how often each was seen. */
   get unknownKeys(): ReadonlyMap<string, number> {
     return this.#normaliser.unknownKeys;
-  }
-
-  /** Keys whose values could not be read, and how often. */
-  get unreadableKeys(): ReadonlyMap<string, number> {
-    return this.#normaliser.unreadableKeys;
   }
 
   /**
@@ -110,6 +110,15 @@ export class LiveTicks {
     const text = typeof message === 'string' ? message : JSON.stringify(message);
     const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
     this.#log.warn(`${count} malformed so far; this one: ${reason}: ${shown}`);
+  }
+
+  /** One bad value never costs the others of its tick. */
+  #leaveOut(key: string, fault: Fault): void {
+    const { unreadableKeys } = this.#counters;
+    const count = this.#normaliser.unreadableKeys.get(key);
+    if (count === undefined) return;
+    unreadableKeys[key] = count;
+    if (isSample(count)) this.#log.warn(`${key} left out, ${count} so far: ${fault.toError().message}`);
   }
 
   #drop(reason: string): void {

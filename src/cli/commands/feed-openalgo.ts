@@ -3,6 +3,7 @@ import { OpenAlgoShmError } from '../../errors.ts';
 import { printedLog } from '../feed-log.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
+import { leftOut } from '../left-out.ts';
 import { wholeNumber } from '../option-values.ts';
 import { runFeed } from '../run-feed.ts';
 
@@ -59,8 +60,8 @@ async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
   });
   const progress = (): string => {
     const { wanted, subscribed } = feed.subscriptions;
-    const { malformed, connections, refused } = feed.counters;
-    const troubles = `${count(malformed)} malformed, ${count(refused)} refused`;
+    const { malformed, connections, refused, unreadableKeys } = feed.counters;
+    const troubles = `${count(malformed)} malformed, ${count(refused)} refused${leftOut(unreadableKeys)}`;
     return `${count(subscribed)} of ${count(wanted)} subscribed, ${counted(connections, 'connection')}, ${troubles}`;
   };
   await runFeed(feed, { title: `OpenAlgo at ${shownUrl(url)}`, ring: flags.ring, progress });
