@@ -155,7 +155,7 @@ fn members(image: &mut TickImage, mode: Mode) -> Map<String, Value> {
     let mut members = Map::new();
     let read = |tick: MessageView| {
         let Some(annex) = tick.annex() else { return };
-        annex.for_each_member(|key, value| {
+        for (key, value) in annex.members().iter() {
             let value = match value {
                 MemberValue::Number(number) if number.fract() == 0.0 => (number as i64).into(),
                 MemberValue::Number(number) => number.into(),
@@ -163,7 +163,7 @@ fn members(image: &mut TickImage, mode: Mode) -> Map<String, Value> {
                 MemberValue::Flag(flag) => flag.into(),
             };
             assert!(members.insert(key.to_owned(), value).is_none());
-        });
+        }
     };
     assert_eq!(consumer.poll(1, read), 1);
     members

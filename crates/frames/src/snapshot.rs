@@ -47,7 +47,7 @@ impl Snapshot {
             image.set_depth(&buys, &sells);
         }
         if let Some(annex) = newest.view().annex() {
-            annex.for_each_member(|key, value| _ = image.push_member(key, value));
+            annex.members().iter().for_each(|(key, value)| _ = image.push_member(key, value));
         }
         let (head, rest) = as_copy(&mut image, newest);
         Some(Self { head, rest, publisher: newest.publisher, oldest_ns })

@@ -2,7 +2,7 @@
 
 use openalgo_shm_dialect::names::{Rule, Spelling, rule_of};
 use openalgo_shm_ring::message::{
-    Annex, DepthLevel, Field, Head, MemberValue, MessageView, REPLACED, SYNONYMS,
+    Annex, DepthLevel, Field, Head, MemberValue, Members, MessageView, REPLACED, SYNONYMS,
 };
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -39,7 +39,7 @@ impl Tick {
     }
 
     fn has_member(&self, name: &str) -> bool {
-        self.view().annex().is_some_and(|annex| annex.with_member(name, |_| ()).is_some())
+        self.view().annex().is_some_and(|annex| annex.members().get(name).is_some())
     }
 
     fn named(&self, name: &str) -> Option<f64> {
@@ -115,12 +115,11 @@ macro_rules! fields {
                     keys.push("depth");
                 }
                 let mut keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
-                if let Some(annex) = self.view().annex() {
-                    annex.for_each_member(|key, _| {
-                        if !is_own(key) && !keys.iter().any(|known| known == key) {
-                            keys.push(key.to_owned());
-                        }
-                    });
+                let members = self.view().annex().map(Annex::members);
+                for (key, _) in members.iter().flat_map(Members::iter) {
+                    if !is_own(key) && !keys.iter().any(|known| known == key) {
+                        keys.push(key.to_owned());
+                    }
                 }
                 keys
             }
@@ -214,20 +213,16 @@ fn members<'py>(
     py: Python<'py>,
     wants: impl Fn(&str) -> bool,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let members = PyDict::new(py);
-    let mut outcome = Ok(());
-    if let Some(annex) = view.annex() {
-        annex.for_each_member(|key, value| {
-            if outcome.is_ok() && wants(key) {
-                outcome = match value {
-                    MemberValue::Number(number) => members.set_item(key, number),
-                    MemberValue::Text(text) => members.set_item(key, text),
-                    MemberValue::Flag(flag) => members.set_item(key, flag),
-                };
-            }
-        });
+    let dictionary = PyDict::new(py);
+    let members = view.annex().map(Annex::members);
+    for (key, value) in members.iter().flat_map(Members::iter).filter(|(key, _)| wants(key)) {
+        match value {
+            MemberValue::Number(number) => dictionary.set_item(key, number)?,
+            MemberValue::Text(text) => dictionary.set_item(key, text)?,
+            MemberValue::Flag(flag) => dictionary.set_item(key, flag)?,
+        }
     }
-    outcome.map(|()| members)
+    Ok(dictionary)
 }
 
 /// The names of brokers' adapters that a tick's fields came under.

@@ -88,7 +88,7 @@ fn the_presets_are_what_they_say() {
     assert_eq!((spsc.lanes, spsc.consumers, spsc.policy), (1, 1, Policy::Lossless));
     let mpmc = RingConfig::mpmc().layout().unwrap();
     assert_eq!((mpmc.lanes, mpmc.depth_levels, mpmc.policy), (8, 5, Policy::Overwrite));
-    assert_eq!((mpmc.capacity, mpmc.longest, mpmc.topics), (16_384, 10, 32_768));
+    assert_eq!((mpmc.capacity, mpmc.longest, mpmc.topics), (16_384, 14, 32_768));
     assert_eq!(RingConfig::default(), RingConfig::mpmc());
 }
 

@@ -409,8 +409,8 @@ fn an_annex_travels_behind_the_levels() {
         let annex = tick.annex().unwrap();
         assert_eq!(annex.age(), Some(CarriedAge { newest_ms: 4_000, oldest_ms: 9_000 }));
         assert!(annex.replaces("ltt") && !annex.replaces("mode"));
-        let mut members = Vec::new();
-        annex.for_each_member(|key, value| members.push(format!("{key} {value:?}")));
+        let members = annex.members();
+        let members: Vec<_> = members.iter().map(|(key, value)| format!("{key} {value:?}")).collect();
         assert_eq!(members, ["token Text(\"2885\")", "ltt Number(1748426445.0)"]);
     };
     assert_eq!(pair.consumer.poll(2, check), 2);

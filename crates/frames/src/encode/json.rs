@@ -1,6 +1,6 @@
 //! JSON. Whole numbers are printed as integers (typed clients insist on it), NaN and infinities as `null`.
 
-use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, MessageView};
+use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, Members, MessageView};
 
 use super::bytes::{Bytes, Short};
 use super::digits::{as_integer, put_integer, put_short_decimal};
@@ -109,27 +109,29 @@ fn write_beside(room: &mut [u8], topic: &TopicText, tick: MessageView<'_>, annex
     let mut out = Bytes::new(room);
     let (symbol, rest) = topic.bytes[topic.data + DATA_KEY.len() + SYMBOL_KEY.len()..].split_at(topic.symbol);
     let exchange = &rest[EXCHANGE_KEY.len()..][..topic.exchange];
+    let beside = annex.members();
     out.put_slice(DATA_KEY);
     out.put_slice(SYMBOL_KEY);
-    put_replaced(&mut out, annex, "symbol", symbol);
+    put_replaced(&mut out, &beside, "symbol", symbol);
     out.put_slice(EXCHANGE_KEY);
-    put_replaced(&mut out, annex, "exchange", exchange);
+    put_replaced(&mut out, &beside, "exchange", exchange);
     out.put_slice(MODE_KEY);
-    put_replaced(&mut out, annex, "mode", &[b'0' + tick.mode() as u8]);
-    members::for_each_beside(tick, annex, |name, value| put_member(&mut out, name, value));
-    members::for_each_of_annex(annex, |key, value| {
+    put_replaced(&mut out, &beside, "mode", &[b'0' + tick.mode() as u8]);
+    members::for_each_beside(tick, annex, &beside, |name, value| put_member(&mut out, name, value));
+    for (key, value) in members::of_annex(&beside) {
         out.put(b",");
         out.put_slice(&quoted(key));
         out.put(b":");
         put_value(&mut out, value);
-    });
+    }
     out.length()
 }
 
 /// The member of the annex that has taken the place of the tick's own value, else that value.
-fn put_replaced(out: &mut Bytes<'_>, annex: Annex<'_>, name: &str, own: &[u8]) {
-    if annex.with_member(name, |value| put_value(out, value)).is_none() {
-        out.put_slice(own);
+fn put_replaced(out: &mut Bytes<'_>, beside: &Members, name: &str, own: &[u8]) {
+    match beside.get(name) {
+        Some(value) => put_value(out, value),
+        None => out.put_slice(own),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The named values of a tick's `data`, the same in every format.
 
 use openalgo_shm_ring::message::{
-    Annex, FIELD_COUNT, Field, MEMBER_BYTES, MemberValue, MessageView, REPLACED, SYNONYM_WORDS, SYNONYMS,
+    Annex, FIELD_COUNT, Field, MEMBER_BYTES, MemberValue, Members, MessageView, REPLACED, SYNONYM_WORDS,
+    SYNONYMS,
 };
 
 use super::digits::rounded;
@@ -75,10 +76,15 @@ pub(super) fn for_each(tick: MessageView<'_>, mut each: impl FnMut(usize, Value)
 }
 
 /// As [`for_each`], of a tick with an annex: times whose names the annex has taken come under names of their own.
-pub(super) fn for_each_beside(tick: MessageView<'_>, annex: Annex<'_>, mut each: impl FnMut(usize, Value)) {
+pub(super) fn for_each_beside(
+    tick: MessageView<'_>,
+    annex: Annex<'_>,
+    members: &Members,
+    mut each: impl FnMut(usize, Value),
+) {
     for_each(tick, |name, value| {
         // What clients are always given, unless the adapter gave it another value.
-        if name >= FIELD_COUNT && annex.with_member(NAMES[name], |_| ()).is_some() {
+        if name >= FIELD_COUNT && members.get(NAMES[name]).is_some() {
             return;
         }
         let in_ms =
@@ -87,13 +93,9 @@ pub(super) fn for_each_beside(tick: MessageView<'_>, annex: Annex<'_>, mut each:
     });
 }
 
-/// Gives the members of an annex but for those that stand for the topic and the mode.
-pub(super) fn for_each_of_annex(annex: Annex<'_>, mut each: impl FnMut(&str, MemberValue<'_>)) {
-    annex.for_each_member(|key, value| {
-        if !TOPIC_AND_MODE.contains(&key) {
-            each(key, value);
-        }
-    });
+/// The members of an annex but for those that stand for the topic and the mode.
+pub(super) fn of_annex(members: &Members) -> impl Iterator<Item = (&str, MemberValue<'_>)> {
+    members.iter().filter(|(key, _)| !TOPIC_AND_MODE.contains(key))
 }
 
 /// What begins the data of every tick.

@@ -1,6 +1,6 @@
 //! MessagePack: the same message as in JSON, key for key. Whole numbers are integers, NaN and infinities nil.
 
-use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, MessageView};
+use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, Members, MessageView};
 use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_str};
 
 use super::bytes::{Bytes, Short};
@@ -84,17 +84,17 @@ pub(super) fn write_message(
 fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>) {
     let has_depth = has_depth(tick);
     let mut count = if has_depth { 5 } else { 3 };
-    let annex = tick.annex();
-    if let Some(annex) = annex {
-        members::for_each_beside(tick, annex, |_, _| count += 1);
-        members::for_each_of_annex(annex, |_, _| count += 1);
+    let annex = tick.annex().map(|annex| (annex, annex.members()));
+    if let Some((annex, beside)) = &annex {
+        members::for_each_beside(tick, *annex, beside, |_, _| count += 1);
+        count += members::of_annex(beside).count() as u32;
     } else {
         members::for_each(tick, |_, _| count += 1);
     }
     members::for_each_synonym(tick, |_, _| count += 1);
     write_map_len(out, count).expect(INFALLIBLE);
-    if let Some(annex) = annex {
-        write_beside(out, topic, tick, annex);
+    if let Some((annex, beside)) = &annex {
+        write_beside(out, topic, tick, *annex, beside);
     } else {
         out.put_slice(topic);
         out.put(&[tick.mode() as u8]);
@@ -115,26 +115,34 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>) {
 
 /// The data of a tick with an annex, up to its synonyms.
 #[inline(never)]
-fn write_beside(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, annex: Annex<'_>) {
+fn write_beside(
+    out: &mut Bytes<'_>,
+    topic: &[u8],
+    tick: MessageView<'_>,
+    annex: Annex<'_>,
+    beside: &Members,
+) {
     let mut own = topic;
     for name in ["symbol", "exchange"] {
         let (key, rest) = split_text(own);
         let (value, rest) = split_text(rest);
         own = rest;
         out.put_slice(key);
-        if annex.with_member(name, |value| put_value(out, value)).is_none() {
-            out.put_slice(value);
+        match beside.get(name) {
+            Some(member) => put_value(out, member),
+            None => out.put_slice(value),
         }
     }
     out.put_slice(own);
-    if annex.with_member("mode", |value| put_value(out, value)).is_none() {
-        out.put(&[tick.mode() as u8]);
+    match beside.get("mode") {
+        Some(member) => put_value(out, member),
+        None => out.put(&[tick.mode() as u8]),
     }
-    members::for_each_beside(tick, annex, |name, value| put_member(out, name, value));
-    members::for_each_of_annex(annex, |key, value| {
+    members::for_each_beside(tick, annex, beside, |name, value| put_member(out, name, value));
+    for (key, value) in members::of_annex(beside) {
         write_str(out, key).expect(INFALLIBLE);
         put_value(out, value);
-    });
+    }
 }
 
 /// A text of a topic's, of at most 48 bytes, and what is behind it.

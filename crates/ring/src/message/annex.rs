@@ -10,8 +10,6 @@
 //! A number is an f64, a text its length in a byte and its UTF-8. The number of words is even, and the meta word has half
 //! of it.
 
-use std::cell::Cell;
-
 /// Most words of an annex.
 pub const ANNEX_WORDS: usize = 30;
 /// Bytes that all members together can take.
@@ -177,32 +175,38 @@ impl<'a> Annex<'a> {
         replaced_flag(name).is_some_and(|flag| self.flags() & flag != 0)
     }
 
-    /// The member of this name.
-    pub fn with_member<T>(self, name: &str, read: impl FnOnce(MemberValue<'_>) -> T) -> Option<T> {
-        let (read, found) = (Cell::new(Some(read)), Cell::new(None));
-        self.for_each_member(|key, value| {
-            if key == name
-                && let Some(read) = read.take()
-            {
-                found.set(Some(read(value)));
-            }
-        });
-        found.take()
+    /// Its members, copied: words from another process may not lie as bytes.
+    pub fn members(self) -> Members {
+        let mut members = Members { bytes: [0; MEMBER_BYTES], used: 0 };
+        let words = self.words.get(FIRST_MEMBER..).unwrap_or_default();
+        members.used = ((self.flags() >> 16 & 0xffff) as usize).min(8 * words.len()).min(MEMBER_BYTES);
+        let room = members.bytes.as_chunks_mut::<8>().0;
+        room.iter_mut().zip(words).for_each(|(room, word)| *room = word.to_le_bytes());
+        members
+    }
+}
+
+/// The members of an annex.
+#[derive(Debug, Clone)]
+pub struct Members {
+    bytes: [u8; MEMBER_BYTES],
+    used: usize,
+}
+
+impl Members {
+    /// Each member. Those whose bytes are not what they should be, and all behind them, are left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, MemberValue<'_>)> {
+        let mut rest = &self.bytes[..self.used];
+        std::iter::from_fn(move || {
+            let (key, value, behind) = split_member(rest)?;
+            rest = behind;
+            Some((key, value))
+        })
     }
 
-    /// Gives each member. Members whose bytes are not what they should be, and all behind them, are left out.
-    pub fn for_each_member(self, mut each: impl FnMut(&str, MemberValue<'_>)) {
-        let mut bytes = [0; MEMBER_BYTES];
-        let words = self.words.get(FIRST_MEMBER..).unwrap_or_default();
-        for (room, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *room = word.to_le_bytes();
-        }
-        let used = ((self.flags() >> 16 & 0xffff) as usize).min(8 * words.len()).min(MEMBER_BYTES);
-        let mut rest = &bytes[..used];
-        while let Some((key, value, behind)) = split_member(rest) {
-            each(key, value);
-            rest = behind;
-        }
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<MemberValue<'_>> {
+        self.iter().find(|&(key, _)| key == name).map(|(_, value)| value)
     }
 }
 
@@ -243,9 +247,7 @@ mod tests {
     use super::*;
 
     fn read(words: &[u64]) -> Vec<String> {
-        let mut members = Vec::new();
-        Annex::new(words).for_each_member(|key, value| members.push(format!("{key}={value:?}")));
-        members
+        Annex::new(words).members().iter().map(|(key, value)| format!("{key}={value:?}")).collect()
     }
 
     #[test]
@@ -266,8 +268,8 @@ mod tests {
         let annex = Annex::new(&words);
         assert_eq!(annex.age(), Some(CarriedAge { newest_ms: 7, oldest_ms: 7 }));
         assert!(annex.replaces("ltt") && !annex.replaces("timestamp") && !annex.replaces("token"));
-        assert_eq!(annex.with_member("token", |value| value == MemberValue::Text("2885")), Some(true));
-        assert_eq!(annex.with_member("other", |_| ()), None);
+        assert_eq!(annex.members().get("token"), Some(MemberValue::Text("2885")));
+        assert_eq!(annex.members().get("other"), None);
         builder.clear();
         assert_eq!(builder.append_to(&mut words), 0);
     }

@@ -10,7 +10,7 @@ mod topic;
 mod view;
 
 pub(crate) use annex::age_of;
-pub use annex::{ANNEX_WORDS, Annex, CarriedAge, MEMBER_BYTES, MemberValue, REPLACED};
+pub use annex::{ANNEX_WORDS, Annex, CarriedAge, MEMBER_BYTES, MemberValue, Members, REPLACED};
 pub use field::{FIELD_COUNT, Field, Mode};
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
 pub use image::TickImage;
