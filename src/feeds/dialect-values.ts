@@ -178,12 +178,14 @@ function levelOf(place: string, raw: unknown): ReadLevel {
   let fault: Fault | undefined;
   if (Array.isArray(raw)) {
     for (const [index, part] of (['price', 'quantity', 'orders'] as const).entries()) {
-      fault = setPart(parts, part, place, raw[index]) ?? fault;
+      const partFault = setPart(parts, part, place, raw[index]);
+      fault ??= partFault;
     }
   } else if (isRecord(raw)) {
     for (const key in raw) {
       const part = LEVEL_PARTS.get(key);
-      if (part !== undefined) fault = setPart(parts, part, place, raw[key]) ?? fault;
+      const partFault = part === undefined ? undefined : setPart(parts, part, place, raw[key]);
+      fault ??= partFault;
     }
   } else {
     return { fault: new Fault(place, raw, 'an object {price, quantity, orders}') };

@@ -392,8 +392,9 @@ impl Reader {
                 return;
             }
             (Spelling::Wire, _, _) if !is_same => {
+                // A moment of the language's own type has no form that a client could get.
                 let form = given.map(MemberValue::Number).or(text.map(MemberValue::Text));
-                if !form.is_some_and(|form| image.push_member(key, form)) {
+                if form.is_some_and(|form| !image.push_member(key, form)) {
                     image.replace(key);
                 }
             }
