@@ -163,7 +163,9 @@ describe(`${kiteTick.what}, through the adapter`, () => {
         ...raw.ohlc,
         change: raw.change,
         ltt: Date.parse(raw.last_trade_time),
-        timestamp: Date.parse(raw.timestamp),
+        // As the ticker wrote it, and in ms.
+        timestamp: raw.timestamp,
+        timestamp_ms: Date.parse(raw.timestamp),
         oi: raw.oi,
         oi_day_high: raw.oi_day_high,
         oi_day_low: raw.oi_day_low,

@@ -13,6 +13,7 @@ export {
   type Mode,
   type Tick,
   type TickFields,
+  type TickMembers,
 } from './message.ts';
 export {
   DEFAULT_BUFFER_SIZE,

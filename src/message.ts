@@ -66,6 +66,9 @@ export type FieldName = (typeof FIELDS)[number][0];
 /** Numeric fields of a tick. Prices in the instrument's currency, times in ms since 1970, absent is absent (not 0). */
 export type TickFields = { [name in FieldName]?: number };
 
+/** Values of a tick that no field holds, by their keys. */
+export type TickMembers = Readonly<Record<string, string | number | boolean>>;
+
 /** A tick as a publisher gives it. */
 export interface MarketData extends TickFields {
   /** Mode of the tick. Default: 3 with a `depth`, 2 with any field beyond ltp, volume, ltt, timestamp and seq, else 1. */
@@ -80,6 +83,20 @@ export interface MarketData extends TickFields {
    * your own ticks need none.
    */
   synonyms?: readonly number[];
+  /**
+   * What an adapter wrote that no field says in the same form, by its keys: clients find it as it is among the fields,
+   * under `ltt`, `timestamp`, `exchange_timestamp`, `mode`, `symbol` and `exchange` in their place (times in ms then have
+   * the names `ltt_ms` and so on). Kept are 224 bytes together; what has no room is left out. Set where adapters' ticks
+   * are normalised.
+   */
+  members?: TickMembers;
+  /**
+   * Marks the last value of another source, such as another proxy: how old its newest value is, ms. It is published as of
+   * then, clients see it as a snapshot, and it changes no newer value.
+   */
+  ageMs?: number;
+  /** With `ageMs`: how old its oldest value is, ms. Default: as old as the newest. */
+  oldestAgeMs?: number;
 }
 
 /** A tick with its instrument, as feeds make it. */

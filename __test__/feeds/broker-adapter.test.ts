@@ -52,6 +52,8 @@ describe('a tick', () => {
         oiDayLow: raw.oi_day_low,
         change: raw.change,
         depth: raw.depth,
+        // As the ticker wrote it, for clients of OpenAlgo's adapters.
+        members: { mode: 'full', last_trade_time: raw.last_trade_time, timestamp: raw.timestamp },
       },
     ]);
   });

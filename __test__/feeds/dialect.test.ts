@@ -1,9 +1,10 @@
 import { readFileSync, existsSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { OpenAlgoShmError, hasCode, type ErrorCode } from '../../src/errors.ts';
 import { SYNONYMS } from '../../src/feeds/dialect-table.ts';
-import { TickNormaliser, type RawTick } from '../../src/feeds/dialect.ts';
-import { FIELDS, type DepthLevel, type FieldName, type Mode } from '../../src/message.ts';
+import { TickNormaliser, type KnownBeside, type RawTick } from '../../src/feeds/dialect.ts';
+import { TestRing } from '../shm/test-ring.ts';
+import { FIELDS, type DepthLevel, type FieldName, type Mode, type TickMembers } from '../../src/message.ts';
 
 /** What a strict reader makes of a tick, but for the names that it came under. */
 const normalise = (raw: RawTick) => {
@@ -22,6 +23,7 @@ interface Case {
   fields?: Record<string, number | 'NaN'>;
   depth?: { buy: number[][]; sell: number[][] };
   synonyms?: string[];
+  members?: TickMembers;
   unknown?: string[];
   unreadable?: string[];
 }
@@ -29,16 +31,21 @@ interface Case {
 describe('the cases that Rust, TypeScript and Python share', () => {
   const cases: Case[] = JSON.parse(readFileSync('crates/dialect/tests/cases.json', 'utf8'));
   const wireNames = new Map<string, string>(FIELDS);
-  const beside = { symbol: true, exchange: true, mode: true };
+  const beside: KnownBeside = { symbol: 'SBIN', exchange: 'NSE', mode: 1 };
+  const ring = new TestRing('dialect-cases');
+  const publisher = ring.publisher({ nonFinite: 'pass' });
+  const reader = ring.subscriber();
+  afterAll(() => ring.end());
 
   test.each(cases)('$name', ({ tick: raw, known = false, error, ...expected }) => {
-    const normaliser = new TickNormaliser();
+    const normaliser = new TickNormaliser({}, { carries: true });
     const read = () => normaliser.normalise(raw, known ? beside : {});
     if (error !== undefined) {
       expect(hasCode(thrownBy(read), error as ErrorCode)).toBe(true);
       return;
     }
-    const { symbol, exchange, type, depth, synonyms = [], ...fields } = read();
+    const tick = read();
+    const { symbol, exchange, type, depth, synonyms = [], members: _, ...fields } = tick;
     const found = Object.entries(fields).map(([field, value]) => [
       wireNames.get(field),
       Number.isNaN(value) ? 'NaN' : value,
@@ -51,6 +58,8 @@ describe('the cases that Rust, TypeScript and Python share', () => {
       side.map(({ price, quantity, orders = 0 }) => [price, quantity, orders]);
     expect({ buy: levels(depth?.buy), sell: levels(depth?.sell) }).toEqual(expected.depth ?? { buy: [], sell: [] });
     expect(synonyms.map((number) => SYNONYMS[number]?.[1]).toSorted()).toEqual((expected.synonyms ?? []).toSorted());
+    publisher.publishMarketData('SBIN', tick);
+    expect(reader.poll().at(0)?.members ?? {}).toEqual(expected.members ?? {});
     expect([...normaliser.unknownKeys.keys()].toSorted()).toEqual((expected.unknown ?? []).toSorted());
     expect([...normaliser.unreadableKeys.keys()].toSorted()).toEqual((expected.unreadable ?? []).toSorted());
   });
@@ -285,8 +294,11 @@ describe('values', () => {
   });
 
   test('a token that is text is counted as unknown, not refused', () => {
-    const normaliser = new TickNormaliser();
-    expect(normaliser.normalise({ instrument_token: 'NSE_EQ|INE002A01018', ltp: 1 })).toEqual({ ltp: 1 });
+    const normaliser = new TickNormaliser({}, { carries: true });
+    expect(normaliser.normalise({ instrument_token: 'NSE_EQ|INE002A01018', ltp: 1 })).toEqual({
+      ltp: 1,
+      members: { instrument_token: 'NSE_EQ|INE002A01018' },
+    });
     expect([...normaliser.unknownKeys]).toEqual([['instrument_token', 1]]);
   });
 
@@ -362,11 +374,12 @@ describe('ticks of real adapters', () => {
 });
 
 describe('a time of day without a date', () => {
-  test('costs no tick: it is left out and counted', () => {
-    const normaliser = new TickNormaliser();
+  test('costs no tick: it is counted, and stays as it is', () => {
+    const normaliser = new TickNormaliser({}, { carries: true });
     expect(normaliser.normalise({ ltp: 1402.5, last_trade_time: '15:29:55', timestamp: 1748426445123 })).toEqual({
       ltp: 1402.5,
       timestamp: 1748426445123,
+      members: { last_trade_time: '15:29:55' },
     });
     expect([...normaliser.unknownKeys]).toEqual([['last_trade_time', 1]]);
   });
@@ -377,9 +390,11 @@ describe('a time of day without a date', () => {
 });
 
 describe('what cannot be understood', () => {
-  test('an unknown key is counted and left out', () => {
-    const normaliser = new TickNormaliser();
-    for (let i = 0; i < 3; i++) expect(normaliser.normalise({ ltp: 1, weather: 'fine' })).toEqual({ ltp: 1 });
+  test('an unknown key is counted, and stays as it is', () => {
+    const normaliser = new TickNormaliser({}, { carries: true });
+    for (let i = 0; i < 3; i++) {
+      expect(normaliser.normalise({ ltp: 1, weather: 'fine' })).toEqual({ ltp: 1, members: { weather: 'fine' } });
+    }
     expect([...normaliser.unknownKeys]).toEqual([['weather', 3]]);
   });
 

@@ -113,6 +113,7 @@ describe('the feed of a running OpenAlgo', () => {
       volume: 1200,
       oi: 55,
       averagePrice: 100.25,
+      members: { ltt: 1748426445, mode: 'quote' },
     });
     expect([...listener.publishers]).toEqual(['mock']);
   });
@@ -406,10 +407,49 @@ describe('the feed of a running OpenAlgo', () => {
     server.tell('tick', { exchange: 'NSE', symbol: 'TCS', mode: 2, data: { ltp: 2, mode: 'ltpc' } });
     await listener.until('both are there', ({ ticks }) => ticks.length === 2);
     expect(listener.ticks).toEqual([
-      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 1, depth },
-      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 2 },
+      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 1, depth, members: { mode: 'full', symbol: 'tcs' } },
+      { exchange: 'NSE', symbol: 'TCS', type: 2, ltp: 2, members: { mode: 'ltpc' } },
     ]);
     expect(counters.malformed).toBe(0);
+  });
+
+  test('passes the last value of another proxy on as what it is, with its age', async () => {
+    feed();
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    const message = { type: 'market_data', symbol: 'TCS', exchange: 'NSE', mode: 1, data: { ltp: 1 } };
+    for (const age of [{ age_ms: 4000, oldest_age_ms: 9000 }, { age_ms: 4000 }, {}]) {
+      server.tell('raw', { text: JSON.stringify({ ...message, snapshot: true, ...age }) });
+    }
+    server.tell('raw', { text: JSON.stringify({ ...message, snapshot: false, age_ms: 5 }) });
+    await listener.until('all are there', ({ ticks }) => ticks.length === 4);
+    expect(listener.ticks.map(({ ageMs, oldestAgeMs }) => [ageMs, oldestAgeMs])).toEqual([
+      [4000, 9000],
+      [4000, 4000],
+      // Of unknown age: as old as can be.
+      [2 ** 32 - 1, 2 ** 32 - 1],
+      [undefined, undefined],
+    ]);
+  });
+
+  test('leaves values out that cannot be read, counts them by their keys and names the first of each', async () => {
+    const warnings: string[] = [];
+    const { counters } = feed({ log: { info: () => {}, warn: (message) => warnings.push(message) } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    for (const ltp of [1, 2]) {
+      const data = { ltp, volume: 'N/A', oi: true, depth: { buy: [{ price: 1, quantity: 'x' }] } };
+      server.tell('tick', { exchange: 'NSE', symbol: 'TCS', mode: 1, data });
+    }
+    await listener.until('both are there', ({ ticks }) => ticks.length === 2);
+    expect(listener.ticks).toEqual([1, 2].map((ltp) => ({ exchange: 'NSE', symbol: 'TCS', type: 1, ltp })));
+    expect(counters.unreadableKeys).toEqual({ volume: 2, oi: 2, depth: 2 });
+    expect(counters.malformed).toBe(0);
+    expect(warnings).toEqual([
+      'volume left out, 1 so far: volume must be a number or text with a number, got "N/A"',
+      'oi left out, 1 so far: oi must be a number or text with a number, got boolean true',
+      'depth left out, 1 so far: depth.buy[0].quantity must be a number or text with a number, got "x"',
+    ]);
   });
 
   test('counts what it cannot understand, shows a sample, and goes on', async () => {
@@ -432,7 +472,10 @@ describe('the feed of a running OpenAlgo', () => {
     expect(listener.ticks[0]).toMatchObject({ ltp: Number.NaN, volume: 5 });
     expect(counters.malformed).toBe(4);
     expect(counters.published).toBe(2);
-    expect(warnings).toEqual([expect.stringContaining('{"type":"market_data"')]);
+    expect(warnings).toEqual([
+      expect.stringContaining('{"type":"market_data"'),
+      expect.stringContaining('ltp left out, 1 so far'),
+    ]);
   });
 
   test('passes order updates on with who owns them', async () => {

@@ -95,6 +95,18 @@ describe('a recorder', () => {
     expect(recorder.counters).toMatchObject({ ticks: 5000, lost: 0, bytes: readFileSync(file).length });
   });
 
+  test('leaves the last values of other proxies out: they are no ticks of now', async () => {
+    const recorder = record();
+    const to = publisher();
+    to.publishBatch([
+      { symbol: 'TCS', ltp: 1, ageMs: 4000 },
+      { symbol: 'TCS', ltp: 2 },
+    ]);
+    await until('the tick is written', () => recorder.counters.ticks > 0);
+    await recorder.stop();
+    expect((await read()).map(({ ltp }) => ltp)).toEqual([2]);
+  });
+
   test('has written what it gathered when it is stopped at once', async () => {
     const recorder = record({ flushMs: 3_600_000 });
     await publishPrices(publisher(), 0, 10);

@@ -14,7 +14,7 @@ const found = () => LockFreeRingBuffer.list().find((segment) => segment.name ===
 
 test('a ring has the version of this package', () => {
   ring.publisher();
-  expect(FORMAT_VERSION).toBe(3);
+  expect(FORMAT_VERSION).toBe(4);
   expect(found()).toMatchObject({ version: FORMAT_VERSION, inUse: true });
 });
 

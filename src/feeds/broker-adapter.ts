@@ -80,7 +80,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
     }
     this.brokerName = brokerName;
     this.#publisher = new FollowingPublisher({ ...options, publisherName: brokerName, nonFinite: 'pass' });
-    this.#normaliser = new TickNormaliser(options);
+    this.#normaliser = new TickNormaliser(options, { carries: true });
     this.#ringName = options.name;
     this.#answers = options.answers ?? false;
     (this as EventEmitter).on('newListener', (event) => {
@@ -114,7 +114,7 @@ export class SharedMemoryBrokerAdapter extends EventEmitter<BrokerAdapterEvents>
   publishTickData(symbol: string, tick: RawTick, exchange?: string): boolean {
     this.#publisher.start();
     return this.#counted(() => {
-      const data = this.#normaliser.normalise(tick, { symbol: true, exchange: exchange !== undefined });
+      const data = this.#normaliser.normalise(tick, { symbol, exchange });
       if (exchange !== undefined) data.exchange = exchange;
       return this.#publisher.publishMarketData(symbol, data);
     });

@@ -77,19 +77,21 @@ export const SYNONYMS: readonly (readonly [FieldName, string])[] = [
 ];
 
 export const TIME_FIELDS: readonly FieldName[] = ['ltt', 'timestamp', 'exchangeTimestamp'];
+export const PERCENT_FIELDS: readonly FieldName[] = ['changePercent'];
 export const FLAG_FIELDS: readonly FieldName[] = ['tradable'];
 export const TOKEN_FIELDS: readonly FieldName[] = ['instrumentToken'];
 
-/** Keys that are left out without being counted. */
-export const IGNORED: readonly string[] = [
+/** Keys whose values clients get as they are, without being counted as unknown. */
+export const CARRIED: readonly string[] = [
   'token',
   'broker',
   'data_type',
   'subscription_mode',
-  'depth_level',
   'depth_levels',
   'is_50_depth',
 ];
+/** Keys that are left out without being counted. */
+export const IGNORED: readonly string[] = ['depth_level'];
 
 /** What the quantity and the number of orders of a price level are called. */
 export const QUANTITY_NAMES: readonly string[] = ['quantity', 'qty', 'size'];

@@ -1,9 +1,9 @@
 import { OpenAlgoShmError } from '../errors.ts';
 import { MAX_EXCHANGE_BYTES, MAX_SYMBOL_BYTES, type DepthLevel, type Mode } from '../message.ts';
-import { parseDecimal } from './decimal.ts';
+import { parseDecimal, parseGrouped } from './decimal.ts';
 import { MODES_BY_NAME } from './dialect-names.ts';
 import { ORDERS_NAMES, QUANTITY_NAMES } from './dialect-table.ts';
-import { epochToMs, parseTimestamp } from './timestamps.ts';
+import { epochToMs, ofMarket, parseTimestamp } from './timestamps.ts';
 
 /** A dictionary whose values nobody has checked yet. */
 export type RawRecord = { readonly [key: string]: unknown };
@@ -58,7 +58,16 @@ function anyNumberOf(value: unknown): number | undefined {
   if (typeof value === 'bigint') return Number(value);
   if (typeof value !== 'string') return undefined;
   const text = value.trim();
-  return parseDecimal(text) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
+  return parseDecimal(text) ?? parseGrouped(text) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
+}
+
+/** A number, also with a percent sign behind it. Undefined where it is none. */
+export function percentOf(value: unknown): number | undefined {
+  const number = numberOf(value);
+  if (number !== undefined || typeof value !== 'string') return number;
+  const text = value.trim();
+  const percent = text.endsWith('%') ? numberOf(text.slice(0, -1)) : undefined;
+  return Number.isFinite(percent) ? percent : undefined;
 }
 
 /** True for a time without a date, as `15:29:55` or `03:29:55 PM`: no moment that a field could hold. */
@@ -70,7 +79,7 @@ export function isTimeOfDay(value: unknown): boolean {
 export function timeOf(value: unknown, defaultOffsetMinutes: number): number | undefined {
   if (typeof value === 'number') return epochToMs(value);
   if (typeof value === 'bigint') return epochToMs(Number(value));
-  if (value instanceof Date) return value.getTime();
+  if (value instanceof Date) return ofMarket(value.getTime());
   if (typeof value !== 'string') return undefined;
   const text = value.trim();
   return parseTimestamp(text, defaultOffsetMinutes) ?? (NOT_FINITE.test(text) ? Number.NaN : undefined);
@@ -133,43 +142,62 @@ const LEVEL_PARTS: ReadonlyMap<string, 'price' | 'quantity' | 'orders'> = new Ma
   ...ORDERS_NAMES.map((name) => [name, 'orders'] as const),
 ]);
 
-/** One side of a book, from levels as objects or as `[price, quantity, orders]`. Levels that say nothing are left out. */
-export function sideOf(place: string, value: unknown): DepthLevel[] | Fault {
-  if (isBlank(value)) return [];
-  if (!Array.isArray(value)) return new Fault(place, value, 'an array of price levels');
-  const levels: DepthLevel[] = [];
-  for (const [index, raw] of value.entries()) {
-    if (levels.length === MOST_LEVELS) break;
-    const level = isBlank(raw) ? undefined : levelOf(`${place}[${index}]`, raw);
-    if (level instanceof Fault) return level;
-    if (level !== undefined) levels.push(level);
-  }
-  return levels;
+/** What could be read of one side of a book, and the first thing that could not. */
+export interface ReadSide {
+  readonly levels: DepthLevel[];
+  readonly fault: Fault | undefined;
 }
 
-/** A level, or undefined for one that says nothing. Of several names of a part the first that says something counts. */
-function levelOf(place: string, raw: unknown): DepthLevel | Fault | undefined {
-  const level: Partial<DepthLevel> = {};
+/**
+ * One side of a book, from levels as objects or as `[price, quantity, orders]`. Levels that say nothing are left out,
+ * and so are those whose price or quantity cannot be read.
+ */
+export function sideOf(place: string, value: unknown): ReadSide {
+  if (isBlank(value)) return { levels: [], fault: undefined };
+  if (!Array.isArray(value)) return { levels: [], fault: new Fault(place, value, 'an array of price levels') };
+  const levels: DepthLevel[] = [];
+  let fault: Fault | undefined;
+  for (const [index, raw] of value.entries()) {
+    if (levels.length === MOST_LEVELS) break;
+    if (isBlank(raw)) continue;
+    const level = levelOf(`${place}[${index}]`, raw);
+    if (level.level !== undefined) levels.push(level.level);
+    fault ??= level.fault;
+  }
+  return { levels, fault };
+}
+
+interface ReadLevel {
+  level?: DepthLevel;
+  fault?: Fault;
+}
+
+/** A level, unless it says nothing. Of several names of a part the first that says something counts. */
+function levelOf(place: string, raw: unknown): ReadLevel {
+  const parts: Partial<DepthLevel> = {};
+  let fault: Fault | undefined;
   if (Array.isArray(raw)) {
     for (const [index, part] of (['price', 'quantity', 'orders'] as const).entries()) {
-      const fault = setPart(level, part, place, raw[index]);
-      if (fault !== undefined) return fault;
+      const partFault = setPart(parts, part, place, raw[index]);
+      fault ??= partFault;
     }
   } else if (isRecord(raw)) {
     for (const key in raw) {
       const part = LEVEL_PARTS.get(key);
-      const fault = part === undefined ? undefined : setPart(level, part, place, raw[key]);
-      if (fault !== undefined) return fault;
+      const partFault = part === undefined ? undefined : setPart(parts, part, place, raw[key]);
+      fault ??= partFault;
     }
   } else {
-    return new Fault(place, raw, 'an object {price, quantity, orders}');
+    return { fault: new Fault(place, raw, 'an object {price, quantity, orders}') };
   }
-  const { price, quantity } = level;
-  if (price === undefined && quantity === undefined) return undefined;
-  if (price === undefined) return new Fault(`${place}.price`, price, EXPECTED.number);
-  return quantity === undefined
-    ? new Fault(`${place}.quantity`, quantity, EXPECTED.number)
-    : { ...level, price, quantity };
+  const { price, quantity } = parts;
+  if (price !== undefined && quantity !== undefined) {
+    return { level: { ...parts, price, quantity }, ...(fault !== undefined && { fault }) };
+  }
+  if (fault !== undefined) return { fault };
+  if (price === undefined && quantity === undefined) return {};
+  const missing = price === undefined ? 'price' : 'quantity';
+  return { fault: new Fault(`${place}.${missing}`, undefined, EXPECTED.number) };
 }
 
 function setPart(
@@ -180,7 +208,7 @@ function setPart(
 ): Fault | undefined {
   if (level[part] !== undefined || isBlank(value)) return undefined;
   const number = numberOf(value);
-  if (number === undefined) return new Fault(`${place}.${part}`, value, EXPECTED.number);
+  if (number === undefined || Number.isNaN(number)) return new Fault(`${place}.${part}`, value, EXPECTED.number);
   level[part] = number;
   return undefined;
 }

@@ -78,6 +78,8 @@ export class JsonTicks implements TickReader {
 
   #tickOf(message: unknown): Tick | undefined {
     if (!isRecord(message)) throw malformed('is JSON, but no object');
+    // A last value is no tick of the moment at which it came.
+    if (message['type'] === 'market_data' && message['snapshot'] === true) return undefined;
     if (message['type'] === 'market_data')
       return completeTick(this.#normaliser.normalise(dataOf(message)), this.#instrument);
     if (OTHER_MESSAGES.has(message['type']) || message['status'] === 'error') return undefined;

@@ -1,6 +1,6 @@
 import { OpenAlgoShmError, type ErrorCode } from '../errors.ts';
 import type { MarketDepth, Mode, Tick } from '../message.ts';
-import type { RawRecord } from './dialect-values.ts';
+import type { Fault, RawRecord } from './dialect-values.ts';
 import { TickNormaliser, type TickNormaliserOptions } from './dialect.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import type { FeedCounters } from './feed.ts';
@@ -15,6 +15,8 @@ export interface LiveCounters extends FeedCounters {
   dropped: number;
   /** Books that were deeper than the ring has room for, and were cut to it. */
   booksCut: number;
+  /** Values that could not be read and were left out of their ticks, by their keys. The first 256 keys are kept. */
+  unreadableKeys: Record<string, number>;
 }
 
 /** Whose tick it is, where that stands beside the tick. */
@@ -24,14 +26,21 @@ export interface TickAddress {
   mode: Mode;
 }
 
-const KNOWN_BESIDE = { symbol: true, exchange: true, mode: true };
+/** How old a last value is, ms. */
+export interface CarriedAge {
+  /** Its newest tick. */
+  newestMs: number;
+  /** Its oldest value. */
+  oldestMs: number;
+}
+
 const SHOWN_CHARACTERS = 300;
 /** Errors of a sound tick for which the ring has no room. */
 const OF_THE_RING: ReadonlySet<ErrorCode> = new Set(['ERR_TOO_MANY_TOPICS', 'ERR_SHM_FULL']);
 
 /** All at zero. */
 export function liveCounters(): LiveCounters {
-  return { published: 0, stalls: 0, received: 0, malformed: 0, dropped: 0, booksCut: 0 };
+  return { published: 0, stalls: 0, received: 0, malformed: 0, dropped: 0, booksCut: 0, unreadableKeys: {} };
 }
 
 /** Brings the raw ticks of a live source into a ring. Whatever comes, it goes on, and counts what it could not use. */
@@ -57,7 +66,10 @@ export class LiveTicks {
     this.#depthLevels = depthLevels;
     this.#offer = offer;
     this.#log = log;
-    this.#normaliser = new TickNormaliser(options);
+    this.#normaliser = new TickNormaliser(options, {
+      carries: true,
+      onFault: (key, fault) => this.#leaveOut(key, fault),
+    });
   }
 
   /** Keys that no field answers to, and how often each was seen. */
@@ -65,19 +77,22 @@ export class LiveTicks {
     return this.#normaliser.unknownKeys;
   }
 
-  /** Keys whose values could not be read, and how often. */
-  get unreadableKeys(): ReadonlyMap<string, number> {
-    return this.#normaliser.unreadableKeys;
-  }
-
-  /** Publishes one tick. What stands beside it wins over what stands inside. */
-  publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress): void {
+  /**
+   * Publishes one tick. What stands beside it wins over what stands inside.
+   *
+   * @param age of a last value that the source has kept, and that is no tick of now
+   */
+  publish(raw: RawRecord, { symbol, exchange, mode }: TickAddress, age?: CarriedAge): void {
     try {
       // Completed in place: copies of ticks cost the ring's writer dear.
-      const tick = this.#normaliser.normalise(raw, KNOWN_BESIDE) as Tick;
+      const tick = this.#normaliser.normalise(raw, { symbol, exchange, mode }) as Tick;
       tick.symbol = symbol;
       tick.exchange = exchange;
       tick.type = mode;
+      if (age !== undefined) {
+        tick.ageMs = age.newestMs;
+        tick.oldestAgeMs = age.oldestMs;
+      }
       if (tick.depth !== undefined) tick.depth = this.#fit(tick.depth, symbol);
       if (this.#offer(tick)) this.#counters.published++;
       else this.#drop('the ring is full');
@@ -95,6 +110,15 @@ export class LiveTicks {
     const text = typeof message === 'string' ? message : JSON.stringify(message);
     const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
     this.#log.warn(`${count} malformed so far; this one: ${reason}: ${shown}`);
+  }
+
+  /** One bad value never costs the others of its tick. */
+  #leaveOut(key: string, fault: Fault): void {
+    const { unreadableKeys } = this.#counters;
+    const count = this.#normaliser.unreadableKeys.get(key);
+    if (count === undefined) return;
+    unreadableKeys[key] = count;
+    if (isSample(count)) this.#log.warn(`${key} left out, ${count} so far: ${fault.toError().message}`);
   }
 
   #drop(reason: string): void {

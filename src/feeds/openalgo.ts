@@ -4,11 +4,11 @@ import type { RingInfo } from '../shm/ring-buffer.ts';
 import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import { userOfKey } from '../user-of-key.ts';
 import { Backoff } from './backoff.ts';
-import { isRecord, modeOf, type RawRecord } from './dialect-values.ts';
+import { isRecord, modeOf, numberOf, type RawRecord } from './dialect-values.ts';
 import { SILENT, isSample, type FeedLog } from './feed-log.ts';
 import { PublishingFeed } from './feed.ts';
 import { LiveEvents } from './live-events.ts';
-import { LiveTicks, liveCounters } from './live-ticks.ts';
+import { LiveTicks, liveCounters, type CarriedAge } from './live-ticks.ts';
 import { OpenAlgoConnection, UpstreamRefusal, type OpenAlgoAccount } from './openalgo-connection.ts';
 import type { OpenAlgoCounters, OpenAlgoFeedOptions } from './openalgo-options.ts';
 import { OpenAlgoSession } from './openalgo-session.ts';
@@ -250,8 +250,14 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       ticks.malformed('market_data without symbol, exchange, mode or data', message);
       return;
     }
-    ticks.publish(data, { symbol, exchange, mode });
+    ticks.publish(data, { symbol, exchange, mode }, message['snapshot'] === true ? ageOf(message) : undefined);
   }
+}
+
+/** Of a last value of another proxy. One that does not say how old it is may be of any age. */
+function ageOf(message: RawRecord): CarriedAge {
+  const newestMs = numberOf(message['age_ms']) ?? Number.POSITIVE_INFINITY;
+  return { newestMs, oldestMs: numberOf(message['oldest_age_ms']) ?? newestMs };
 }
 
 function checkUrl(url: string): string {

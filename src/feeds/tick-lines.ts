@@ -25,6 +25,7 @@ const NAMES_AND_TIMES: ReadonlySet<string> = new Set([
   'ltt',
   'seq',
   'synonyms',
+  'members',
 ]);
 
 /**

@@ -11,27 +11,47 @@ const FIRST_MILLISECONDS = 1e11;
 const FIRST_MICROSECONDS = 1e14;
 const FIRST_NANOSECONDS = 1e17;
 
+/** A market's time lies between 1990 and 2100: what does not was written in another form, as a date without separators. */
+const FIRST_MS = 631_152_000_000;
+const END_MS = 4_102_444_800_000;
+
 const UTC_OFFSET = /^(?:Z|([+-])(\d{2}):?(\d{2}))$/i;
-const YEAR_FIRST =
-  /^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
-const DAY_FIRST =
-  /^(\d{2})[-/](\d{2})[-/](\d{4})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
-const MONTH_NAMED =
-  /^(\d{2})[-/]([a-z]{3})[-/](\d{4})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
+const CLOCK =
+  /(?:(?:T|,? +)(?<hour>\d{1,2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?)?(?: *(?<half>[ap])m)?|(?:T|,? +)?(?<hh>\d{2})(?<mm>\d{2})(?<ss>\d{2}))?/;
+const ZONE = / *(?<zone>Z|UTC|GMT|IST|[+-]\d{2}:?\d{2})?$/;
+const DATES = [
+  /^(?<year>\d{4})[-/](?<month>\d{2})[-/](?<day>\d{2})/,
+  /^(?<day>\d{2})[-/](?<month>\d{2})[-/](?<year>\d{4})/,
+  /^(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})/,
+  /^(?:[a-z]{3,9},? +)?(?<day>\d{1,2})[-/ ](?<month>[a-z]{3})[-/ ](?<year>\d{4})/,
+].map(({ source }) => new RegExp(source + CLOCK.source + ZONE.source, 'i'));
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+/** Names of zones beside `Z` and offsets. */
+const ZONES: ReadonlyMap<string, string> = new Map([
+  ['UTC', 'Z'],
+  ['GMT', 'Z'],
+  ['IST', INDIA_UTC_OFFSET],
+]);
 /** What .NET's old JSON writer makes of a date; the offset is for display only. */
 const DOTNET_DATE = /^\/Date\((-?\d+)(?:[+-]\d{4})?\)\/$/;
 
 /**
  * Milliseconds since 1970 from seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude.
  * Zero stays zero (brokers send it for "never"), what is not finite becomes NaN.
+ *
+ * @returns undefined for a time before 1990 or after 2099
  */
-export function epochToMs(value: number): number {
+export function epochToMs(value: number): number | undefined {
   if (!Number.isFinite(value)) return Number.NaN;
   const magnitude = Math.abs(value);
-  if (magnitude < FIRST_MILLISECONDS) return Math.round(value * MS_PER_SECOND);
-  if (magnitude < FIRST_MICROSECONDS) return Math.round(value);
-  return Math.round(value / (magnitude < FIRST_NANOSECONDS ? 1e3 : 1e6));
+  if (magnitude < FIRST_MILLISECONDS) return ofMarket(Math.round(value * MS_PER_SECOND));
+  if (magnitude < FIRST_MICROSECONDS) return ofMarket(Math.round(value));
+  return ofMarket(Math.round(value / (magnitude < FIRST_NANOSECONDS ? 1e3 : 1e6)));
+}
+
+/** The same time, ms, or undefined where a market can have none such. */
+export function ofMarket(ms: number): number | undefined {
+  return ms === 0 || (ms >= FIRST_MS && ms < END_MS) ? ms : undefined;
 }
 
 /**
@@ -59,53 +79,47 @@ function offsetMinutes(offset: string): number | undefined {
 }
 
 /**
- * Milliseconds since 1970 from text: ISO 8601 (`T` or a space between date and time), the same with the day first or
- * with the month's name (`28-May-2025`), `/Date(ms)/`, or a number in any of the units that {@link epochToMs} knows.
+ * Milliseconds since 1970 from text: ISO 8601 (`T` or a space between date and time), the same with the day first, with
+ * the month's name (`28-May-2025`) or without separators (`20250528`), each with a clock of 24 or 12 hours,
+ * `/Date(ms)/`, or a number in any of the units that {@link epochToMs} knows.
  *
  * @param defaultOffsetMinutes minutes east of UTC where the text names no zone
- * @returns undefined where the text is none of these, or names a moment that does not exist
+ * @returns undefined where the text is none of these, names a moment that does not exist, or one before 1990 or after
+ *   2099
  */
 export function parseTimestamp(text: string, defaultOffsetMinutes: number): number | undefined {
-  const yearFirst = YEAR_FIRST.exec(text);
-  if (yearFirst !== null) return momentToMs(yearFirst, yearFirst[1], yearFirst[3], defaultOffsetMinutes);
   const number = parseDecimal(text);
-  if (number !== undefined) return epochToMs(number);
-  const dayFirst = DAY_FIRST.exec(text);
-  if (dayFirst !== null) return momentToMs(dayFirst, dayFirst[3], dayFirst[1], defaultOffsetMinutes);
-  const named = MONTH_NAMED.exec(text);
-  if (named !== null) {
-    const month = MONTHS.indexOf(named[2]!.toLowerCase()) + 1;
-    named[2] = String(month);
-    return momentToMs(named, named[3], named[1], defaultOffsetMinutes);
+  const epoch = number === undefined ? undefined : epochToMs(number);
+  if (epoch !== undefined) return epoch;
+  for (const form of DATES) {
+    const groups = form.exec(text)?.groups;
+    if (groups !== undefined) return momentToMs(groups, defaultOffsetMinutes);
   }
   const dotnet = DOTNET_DATE.exec(text);
-  if (dotnet === null) return undefined;
-  const ms = Number(dotnet[1]);
-  return Number.isFinite(ms) ? ms : Number.NaN;
+  return dotnet === null ? undefined : ofMarket(Number(dotnet[1]));
 }
 
-function momentToMs(
-  match: RegExpExecArray,
-  yearText: string | undefined,
-  dayText: string | undefined,
-  defaultOffsetMinutes: number,
-): number | undefined {
-  const [, , monthText, , hourText = '0', minuteText = '0', secondText = '0', fraction = '', zone] = match;
-  const month = Number(monthText);
-  const day = Number(dayText);
-  const hour = Number(hourText);
-  const minute = Number(minuteText);
-  const second = Number(secondText);
-  const year = Number(yearText);
-  if (hour > 23 || minute > 59 || second > 59 || month < 1 || month > 12) return undefined;
+function momentToMs(parts: Partial<Record<string, string>>, defaultOffsetMinutes: number): number | undefined {
+  const { year = '', month = '', day, fraction = '', zone, half } = parts;
+  const monthNumber = /\d/.test(month) ? Number(month) : MONTHS.indexOf(month.toLowerCase()) + 1;
+  const hour = hourOf(Number(parts['hour'] ?? parts['hh'] ?? 0), half);
+  const minute = Number(parts['minute'] ?? parts['mm'] ?? 0);
+  const second = Number(parts['second'] ?? parts['ss'] ?? 0);
+  if (hour === undefined || minute > 59 || second > 59 || monthNumber < 1 || monthNumber > 12) return undefined;
 
-  // Years below 100 are not those of the 20th century, as they are for `Date.UTC`.
-  const midnight = new Date(0).setUTCFullYear(year, month - 1, day);
+  const midnight = Date.UTC(Number(year), monthNumber - 1, Number(day));
   // It carries over: 31 February becomes March.
-  if (day < 1 || midnight >= new Date(0).setUTCFullYear(year, month, 1)) return undefined;
+  if (Number(day) < 1 || midnight >= Date.UTC(Number(year), monthNumber, 1)) return undefined;
 
-  const offset = zone === undefined ? defaultOffsetMinutes : offsetMinutes(zone);
+  const offset = zone === undefined ? defaultOffsetMinutes : offsetMinutes(ZONES.get(zone.toUpperCase()) ?? zone);
   if (offset === undefined) return undefined;
   const milliseconds = Number(fraction.slice(0, 3).padEnd(3, '0'));
-  return midnight + ((hour * 60 + minute - offset) * 60 + second) * MS_PER_SECOND + milliseconds;
+  return ofMarket(midnight + ((hour * 60 + minute - offset) * 60 + second) * MS_PER_SECOND + milliseconds);
+}
+
+/** The hour of the day, or undefined. `half` is `a` or `p` of a clock with twelve hours. */
+function hourOf(hour: number, half: string | undefined): number | undefined {
+  if (half === undefined) return hour > 23 ? undefined : hour;
+  if (hour < 1 || hour > 12) return undefined;
+  return (hour % 12) + (half.toLowerCase() === 'p' ? 12 : 0);
 }

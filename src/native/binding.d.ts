@@ -203,6 +203,7 @@ export interface NativeDeliveryOptions {
   wait: string
   highWaterMark: number
   slowClientTimeoutMs: number
+  carriedMaxAgeMs: number
 }
 
 /** Frames for clients that the native side cannot write to. */

@@ -92,6 +92,9 @@ export const REQUESTS: Readonly<Record<string, Schema>> = {
   ),
 };
 
+/** Fields that may be in data in the form in which the adapter wrote them. */
+const OWN_FORM: ReadonlySet<string> = new Set(['ltt', 'timestamp', 'exchange_timestamp', 'instrument_token']);
+
 /** What a client gets, by the name of the message. */
 export const RESPONSES: Readonly<Record<string, Schema>> = {
   market_data: message(
@@ -108,19 +111,24 @@ export const RESPONSES: Readonly<Record<string, Schema>> = {
       },
       data: {
         type: 'object',
-        description: 'Only what the broker sent. Prices in the currency of the instrument, times in ms since 1970.',
+        description:
+          'Only what the broker’s adapter wrote, and the same under the names of fields. Prices in the currency of the instrument, times in ms since 1970 but where the adapter wrote them otherwise: then in ms under ltt_ms, timestamp_ms and exchange_timestamp_ms.',
         properties: {
-          symbol: text,
-          exchange: text,
-          mode: {},
-          ...Object.fromEntries(FIELDS.map(([, onWire]) => [onWire, number])),
+          symbol: { description: 'as the adapter wrote it' },
+          exchange: { description: 'as the adapter wrote it' },
+          mode: { description: 'as the adapter wrote it, else 1, 2 or 3' },
+          ...Object.fromEntries(FIELDS.map(([, onWire]) => [onWire, OWN_FORM.has(onWire) ? {} : number])),
           depth: message('The book, best price first', { buy: side, sell: side }),
         },
       },
       broker: { ...text, description: 'name of the publisher' },
     },
     {
-      snapshot: { type: 'boolean', description: 'true for the last tick, sent at once on subscribing' },
+      snapshot: {
+        type: 'boolean',
+        description:
+          'true for last values, which are no tick of now: sent on subscribing, or passed on by a feed that reads another proxy',
+      },
       age_ms: { ...count, description: 'age of a snapshot' },
       oldest_age_ms: { ...count, description: 'age of the oldest value in a snapshot, where one is older' },
     },

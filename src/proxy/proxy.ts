@@ -282,9 +282,10 @@ export class Proxy {
   }
 
   #openDelivery(): Delivery {
-    const { ring, threads, highWaterMark, slowClientTimeout } = this.settings;
+    const { ring, threads, highWaterMark, slowClientTimeout, snapshot, snapshotMaxAge } = this.settings;
+    const carriedMaxAge = snapshot ? snapshotMaxAge : 0;
     return new Delivery(
-      { ring, name: NAME, threads, highWaterMark, slowClientTimeout },
+      { ring, name: NAME, threads, highWaterMark, slowClientTimeout, carriedMaxAge },
       {
         failed: (client) => this.#clients.failed(client),
         stuck: (client) => this.#clients.stuck(client),

@@ -145,6 +145,8 @@ export class Recorder {
 
   #add(batch: TickBatch): void {
     for (const tick of batch) {
+      // Another proxy's last value is no tick of now: played back it would look like one.
+      if (tick.ageMs !== undefined) continue;
       this.#block.add(tick);
       if (this.#block.isFull) this.#flush();
     }

@@ -18,6 +18,8 @@ export interface DeliveryOptions {
   highWaterMark: number;
   /** Time in ms without progress after which a client with unsent bytes is stuck. */
   slowClientTimeout: number;
+  /** Up to which age last values of another proxy, which a feed passes on, go to subscribers, ms. */
+  carriedMaxAge: number;
 }
 
 /** What delivery tells, on the event loop. Clients are given by their numbers. */
@@ -116,13 +118,14 @@ export class Delivery {
     this.#options = options;
     this.#events = events;
     this.#ring = native(() => NativeRing.createOrAttach(nativeOptions(options.ring)));
-    const { name, threads, highWaterMark, slowClientTimeout } = options;
+    const { name, threads, highWaterMark, slowClientTimeout, carriedMaxAge } = options;
     const nativeDeliveryOptions = {
       name,
       threads,
       wait: options.ring.wait ?? 'adaptive',
       highWaterMark,
       slowClientTimeoutMs: slowClientTimeout,
+      carriedMaxAgeMs: carriedMaxAge,
     };
     this.#delivery = closeOnError(
       this.#ring,

@@ -15,8 +15,15 @@ export const WORD = {
   ltp: 4,
 } as const;
 
-/** The upper half of the meta word: mode, synonym words, lane (in a copy), buy levels, sell levels. */
-export const META = { modeMask: 0b11, synonymsShift: 2, laneShift: 8, buysShift: 16, sellsShift: 24 } as const;
+/** The upper half of the meta word: mode, synonym words, pairs of annex words, lane (in a copy), buy levels, sell levels. */
+export const META = {
+  modeMask: 0b11,
+  synonymsShift: 2,
+  annexShift: 4,
+  laneShift: 8,
+  buysShift: 16,
+  sellsShift: 24,
+} as const;
 
 /** Fields in the head. */
 export const HEAD_FIELDS = 4;
@@ -26,20 +33,23 @@ export const REST_FIELDS = ~((1 << HEAD_FIELDS) - 1);
 /** Most synonym words of a tick: bit `n % 64` of word `n / 64` stands for synonym `n`. */
 export const SYNONYM_WORDS = 2;
 
+/** Most words of an annex, which is behind the levels: what no field says, and the age of a carried tick. */
+export const ANNEX_WORDS = 30;
+
 /** Words of one depth level: price, quantity, orders. */
 export const LEVEL_WORDS = 3;
 
 /** Where the parts of a tick's image lie behind its head: each field has a place of its own. `message/tick.rs` is the source. */
 export const IMAGE = { fields: 16, levels: 44 } as const;
 
-/** Words of an image for a book of so many levels a side, a whole number of lines. */
+/** Words of an image with a book of so many levels a side and the longest annex, a whole number of lines. */
 export function imageWords(depthLevels: number): number {
-  return Math.ceil((IMAGE.levels + 2 * LEVEL_WORDS * depthLevels) / 8) * 8;
+  return Math.ceil((IMAGE.levels + 2 * LEVEL_WORDS * depthLevels + ANNEX_WORDS) / 8) * 8;
 }
 
 /** Most words that a tick with such a book has behind its head, in whole lines of seven. */
 export function longestRest(depthLevels: number): number {
-  return Math.ceil((32 - HEAD_FIELDS + 2 * LEVEL_WORDS * depthLevels + SYNONYM_WORDS) / 7) * 7;
+  return Math.ceil((32 - HEAD_FIELDS + 2 * LEVEL_WORDS * depthLevels + ANNEX_WORDS + SYNONYM_WORDS) / 7) * 7;
 }
 
 /** Number of bits that are set. */

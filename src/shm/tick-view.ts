@@ -1,4 +1,13 @@
-import { FIELDS, type DepthLevel, type FieldName, type MarketDepth, type Mode, type Tick } from '../message.ts';
+import {
+  FIELDS,
+  type DepthLevel,
+  type FieldName,
+  type MarketDepth,
+  type Mode,
+  type Tick,
+  type TickMembers,
+} from '../message.ts';
+import { AnnexView } from './annex.ts';
 import { countBits, LEVEL_WORDS, META, REST_FIELDS, WORD } from './layout.ts';
 import type { TopicName } from './topic-words.ts';
 
@@ -48,7 +57,7 @@ export class TickView {
     return this.#wide(WORD.sequence);
   }
 
-  /** Publish time, ns of `process.hrtime`'s clock. */
+  /** Publish time, ns of `process.hrtime`'s clock; with an `ageMs`, set back by that. */
   get publishNs(): number {
     return this.#wide(WORD.publishNs);
   }
@@ -160,9 +169,24 @@ export class TickView {
     const meta = this.#int(WORD.meta, 1);
     const buys = (meta >>> META.buysShift) & 0xff;
     const sells = meta >>> META.sellsShift;
-    if (buys + sells === 0 && this.mode !== 3) return undefined;
-    const at = this.#restAt() + countBits(this.#int(WORD.presence, 1) & REST_FIELDS);
+    if (buys + sells === 0 && this.#annex()?.hasEmptyBook !== true) return undefined;
+    const at = this.#behindFields();
     return { buy: this.#levels(at, buys), sell: this.#levels(at + buys * LEVEL_WORDS, sells) };
+  }
+
+  /** What the adapter wrote that no field says in the same form, by its keys. */
+  get members(): TickMembers | undefined {
+    return this.#annex()?.members();
+  }
+
+  /** Of the last value of another source, such as another proxy: how old it was when it was published here, ms. */
+  get ageMs(): number | undefined {
+    return this.#annex()?.ages?.ageMs;
+  }
+
+  /** With an `ageMs`: how old its oldest value was then, ms. */
+  get oldestAgeMs(): number | undefined {
+    return this.#annex()?.ages?.oldestAgeMs;
   }
 
   /** A copy with the fields that are present. */
@@ -174,7 +198,18 @@ export class TickView {
     }
     const { depth } = this;
     if (depth !== undefined) tick.depth = depth;
-    return tick;
+    const annex = this.#annex();
+    if (annex === undefined) return tick;
+    const members = annex.members();
+    return { ...tick, ...(members !== undefined && { members }), ...annex.ages };
+  }
+
+  #annex(): AnnexView | undefined {
+    const meta = this.#int(WORD.meta, 1);
+    const words = 2 * ((meta >>> META.annexShift) & 0xf);
+    if (words === 0) return undefined;
+    const levels = ((meta >>> META.buysShift) & 0xff) + (meta >>> META.sellsShift);
+    return new AnnexView(this.#messages.i32, this.#behindFields() + levels * LEVEL_WORDS, words);
   }
 
   #topic(): TopicName {
@@ -195,6 +230,10 @@ export class TickView {
   /** First of the words behind the head. */
   #restAt(): number {
     return this.#messages.rest + this.#int(WORD.presence, 0);
+  }
+
+  #behindFields(): number {
+    return this.#restAt() + countBits(this.#int(WORD.presence, 1) & REST_FIELDS);
   }
 
   #levels(at: number, count: number): DepthLevel[] {

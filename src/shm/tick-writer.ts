@@ -8,7 +8,9 @@ import {
   type MarketDepth,
   type Mode,
   type Tick,
+  type TickMembers,
 } from '../message.ts';
+import { AnnexWriter, type AnnexContent } from './annex.ts';
 import { IMAGE, LEVEL_WORDS, META, SYNONYM_WORDS, WORD } from './layout.ts';
 import type { TopicNumbers } from './topic-numbers.ts';
 
@@ -16,7 +18,17 @@ import type { TopicNumbers } from './topic-numbers.ts';
 const LTP_FIELDS = 0b1111 | (1 << 27);
 
 /** All that is read of a tick. */
-const NAMES = [...FIELDS.map(([name]) => name), 'symbol', 'exchange', 'type', 'depth', 'synonyms'] as const;
+const NAMES = [
+  ...FIELDS.map(([name]) => name),
+  'symbol',
+  'exchange',
+  'type',
+  'depth',
+  'synonyms',
+  'members',
+  'ageMs',
+  'oldestAgeMs',
+] as const;
 
 /** In place of a symbol: the tick has it inside. */
 export const SYMBOL_IN_TICK: unique symbol = Symbol('symbol in tick');
@@ -47,6 +59,7 @@ export interface TickWriterOptions {
 export class TickWriter {
   readonly #f64: Float64Array;
   readonly #i32: Int32Array;
+  readonly #annex: AnnexWriter;
   readonly #stride: number;
   readonly #topics: TopicNumbers;
   readonly #exchange: string;
@@ -59,6 +72,7 @@ export class TickWriter {
   constructor(scratch: Float64Array, stride: number, topics: TopicNumbers, options: TickWriterOptions) {
     this.#f64 = scratch;
     this.#i32 = new Int32Array(scratch.buffer);
+    this.#annex = new AnnexWriter(scratch);
     this.#stride = stride;
     this.#topics = topics;
     this.#exchange = options.exchange;
@@ -118,6 +132,9 @@ export class TickWriter {
     let mode: number | undefined;
     let depth: MarketDepth | undefined;
     let synonyms: readonly number[] | undefined;
+    let members: TickMembers | undefined;
+    let ageMs: number | undefined;
+    let oldestAgeMs: number | undefined;
     for (const name in whole) {
       const value: unknown = whole[name as FieldName];
       let bit: number;
@@ -128,6 +145,9 @@ export class TickWriter {
         case 'type': mode = value as Mode | undefined; continue;
         case 'depth': depth = value as MarketDepth | undefined; continue;
         case 'synonyms': synonyms = value as readonly number[] | undefined; continue;
+        case 'members': members = value as TickMembers | undefined; continue;
+        case 'ageMs': ageMs = value as number | undefined; continue;
+        case 'oldestAgeMs': oldestAgeMs = value as number | undefined; continue;
         case 'ltp': bit = 0; word = 4; break;
         case 'volume': bit = 1; word = 5; break;
         case 'ltt': bit = 2; word = 6; break;
@@ -168,6 +188,10 @@ export class TickWriter {
     }
     let counts = depth === undefined ? 0 : this.#writeDepth(at + IMAGE.levels, depth);
     if (synonyms !== undefined) counts |= this.#writeSynonyms(at, synonyms);
+    const emptyBook = depth !== undefined && depth.buy.length + depth.sell.length === 0;
+    if (emptyBook || members !== undefined || ageMs !== undefined) {
+      counts |= this.#writeAnnex(at, depth, { emptyBook, members, ageMs, oldestAgeMs });
+    }
     mode = known ?? mode;
     mode ??= depth !== undefined ? MODE.DEPTH : (present & ~LTP_FIELDS) !== 0 ? MODE.QUOTE : MODE.LTP;
     if (mode !== 1 && mode !== 2 && mode !== 3) throw invalid('type', mode, '1 (LTP), 2 (quote) or 3 (depth)');
@@ -199,6 +223,12 @@ export class TickWriter {
       count = Math.max(count, number < 64 ? 1 : 2);
     }
     return count << META.synonymsShift;
+  }
+
+  /** Behind the levels. */
+  #writeAnnex(at: number, depth: MarketDepth | undefined, content: AnnexContent): number {
+    const levels = depth === undefined ? 0 : depth.buy.length + depth.sell.length;
+    return this.#annex.write(at + IMAGE.levels + LEVEL_WORDS * levels, content) << META.annexShift;
   }
 
   /** False for prototypes with getters, as a subscriber's view of a tick has. */

@@ -93,7 +93,8 @@ impl Engine {
     /// # Errors
     /// Of the system, when it has no descriptor left to wait for sockets with.
     pub fn new(shared: Arc<Shared>, consumer: Consumer, table: TopicTable) -> io::Result<Self> {
-        let encoder = TickEncoder::new(consumer, table);
+        let mut encoder = TickEncoder::new(consumer, table);
+        encoder.limit_carried_age(shared.options.carried_max_age.as_nanos().try_into().unwrap_or(u64::MAX));
         Ok(Self {
             arena: arena_for(&encoder),
             encoder,

@@ -17,4 +17,6 @@ pub struct DeliveryOptions {
     pub high_water_mark: usize,
     /// Time without progress after which a client with unsent bytes is reported as stuck.
     pub slow_client_timeout: Duration,
+    /// Up to which age the last values of another proxy, which a feed passes on, go to subscribers.
+    pub carried_max_age: Duration,
 }

@@ -1,7 +1,7 @@
 //! Prints the table of names as a TypeScript module: `src/feeds/dialect-table.ts`.
 
 use openalgo_shm_dialect::names::{
-    IGNORED, Kind, MODES, ORDERS_NAMES, QUANTITY_NAMES, SIDE_NAMES, Side, camel_case,
+    CARRIED, IGNORED, Kind, MODES, ORDERS_NAMES, QUANTITY_NAMES, SIDE_NAMES, Side, camel_case,
 };
 use openalgo_shm_ring::message::{Field, SYNONYMS};
 
@@ -21,8 +21,11 @@ fn main() {
         list(names.map(|field| camel_case(field.name())))
     };
     println!("export const TIME_FIELDS: readonly FieldName[] = [{}];", fields(Kind::Time));
+    println!("export const PERCENT_FIELDS: readonly FieldName[] = [{}];", fields(Kind::Percent));
     println!("export const FLAG_FIELDS: readonly FieldName[] = [{}];", fields(Kind::Flag));
     println!("export const TOKEN_FIELDS: readonly FieldName[] = [{}];\n", fields(Kind::Token));
+    println!("/** Keys whose values clients get as they are, without being counted as unknown. */");
+    println!("export const CARRIED: readonly string[] = [{}];", list(CARRIED));
     println!("/** Keys that are left out without being counted. */");
     println!("export const IGNORED: readonly string[] = [{}];\n", list(IGNORED));
     println!("/** What the quantity and the number of orders of a price level are called. */");

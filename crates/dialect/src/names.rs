@@ -20,6 +20,8 @@ pub enum Side {
 pub enum Kind {
     /// A number, or text with a number.
     Number,
+    /// As a number; text may have a percent sign behind it.
+    Percent,
     /// A moment: seconds, ms, µs or ns since 1970, or a date and time as text.
     Time,
     /// True or false, 1 or 0.
@@ -33,6 +35,7 @@ impl Kind {
     pub const fn of(field: Field) -> Self {
         match field {
             Field::Ltt | Field::Timestamp | Field::ExchangeTimestamp => Self::Time,
+            Field::ChangePercent => Self::Percent,
             Field::Tradable => Self::Flag,
             Field::InstrumentToken => Self::Token,
             _ => Self::Number,
@@ -45,7 +48,7 @@ impl Kind {
 pub enum Spelling {
     /// It is the wire name, which wins over others in the same tick.
     Wire,
-    /// It is the name in TypeScript.
+    /// It is the name in TypeScript, or that of a time in ms beside which the adapter's own form stands.
     TypeScript,
     /// It is the synonym with this number.
     Synonym(u8),
@@ -83,13 +86,17 @@ pub enum Rule {
     Type,
     /// A part of a price level; of no meaning beside the fields.
     Level(LevelPart),
-    /// Carries nothing of the market that a message could hold.
+    /// Means nothing to a field, as is well known: clients get it as it is.
+    Carried,
+    /// Follows from the rest of the tick.
     Ignored,
 }
 
+/// Keys whose values clients get as they are, without being counted as unknown.
+pub const CARRIED: [&str; 6] =
+    ["token", "broker", "data_type", "subscription_mode", "depth_levels", "is_50_depth"];
 /// Keys that are left out without being counted.
-pub const IGNORED: [&str; 7] =
-    ["token", "broker", "data_type", "subscription_mode", "depth_level", "depth_levels", "is_50_depth"];
+pub const IGNORED: [&str; 1] = ["depth_level"];
 
 /// The modes by every name that adapters, clients and tickers give them, in lower case.
 pub const MODES: [(&str, u8); 7] =
@@ -125,6 +132,9 @@ static RULES: LazyLock<HashMap<Box<str>, Rule, RandomState>> = LazyLock::new(|| 
     }
     for of in Field::ALL {
         rules.insert(camel_case(of.name()).into(), field(of, Spelling::TypeScript));
+        if Kind::of(of) == Kind::Time {
+            rules.insert(format!("{}_ms", of.name()).into(), field(of, Spelling::TypeScript));
+        }
         rules.insert(of.name().into(), field(of, Spelling::Wire));
     }
     rules.extend(SIDE_NAMES.map(|(name, side)| (name.into(), Rule::Side(side))));
@@ -132,6 +142,7 @@ static RULES: LazyLock<HashMap<Box<str>, Rule, RandomState>> = LazyLock::new(|| 
     rules.insert("price".into(), Rule::Level(LevelPart::Price));
     rules.extend(QUANTITY_NAMES.map(|name| (name.into(), Rule::Level(LevelPart::Quantity))));
     rules.extend(ORDERS_NAMES.map(|name| (name.into(), Rule::Level(LevelPart::Orders))));
+    rules.extend(CARRIED.map(|name| (name.into(), Rule::Carried)));
     rules.extend(IGNORED.map(|name| (name.into(), Rule::Ignored)));
     rules
 });
@@ -168,7 +179,7 @@ mod tests {
         for (index, name) in names.iter().enumerate() {
             assert!(!names[..index].contains(name), "{name} twice");
             assert!(!wire.contains(name), "{name} is a wire name");
-            assert!(!IGNORED.contains(name), "{name} is ignored");
+            assert!(!IGNORED.contains(name) && !CARRIED.contains(name), "{name} has a rule");
         }
         assert!(names.len() <= 128, "a message has room for 128");
     }

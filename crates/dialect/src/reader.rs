@@ -1,12 +1,14 @@
 //! Reads a whole tick.
 
-use openalgo_shm_ring::message::{DepthLevel, EXCHANGE_BYTES, Field, Mode, SYMBOL_BYTES, TickImage};
+use openalgo_shm_ring::message::{
+    DepthLevel, EXCHANGE_BYTES, Field, MemberValue, Mode, SYMBOL_BYTES, SYNONYMS, TickImage,
+};
 use openalgo_shm_ring::{Error, ErrorCode, Result};
 
 use crate::names::{Kind, LevelPart, MODES, OHLC_FIELDS, Rule, Side, Spelling};
 use crate::tally::Tally;
 use crate::timestamps::{INDIA_UTC_OFFSET, epoch_to_ms, is_time_of_day, parse_timestamp};
-use crate::value::{Raw, RawKey, Scalar, flag_of, is_blank, is_not_finite, number_of, token_of};
+use crate::value::{Raw, RawKey, Scalar, flag_of, is_blank, is_not_finite, number_of, percent_of, token_of};
 
 /// Most levels a side that are kept; what is beyond is counted as cut.
 const MOST_LEVELS: usize = 255;
@@ -24,15 +26,15 @@ pub enum Strictness {
     Strict,
 }
 
-/// Which parts of the topic are known beside the tick; what stands inside it is then not looked at.
+/// What is known beside the tick, and wins over what stands inside it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Topic {
-    /// The symbol is known.
-    pub symbol: bool,
-    /// The exchange is known.
-    pub exchange: bool,
-    /// The mode is known.
-    pub mode: bool,
+pub struct Topic<'a> {
+    /// The symbol.
+    pub symbol: Option<&'a str>,
+    /// The exchange.
+    pub exchange: Option<&'a str>,
+    /// The mode.
+    pub mode: Option<Mode>,
 }
 
 /// Reads the ticks of one adapter. Allocates nothing once its buffers have grown.
@@ -40,6 +42,9 @@ pub struct Topic {
 /// Null, the empty string and `-` count as absent; NaN and infinities travel as NaN. Where a tick has several names of
 /// one field, the wire name wins, then the first. A key that no field answers to is counted in [`unknown`](Self::unknown),
 /// and so is a time of day without a date.
+///
+/// What the adapter wrote and no field says in the same form becomes a member of the tick's annex, for clients to find it
+/// as it was: such values of keys that are not known, times in other forms than ms, the name of a mode.
 #[derive(Debug)]
 pub struct Reader {
     strictness: Strictness,
@@ -54,10 +59,11 @@ pub struct Reader {
 /// What belongs to the tick that is being read.
 #[derive(Debug, Default)]
 struct Now {
-    known: Topic,
     symbol: Name,
     exchange: Name,
     mode: Option<Mode>,
+    /// The mode as the tick states it.
+    stated_mode: Own,
     buys: Vec<DepthLevel>,
     sells: Vec<DepthLevel>,
     /// The sides came from a whole book with levels, which wins over sides that stand alone.
@@ -89,6 +95,34 @@ impl Name {
 
     fn get(&self) -> Option<&str> {
         self.is_set.then_some(self.text.as_str())
+    }
+}
+
+/// A scalar that keeps its room from tick to tick.
+#[derive(Debug, Default)]
+struct Own {
+    text: String,
+    number: Option<f64>,
+    is_set: bool,
+}
+
+impl Own {
+    fn set(&mut self, scalar: Scalar<'_>) {
+        self.text.clear();
+        (self.number, self.is_set) = (None, false);
+        match scalar {
+            Scalar::Number(number) if number.is_finite() => (self.number, self.is_set) = (Some(number), true),
+            Scalar::Text(text) => {
+                self.text.push_str(text);
+                self.is_set = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn get(&self) -> Option<MemberValue<'_>> {
+        let value = self.number.map_or(MemberValue::Text(&self.text), MemberValue::Number);
+        self.is_set.then_some(value)
     }
 }
 
@@ -161,13 +195,13 @@ impl Reader {
     pub fn read<R: Raw>(
         &mut self,
         tick: &R,
-        known: Topic,
+        known: Topic<'_>,
         levels: usize,
         image: &mut TickImage,
     ) -> Result<()> {
         image.clear();
-        self.now.begin(known);
-        if !tick.for_each_entry(|key, value| self.entry(key, value, image)) {
+        self.now.begin();
+        if !tick.for_each_entry(|key, value| self.entry(key, value, known, image)) {
             return Err(invalid("tick", "a dictionary", &tick.describe()));
         }
         if let Some(error) = self.now.refused.take() {
@@ -184,17 +218,28 @@ impl Reader {
                 format!("{key} cannot be read, and the tick holds nothing else: expected a number or a book"),
             ));
         }
+        if now.has_depth && now.deepest() == 0 {
+            image.set_empty_book();
+        }
         for &(number, field, value) in &now.synonyms {
             // A synonym whose value is another than the field's would be a lie.
             if image.field(field).is_some_and(|own| own == value || own.is_nan() && value.is_nan()) {
                 image.set_synonym(number);
+            } else {
+                image.push_member(SYNONYMS[usize::from(number)].1, MemberValue::Number(value));
             }
+        }
+        let mode = known.mode.unwrap_or_else(|| self.mode(image));
+        if let Some(stated) = self.now.stated_mode.get()
+            && stated != MemberValue::Number(f64::from(mode as u8))
+        {
+            image.push_member("mode", stated);
         }
         Ok(())
     }
 
     #[inline]
-    fn entry<R: Raw>(&mut self, key: &R::Key, value: &R, image: &mut TickImage) {
+    fn entry<R: Raw>(&mut self, key: &R::Key, value: &R, known: Topic<'_>, image: &mut TickImage) {
         match key.rule() {
             Some(Rule::Field(field, Kind::Number, spelling)) => {
                 // The usual case first: a number that can be taken as it is.
@@ -210,30 +255,72 @@ impl Reader {
                 }
             }
             Some(Rule::Ignored) => {}
-            Some(Rule::Symbol) if self.now.known.symbol => {}
-            Some(Rule::Exchange) if self.now.known.exchange => {}
-            Some(Rule::Mode | Rule::Type) if self.now.known.mode => {}
+            Some(Rule::Symbol) if known.symbol.is_some() => self.beside(key, value, known.symbol, image),
+            Some(Rule::Exchange) if known.exchange.is_some() => {
+                self.beside(key, value, known.exchange, image)
+            }
+            Some(Rule::Mode) if known.mode.is_some() => {
+                if !is_blank(value.scalar()) {
+                    self.now.stated_mode.set(value.scalar());
+                }
+            }
+            Some(Rule::Type) if known.mode.is_some() => self.carry(key, value.scalar(), image),
+            Some(Rule::Carried) => self.carry(key, value.scalar(), image),
             None | Some(Rule::Level(_)) => {
                 if !is_blank(value.scalar()) {
                     self.unknown.count(text_of(key));
+                    self.carry(key, value.scalar(), image);
                 }
             }
             Some(rule) => {
                 if !is_blank(value.scalar()) {
-                    self.other(rule, text_of(key), value, image);
+                    self.other(rule, key, value, image);
                 }
             }
         }
     }
 
-    fn other<R: Raw>(&mut self, rule: Rule, key: &str, value: &R, image: &mut TickImage) {
+    /// A name inside a tick that is known beside it: clients get it as it is where it is another one.
+    fn beside<R: Raw>(&mut self, key: &R::Key, value: &R, known: Option<&str>, image: &mut TickImage) {
+        if !matches!(value.scalar(), Scalar::Text(text) if Some(text) == known) {
+            self.carry(key, value.scalar(), image);
+        }
+    }
+
+    /// Lets clients have a value under its own key, if there is room.
+    fn carry(&mut self, key: &(impl RawKey + ?Sized), scalar: Scalar<'_>, image: &mut TickImage) {
+        let Some(key) = key.text().filter(|key| !key.chars().any(char::is_control)) else { return };
+        if is_blank(scalar) {
+            return;
+        }
+        let value = match scalar {
+            Scalar::Number(number) if number.is_finite() => MemberValue::Number(number),
+            Scalar::Text(text) => MemberValue::Text(text),
+            Scalar::Bool(flag) => MemberValue::Flag(flag),
+            _ => return,
+        };
+        image.push_member(key, value);
+    }
+
+    fn other<R: Raw>(&mut self, rule: Rule, raw_key: &R::Key, value: &R, image: &mut TickImage) {
+        let key = text_of(raw_key);
         match rule {
-            Rule::Field(field, Kind::Time, spelling) => match self.time_of(value) {
-                Ok(ms) => {
-                    let given = number_of(value.scalar()).unwrap_or(f64::INFINITY);
-                    self.put(image, field, spelling, ms, given);
+            Rule::Field(field, Kind::Percent, spelling) => {
+                match number_of(value.scalar()).or_else(|| percent_of(value.scalar())) {
+                    Some(number) => self.put(image, field, spelling, number, number),
+                    None => self.fault(key, "a number or text with a number", value),
                 }
-                Err(true) if field != Field::Timestamp => self.unknown.count(key),
+            }
+            Rule::Field(field, Kind::Time, spelling) => match self.time_of(value) {
+                // No time is said by a time that is 0.
+                Ok(0.0) if field == Field::Timestamp => {}
+                Ok(ms) => self.put_time(image, (field, spelling), ms, key, value.scalar()),
+                Err(true) if field != Field::Timestamp => {
+                    self.unknown.count(key);
+                    if matches!(spelling, Spelling::Synonym(_)) {
+                        self.carry(raw_key, value.scalar(), image);
+                    }
+                }
                 Err(_) => {
                     let expected = "seconds or milliseconds since 1970, or a date and time as in ISO 8601";
                     self.fault(key, expected, value);
@@ -245,19 +332,28 @@ impl Reader {
             },
             Rule::Field(field, _, spelling) => match token_of(value.scalar()) {
                 Some(token) => self.put(image, field, spelling, token, token),
-                None => self.unknown.count(key),
+                None => {
+                    self.unknown.count(key);
+                    self.carry(raw_key, value.scalar(), image);
+                }
             },
             Rule::Symbol => self.name(key, value, SYMBOL_BYTES),
             Rule::Exchange => self.name(key, value, EXCHANGE_BYTES),
             Rule::Mode => match mode_of(value.scalar()) {
-                Some(mode) => self.now.mode = Some(mode),
+                Some(mode) => {
+                    self.now.mode = Some(mode);
+                    self.now.stated_mode.set(value.scalar());
+                }
                 None => self.fault(key, "1, 2, 3, ltp, quote, full or depth", value),
             },
-            Rule::Type => self.now.mode = self.now.mode.or_else(|| mode_of(value.scalar())),
+            Rule::Type => match mode_of(value.scalar()) {
+                Some(mode) => self.now.mode = self.now.mode.or(Some(mode)),
+                None => self.carry(raw_key, value.scalar(), image),
+            },
             Rule::Depth => self.book(key, value),
             Rule::Side(side) => self.lone_side(side, key, value),
             Rule::Ohlc => self.ohlc(key, value, image),
-            Rule::Ignored | Rule::Level(_) => {}
+            Rule::Carried | Rule::Ignored | Rule::Level(_) => {}
         }
     }
 
@@ -277,10 +373,40 @@ impl Reader {
         }
     }
 
+    /// Sets a time. Where the adapter wrote it in another form, clients get that under its key.
+    fn put_time(
+        &mut self,
+        image: &mut TickImage,
+        (field, spelling): (Field, Spelling),
+        ms: f64,
+        key: &str,
+        scalar: Scalar<'_>,
+    ) {
+        let given = number_of(scalar);
+        let is_same = given.is_some_and(|given| given == ms || given.is_nan() && ms.is_nan());
+        let text = if let Scalar::Text(text) = scalar { Some(text) } else { None };
+        match (spelling, given, text) {
+            (Spelling::Synonym(_), None, Some(text)) => {
+                image.push_member(key, MemberValue::Text(text));
+                self.put(image, field, Spelling::TypeScript, ms, ms);
+                return;
+            }
+            (Spelling::Wire, _, _) if !is_same => {
+                // A moment of the language's own type has no form that a client could get.
+                let form = given.map(MemberValue::Number).or(text.map(MemberValue::Text));
+                if form.is_some_and(|form| !image.push_member(key, form)) {
+                    image.replace(key);
+                }
+            }
+            _ => {}
+        }
+        self.put(image, field, spelling, ms, given.unwrap_or(ms));
+    }
+
     /// Milliseconds since 1970. The error is true for a time of day without a date.
     fn time_of<R: Raw>(&mut self, value: &R) -> std::result::Result<f64, bool> {
         match value.scalar() {
-            Scalar::Number(number) => Ok(epoch_to_ms(number)),
+            Scalar::Number(number) => epoch_to_ms(number).ok_or(false),
             Scalar::Text(text) => {
                 if text == self.last_time.0 {
                     return Ok(self.last_time.1);
@@ -317,8 +443,8 @@ impl Reader {
         }
     }
 
-    /// A book with a level that cannot be read is left out whole: one with holes would mislead. One without levels
-    /// takes nothing from sides that stand alone.
+    /// Of a book what can be read counts, and the rest costs itself alone. One without levels takes nothing from sides
+    /// that stand alone.
     fn book<R: Raw>(&mut self, key: &str, value: &R) {
         let [mut buys, mut sells] = std::mem::take(&mut self.now.spare);
         buys.clear();
@@ -330,12 +456,12 @@ impl Reader {
                 Some(Rule::Side(Side::Sell)) if sells.is_empty() => &mut sells,
                 _ => return,
             };
-            if let Err(side_fault) = read_side(side, levels) {
+            if let Some(side_fault) = read_side(side, levels) {
                 fault.get_or_insert_with(|| side_fault.inside(&format!("{key}.{}", text_of(name))));
             }
         });
         let has_levels = !buys.is_empty() || !sells.is_empty();
-        if is_book && fault.is_none() && (has_levels || !self.now.has_depth) {
+        if is_book && (has_levels || fault.is_none() && !self.now.has_depth) {
             std::mem::swap(&mut self.now.buys, &mut buys);
             std::mem::swap(&mut self.now.sells, &mut sells);
             (self.now.has_book, self.now.has_depth) = (has_levels, true);
@@ -354,12 +480,12 @@ impl Reader {
         if self.now.has_book || !levels.is_empty() {
             return;
         }
-        match read_side(value, levels) {
-            Ok(()) => self.now.has_depth = true,
-            Err(fault) => {
-                levels.clear();
-                self.fault_at(key, &fault.inside(key));
-            }
+        let fault = read_side(value, levels);
+        if fault.is_none() || !levels.is_empty() {
+            self.now.has_depth = true;
+        }
+        if let Some(fault) = fault {
+            self.fault_at(key, &fault.inside(key));
         }
     }
 
@@ -428,10 +554,10 @@ impl Fault {
 }
 
 impl Now {
-    fn begin(&mut self, known: Topic) {
-        self.known = known;
+    fn begin(&mut self) {
         (self.symbol.is_set, self.exchange.is_set) = (false, false);
         self.mode = None;
+        self.stated_mode.is_set = false;
         self.buys.clear();
         self.sells.clear();
         (self.has_book, self.has_depth) = (false, false);
@@ -471,25 +597,22 @@ fn is_empty_list<R: Raw>(value: &R) -> bool {
     is_list && is_empty
 }
 
-/// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out.
-fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> std::result::Result<(), Fault> {
+/// One side of a book: levels as dictionaries or as `[price, quantity, orders]`. Levels that say nothing are left out,
+/// and so are those that cannot be read, of which the first is returned.
+fn read_side<R: Raw>(side: &R, levels: &mut Vec<DepthLevel>) -> Option<Fault> {
     if is_blank(side.scalar()) {
-        return Ok(());
+        return None;
     }
     let mut fault = None;
-    let is_list = side.for_each_item(|index, level| {
-        match read_level(level) {
-            Ok(Some(level)) => levels.push(level),
-            Ok(None) => {}
-            Err(level_fault) => fault = Some(level_fault.inside(&format!("[{index}]"))),
+    let is_list = side.for_each_item(|index, raw| {
+        let (level, level_fault) = read_level(raw);
+        levels.extend(level);
+        if let Some(level_fault) = level_fault {
+            fault.get_or_insert_with(|| level_fault.inside(&format!("[{index}]")));
         }
-        fault.is_none() && levels.len() < MOST_LEVELS
+        levels.len() < MOST_LEVELS
     });
-    match fault {
-        Some(fault) => Err(fault),
-        None if is_list => Ok(()),
-        None => Err(Fault::new(String::new(), "a list of price levels", side)),
-    }
+    if is_list { fault } else { Some(Fault::new(String::new(), "a list of price levels", side)) }
 }
 
 /// A level as it is being read.
@@ -514,17 +637,17 @@ impl Level {
         if own.is_some() || is_blank(scalar) {
             return;
         }
-        *own = number_of(scalar);
-        if own.is_none() {
+        *own = number_of(scalar).filter(|number| number.is_finite());
+        if own.is_none() && self.fault.is_none() {
             let name = [".price", ".quantity", ".orders"][part as usize];
             self.fault = Some(Fault::new(name.to_owned(), "a number or text with a number", value));
         }
     }
 }
 
-/// A level; `None` of one that says nothing.
+/// A level, and what of it cannot be read. No level of one that says nothing, or that lacks its price or quantity.
 #[inline]
-fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault> {
+fn read_level<R: Raw>(raw: &R) -> (Option<DepthLevel>, Option<Fault>) {
     let mut level = Level::default();
     let is_dictionary = raw.for_each_entry(|key, value| {
         if let Some(Rule::Level(part)) = key.rule() {
@@ -537,21 +660,19 @@ fn read_level<R: Raw>(raw: &R) -> std::result::Result<Option<DepthLevel>, Fault>
             index < 2
         });
         if !is_list && !is_blank(raw.scalar()) {
-            return Err(Fault::new(String::new(), "a dictionary with price, quantity and orders", raw));
+            let expected = "a dictionary with price, quantity and orders";
+            return (None, Some(Fault::new(String::new(), expected, raw)));
         }
     }
-    match level {
-        Level { fault: Some(fault), .. } => Err(fault),
-        Level { price: None, quantity: None, .. } => Ok(None),
-        Level { price: Some(price), quantity: Some(quantity), orders, .. } => {
-            Ok(Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }))
+    let Level { price, quantity, orders, fault } = level;
+    match (price, quantity) {
+        (Some(price), Some(quantity)) => {
+            (Some(DepthLevel { price, quantity, orders: orders.unwrap_or(0.0) }), fault)
         }
-        Level { price: None, .. } => {
-            Err(Fault::new(".price".to_owned(), "a number, as there is a quantity", raw))
-        }
-        Level { quantity: None, .. } => {
-            Err(Fault::new(".quantity".to_owned(), "a number, as there is a price", raw))
-        }
+        _ if fault.is_some() => (None, fault),
+        (None, None) => (None, None),
+        (None, _) => (None, Some(Fault::new(".price".to_owned(), "a number, as there is a quantity", raw))),
+        (_, None) => (None, Some(Fault::new(".quantity".to_owned(), "a number, as there is a price", raw))),
     }
 }
 

@@ -70,7 +70,9 @@ pub(crate) fn number_of(scalar: Scalar<'_>) -> Option<f64> {
         Scalar::Number(number) => number,
         Scalar::Text(text) => {
             let text = text.trim();
-            parse_decimal(text).or_else(|| is_not_finite(text).then_some(f64::NAN))?
+            parse_decimal(text)
+                .or_else(|| parse_grouped(text))
+                .or_else(|| is_not_finite(text).then_some(f64::NAN))?
         }
         _ => return None,
     };
@@ -89,6 +91,28 @@ pub fn parse_decimal(text: &str) -> Option<f64> {
     // What Rust reads beyond that has letters; that a number has a digit is left to it.
     let number: f64 = is_plain.then(|| text.parse().ok())??;
     Some(number)
+}
+
+/// The number that a text spells with commas between groups of digits: of three, or as India groups them, two and at
+/// last three.
+fn parse_grouped(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.strip_prefix(['+', '-']).unwrap_or(whole).split(',');
+    let (first, last) = (groups.next()?, groups.next_back()?);
+    let of = |group: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_of_three = of(first, 1..=3) && groups.clone().all(|group| of(group, 3..=3));
+    let is_of_two = of(first, 1..=2) && groups.all(|group| of(group, 2..=2));
+    let is_fraction = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    ((is_of_three || is_of_two) && of(last, 3..=3) && is_fraction)
+        .then(|| text.replace(',', "").parse().ok())?
+}
+
+/// The number in front of a percent sign.
+pub(crate) fn percent_of(scalar: Scalar<'_>) -> Option<f64> {
+    let Scalar::Text(text) = scalar else { return None };
+    number_of(Scalar::Text(text.trim().strip_suffix('%')?)).filter(|number| number.is_finite())
 }
 
 /// 1 or 0, from a boolean, a number or text.

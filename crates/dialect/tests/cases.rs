@@ -1,8 +1,9 @@
 //! The cases that the tests of Rust, TypeScript and Python share.
 
 use openalgo_shm_dialect::{Raw, Reader, Scalar, Strictness, Topic};
-use openalgo_shm_ring::message::{Field, SYNONYMS, TickImage};
-use serde_json::Value;
+use openalgo_shm_ring::message::{Field, MemberValue, MessageView, Mode, SYNONYMS, TickImage};
+use openalgo_shm_ring::{ConsumerOptions, LockFreeRingBuffer, RingConfig};
+use serde_json::{Map, Value};
 
 /// JSON's values as a tick's.
 struct Json<'a>(&'a Value);
@@ -47,7 +48,11 @@ fn read(
     known: bool,
     image: &mut TickImage,
 ) -> openalgo_shm_ring::Result<()> {
-    let known = Topic { symbol: known, exchange: known, mode: known };
+    let known = if known {
+        Topic { symbol: Some("SBIN"), exchange: Some("NSE"), mode: Some(Mode::Ltp) }
+    } else {
+        Topic::default()
+    };
     reader.read(&Json(tick), known, 5, image)
 }
 
@@ -91,10 +96,11 @@ fn every_case() {
         assert_eq!(unreadable, texts(&case["unreadable"]), "{name}: unreadable");
         let mode = reader.mode(&image);
         assert_eq!(
-            book(image.finish(mode), &image_levels(&case["depth"])),
-            image_levels(&case["depth"]),
-            "{name}"
+            Value::Object(members(&mut image.clone(), mode)),
+            or_empty(&case["members"]),
+            "{name}: members"
         );
+        assert_eq!(book(&mut image, mode), image_levels(&case["depth"]), "{name}");
     }
 }
 
@@ -139,6 +145,34 @@ fn texts(value: &Value) -> Vec<&str> {
     sorted(value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap()))
 }
 
+/// The members of the annex, as a reader of the ring sees them.
+fn members(image: &mut TickImage, mode: Mode) -> Map<String, Value> {
+    let ring = LockFreeRingBuffer::on_heap(RingConfig::mpmc().lanes(1).consumers(1)).unwrap();
+    let mut consumer = ring.consumer(ConsumerOptions::new("reader")).unwrap();
+    let mut producer = ring.producer("writer").unwrap();
+    let topic = producer.topic("NSE", "SBIN").unwrap();
+    assert!(producer.publish_to(topic, image.finish(mode)).unwrap());
+    let mut members = Map::new();
+    let read = |tick: MessageView| {
+        let Some(annex) = tick.annex() else { return };
+        for (key, value) in annex.members().iter() {
+            let value = match value {
+                MemberValue::Number(number) if number.fract() == 0.0 => (number as i64).into(),
+                MemberValue::Number(number) => number.into(),
+                MemberValue::Text(text) => text.into(),
+                MemberValue::Flag(flag) => flag.into(),
+            };
+            assert!(members.insert(key.to_owned(), value).is_none());
+        }
+    };
+    assert_eq!(consumer.poll(1, read), 1);
+    members
+}
+
+fn or_empty(value: &Value) -> Value {
+    if value.is_null() { Value::Object(Map::new()) } else { value.clone() }
+}
+
 type Levels = [Vec<[f64; 3]>; 2];
 
 fn image_levels(book: &Value) -> Levels {
@@ -148,10 +182,10 @@ fn image_levels(book: &Value) -> Levels {
     })
 }
 
-/// The levels of an image, split as the expected ones are.
-fn book(words: &[u64], expected: &Levels) -> Levels {
-    let levels = words[openalgo_shm_ring::message::LEVELS_WORD..].as_chunks::<3>().0;
+/// The levels of an image.
+fn book(image: &mut TickImage, mode: Mode) -> Levels {
+    let (buys, sells) = image.levels();
+    let levels = image.finish(mode)[openalgo_shm_ring::message::LEVELS_WORD..].as_chunks::<3>().0;
     let levels: Vec<_> = levels.iter().map(|level| level.map(f64::from_bits)).collect();
-    let (buys, sells) = levels.split_at(expected[0].len().min(levels.len()));
-    [buys.to_vec(), sells.to_vec()]
+    [levels[..buys].to_vec(), levels[buys..buys + sells].to_vec()]
 }

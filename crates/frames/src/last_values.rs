@@ -5,7 +5,9 @@
 
 use std::array;
 
-use openalgo_shm_ring::message::{FIELD_COUNT, Field, Head, MessageView, Mode, SYNONYM_WORDS, SYNONYMS};
+use openalgo_shm_ring::message::{
+    Annex, FIELD_COUNT, Field, Head, MessageView, Mode, SYNONYM_WORDS, SYNONYMS,
+};
 
 /// The word of a head whose upper half is the presence bits.
 const PRESENCE: usize = 2;
@@ -66,6 +68,10 @@ pub(crate) struct LastValue {
     /// The bits of the synonyms under which it came.
     pub synonyms: [u64; SYNONYM_WORDS],
     pub when: When,
+    /// When it was published at the latest, as far as is known.
+    pub oldest_ns: u64,
+    /// Its tick has another value under the field's name.
+    pub is_replaced: bool,
 }
 
 impl LastValues {
@@ -75,9 +81,8 @@ impl LastValues {
         let slot = &mut self.slots[tick.mode() as usize - 1];
         let (head, rest) = tick.parts();
         match &mut slot.newest {
-            // With the same fields and as many words behind them, it has the same number of levels, too: nothing of
-            // the one before is left to keep.
-            Some(newest) if newest.rest.len() == rest.len() && newest.presence() == presence(head) => {
+            // Nothing of the one before is left to keep.
+            Some(newest) if newest.rest.len() == rest.len() && newest.view().has_shape_of(tick) => {
                 newest.head = *head;
                 newest.rest.copy_from_slice(rest);
                 newest.publisher = publisher;
@@ -85,6 +90,29 @@ impl LastValues {
             }
             _ => slot.replace(LastTick { head: *head, rest: rest.into(), publisher, count }),
         }
+    }
+
+    /// Keeps the last value of another proxy, the topic's `count`th tick. True by mode where it is newer than all that
+    /// subscribers of this mode have seen.
+    #[cold]
+    pub fn keep_carried(&mut self, tick: MessageView<'_>, publisher: u32, count: u64) -> [bool; 3] {
+        let (head, rest) = tick.parts();
+        let carried = LastTick { head: *head, rest: rest.into(), publisher, count };
+        let is_newer = array::from_fn(|mode| {
+            let seen = self.slots[mode..].iter().filter_map(Slot::newest);
+            seen.map(|newest| newest.when().publish_ns).max().is_none_or(|ns| ns < tick.publish_ns())
+        });
+        let slot = &mut self.slots[tick.mode() as usize - 1];
+        match &slot.newest {
+            Some(newest) if newest.when().publish_ns >= tick.publish_ns() => slot.keep_older(carried),
+            _ => slot.replace(carried),
+        }
+        is_newer
+    }
+
+    /// Levels of both sides of the deepest book that is kept.
+    pub fn most_levels(&self) -> usize {
+        self.slots.iter().filter_map(Slot::book).map(|tick| tick.view().levels()).max().unwrap_or(0)
     }
 
     /// What a subscriber of this mode has seen, one for each mode of tick.
@@ -113,6 +141,24 @@ impl Slot {
         }
     }
 
+    /// Keeps those values of a tick that are newer than what is kept, of fields that the newest tick lacks.
+    fn keep_older(&mut self, tick: LastTick) {
+        let Some(newest) = &self.newest else { return };
+        let missing = !newest.presence() & !Field::Timestamp.bit();
+        let is_last_book = tick.has_levels() && !newest.has_levels();
+        let older = self.older.get_or_insert_default();
+        tick.for_each_value(missing, |value| {
+            let known = older.values.iter().find(|known| known.field == value.field);
+            if known.is_none_or(|known| known.when.publish_ns < value.when.publish_ns) {
+                older.set(value);
+            }
+        });
+        let is_newer = |book: &LastTick| book.when().publish_ns < tick.when().publish_ns;
+        if is_last_book && older.book.as_ref().is_none_or(is_newer) {
+            older.book = Some(tick);
+        }
+    }
+
     /// The newest tick.
     pub const fn newest(&self) -> Option<&LastTick> {
         self.newest.as_ref()
@@ -124,8 +170,7 @@ impl Slot {
         self.newest.as_ref().filter(|newest| newest.has_levels()).or_else(older)
     }
 
-    /// The newest value of every field. The timestamp is that of the newest tick, if any: what has none is shown
-    /// with its publish time.
+    /// The newest value of every field. The timestamp is that of the newest tick, if any.
     pub fn for_each_value(&self, mut each: impl FnMut(LastValue)) {
         let Some(newest) = &self.newest else { return };
         newest.for_each_value(u32::MAX, &mut each);
@@ -156,6 +201,14 @@ impl LastTick {
         When { publish_ns: self.view().publish_ns(), count: self.count }
     }
 
+    /// When its oldest value was published, ns: before the tick itself of what came from another proxy.
+    pub fn oldest_ns(&self) -> u64 {
+        const NS_PER_MS: u64 = 1_000_000;
+        let publish_ns = self.view().publish_ns();
+        let Some(age) = self.view().annex().and_then(Annex::age) else { return publish_ns };
+        publish_ns.saturating_sub(u64::from(age.oldest_ms - age.newest_ms) * NS_PER_MS)
+    }
+
     const fn presence(&self) -> u32 {
         presence(&self.head)
     }
@@ -167,12 +220,13 @@ impl LastTick {
     /// The values of those fields of the mask that are present.
     fn for_each_value(&self, mask: u32, mut each: impl FnMut(LastValue)) {
         let (tick, when) = (self.view(), self.when());
-        let synonyms = tick.synonyms();
+        let (synonyms, oldest_ns, annex) = (tick.synonyms(), self.oldest_ns(), tick.annex());
         tick.for_each_field(|field, value| {
             if mask & field.bit() != 0 {
                 let of_field = SYNONYMS_OF[field as usize];
                 let synonyms = array::from_fn(|word| synonyms[word] & of_field[word]);
-                each(LastValue { field, value, synonyms, when });
+                let is_replaced = annex.is_some_and(|annex| annex.replaces(field.name()));
+                each(LastValue { field, value, synonyms, when, oldest_ns, is_replaced });
             }
         });
     }

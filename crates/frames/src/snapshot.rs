@@ -13,7 +13,7 @@ pub(crate) struct Snapshot {
     rest: Vec<u64>,
     /// Of the newest tick.
     pub publisher: u32,
-    /// When the oldest value was published.
+    /// When the oldest value was published, ns.
     pub oldest_ns: u64,
 }
 
@@ -30,18 +30,24 @@ impl Snapshot {
         let mut image = TickImage::new();
         for value in newest_values(slots, newest).iter().flatten() {
             if value.when.publish_ns >= earliest_ns {
-                oldest_ns = oldest_ns.min(value.when.publish_ns);
+                oldest_ns = oldest_ns.min(value.oldest_ns);
                 image.set(value.field, value.value);
+                if value.is_replaced {
+                    image.replace(value.field.name());
+                }
                 set_synonyms(&mut image, value);
             }
         }
         let books = slots.iter().filter_map(Slot::book);
         let book = books.max_by_key(|tick| tick.when()).filter(|tick| tick.when().publish_ns >= earliest_ns);
         if let Some(book) = book {
-            oldest_ns = oldest_ns.min(book.when().publish_ns);
+            oldest_ns = oldest_ns.min(book.oldest_ns());
             let [buys, sells]: [Vec<DepthLevel>; 2] =
                 [book.view().buys().collect(), book.view().sells().collect()];
             image.set_depth(&buys, &sells);
+        }
+        if let Some(annex) = newest.view().annex() {
+            annex.members().iter().for_each(|(key, value)| _ = image.push_member(key, value));
         }
         let (head, rest) = as_copy(&mut image, newest);
         Some(Self { head, rest, publisher: newest.publisher, oldest_ns })
@@ -78,7 +84,7 @@ fn set_synonyms(image: &mut TickImage, value: &LastValue) {
 }
 
 /// An image as a copy from a ring would hold it, with the mode and the publish time of `newest`: only the fields
-/// that are present, the levels, the synonym words.
+/// that are present, the levels, the annex, the synonym words.
 fn as_copy(image: &mut TickImage, newest: &LastTick) -> (Head, Vec<u64>) {
     let (presence, synonyms) = (image.presence(), image.synonyms());
     let synonym_words = synonyms.len() - synonyms.iter().rev().take_while(|&&word| word == 0).count();
@@ -89,6 +95,6 @@ fn as_copy(image: &mut TickImage, newest: &LastTick) -> (Head, Vec<u64>) {
     head[LINE_WORDS - HEAD_PAYLOAD..].copy_from_slice(&words[LINE_WORDS - HEAD_PAYLOAD..LINE_WORDS]);
     let fields = Field::ALL[HEAD_PAYLOAD..].iter().zip(&words[FIELDS_WORD..LEVELS_WORD]);
     let present = fields.filter(|(field, _)| presence & field.bit() != 0).map(|(_, &word)| word);
-    let levels = words[LEVELS_WORD..].iter().copied();
-    (head, present.chain(levels).chain(synonyms.into_iter().take(synonym_words)).collect())
+    let levels_and_annex = words[LEVELS_WORD..].iter().copied();
+    (head, present.chain(levels_and_annex).chain(synonyms.into_iter().take(synonym_words)).collect())
 }

@@ -7,9 +7,8 @@ use hdrhistogram::Histogram;
 use openalgo_shm_ring::message::{Head, LINE_WORDS};
 use openalgo_shm_ring::{Consumer, MessageCounts, clock};
 
-use crate::encode::{Context, SnapshotAge, longest_frame, write_frame};
-use crate::encoding::{Encoding, Entry};
-use crate::snapshot::Snapshot;
+use crate::encode::longest_frame;
+use crate::encoding::{Encoding, Entry, write_snapshot};
 use crate::topic_table::{Topic, TopicTable};
 use crate::variants::{VARIANT_COUNT, Variants, mode_and_format};
 
@@ -19,7 +18,6 @@ const TURN: usize = 64;
 pub const MOST_ENTRIES: usize = 16_384;
 /// Every exchange, in [`TickEncoder::want_exchange`].
 pub const ANY: &str = "*";
-const NS_PER_MS: u64 = 1_000_000;
 
 /// What a [`drain`](TickEncoder::drain) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,12 +83,17 @@ impl TickEncoder {
         }
     }
 
+    /// Sets up to which age, ns, the last values of another proxy go to subscribers, who have not asked for them.
+    /// Without a limit all do.
+    pub const fn limit_carried_age(&mut self, max_age_ns: u64) {
+        self.encoding.carried_max_age_ns = max_age_ns;
+    }
+
     /// Reads what is in the ring, as far as there is room, writes the frames into `arena` and appends an entry for
     /// each. The entries of one tick follow one another, descending by variant. Appends at most [`MOST_ENTRIES`],
     /// and uses at most 4 GiB of the arena.
     pub fn drain(&mut self, arena: &mut [u8], entries: &mut Vec<Entry>) -> Drained {
         let Self { consumer, heads, rest, encoding, .. } = self;
-        encoding.wall_offset_ns = wall_offset_ns();
         let longest = longest_tick(consumer);
         let arena_bytes = arena.len().min(u32::MAX as usize);
         let before = entries.len();
@@ -122,33 +125,19 @@ impl TickEncoder {
     /// is, and how old the oldest value. Values older than `max_age_ns` are left out. False if there was no tick, or
     /// the newest is older than that, or there is no such variant.
     ///
-    /// Mode, publisher and timestamp are those of the newest tick. Takes about 1 µs with a book of five
+    /// Mode, publisher, timestamp and all that no field says are those of the newest tick. Takes about 1 µs with a book of five
     /// levels.
     pub fn snapshot(&mut self, topic: u32, variant: u8, max_age_ns: Option<u64>, out: &mut Vec<u8>) -> bool {
         let Some((mode, format)) = mode_and_format(variant) else { return false };
         let Some(local) = self.encoding.topics.get_mut(topic) else { return false };
         let now = clock::monotonic_ns();
         let earliest_ns = max_age_ns.map_or(0, |age| now.saturating_sub(age));
-        let Some(snapshot) = Snapshot::new(&local.last, mode, earliest_ns) else { return false };
-        let tick = snapshot.view();
-        let age_ms = |publish_ns| now.saturating_sub(publish_ns) / NS_PER_MS;
-        let has_older = tick.publish_ns() - snapshot.oldest_ns >= NS_PER_MS;
-        let context = Context {
-            format,
-            mode,
-            sequence: local.sequences[mode as usize - 1],
-            broker: &self.encoding.brokers[snapshot.publisher as usize],
-            wall_offset_ns: wall_offset_ns(),
-            snapshot: Some(SnapshotAge {
-                newest_ms: age_ms(tick.publish_ns()),
-                oldest_ms: has_older.then(|| age_ms(snapshot.oldest_ns)),
-            }),
-        };
         let start = out.len();
-        out.resize(start + longest_frame(tick.levels()), 0);
-        let length = write_frame(&mut out[start..], local.text(), tick, &context);
-        out.truncate(start + length);
-        true
+        out.resize(start + longest_frame(local.last.most_levels()), 0);
+        let room = &mut out[start..];
+        let length = write_snapshot(local, &self.encoding.brokers, (mode, format), now, earliest_ns, room);
+        out.truncate(start + length.unwrap_or_default());
+        length.is_some()
     }
 
     /// The consumer it reads through.
@@ -189,11 +178,6 @@ impl TickEncoder {
     pub const fn latency(&self) -> &Histogram<u64> {
         &self.encoding.latency
     }
-}
-
-/// Add this to a time of the monotonic clock to get ns since 1970.
-fn wall_offset_ns() -> i64 {
-    clock::wall_ns() as i64 - clock::monotonic_ns() as i64
 }
 
 /// Bytes that the frames of one tick of this ring can take.

@@ -20,6 +20,8 @@ pub(crate) struct LocalTopic {
     pub text: Option<TopicText>,
     /// Numbers of the messages of each mode.
     pub sequences: [u64; 3],
+    /// Last values that came from another proxy, which have no numbers.
+    pub carried: u64,
     pub last: LastValues,
 }
 
@@ -95,13 +97,19 @@ impl LocalTopic {
             wanted: 0,
             text: None,
             sequences: [0; 3],
+            carried: 0,
             last: LastValues::default(),
         }
     }
 
     /// Every tick counts for the lowest mode.
     const fn has_ticked(&self) -> bool {
-        self.sequences[0] > 0
+        self.ticks() > 0
+    }
+
+    /// All that have come, with those of another proxy.
+    pub const fn ticks(&self) -> u64 {
+        self.sequences[0] + self.carried
     }
 
     /// The constant parts of its messages.

@@ -32,6 +32,7 @@ pub struct NativeDeliveryOptions {
     pub wait: String,
     pub high_water_mark: f64,
     pub slow_client_timeout_ms: f64,
+    pub carried_max_age_ms: f64,
 }
 
 /// Frames for clients that the native side cannot write to.
@@ -135,6 +136,7 @@ impl NativeDelivery {
             wait: strategy(&options.wait)?,
             high_water_mark: options.high_water_mark as usize,
             slow_client_timeout: Duration::from_millis(options.slow_client_timeout_ms as u64),
+            carried_max_age: Duration::from_millis(options.carried_max_age_ms as u64),
         };
         let call = on_events
             .build_threadsafe_function()

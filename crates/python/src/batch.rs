@@ -13,7 +13,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field as Column, Fields, Schema};
 use openalgo_shm_dialect::names::Kind;
-use openalgo_shm_ring::message::{DepthLevel, FIELD_COUNT, Field, Head, LINE_WORDS, MessageView};
+use openalgo_shm_ring::message::{Annex, DepthLevel, FIELD_COUNT, Field, Head, LINE_WORDS, MessageView};
 use openalgo_shm_ring::stats::PublisherNames;
 use openalgo_shm_ring::{Consumer, Error, ErrorCode};
 use pyo3::prelude::*;
@@ -58,6 +58,8 @@ struct Columns {
     publish_ns: Vec<u64>,
     fields: Vec<Values>,
     sides: [Side; 2],
+    /// Of last values that came from another source.
+    ages_ms: Values,
 }
 
 /// A numeric field; empty until a tick has it.
@@ -157,8 +159,19 @@ impl Batcher {
     }
 
     fn finish(&mut self, columns: Columns) -> Result<RecordBatch, arrow_schema::ArrowError> {
-        let Columns { count, exchange, symbol, publisher, mode, sequence, publish_ns, fields, sides, .. } =
-            columns;
+        let Columns {
+            count,
+            exchange,
+            symbol,
+            publisher,
+            mode,
+            sequence,
+            publish_ns,
+            fields,
+            sides,
+            ages_ms,
+            ..
+        } = columns;
         let mut arrays: Vec<ArrayRef> = vec![
             self.exchanges.column(exchange)?,
             self.symbols.column(symbol)?,
@@ -183,6 +196,7 @@ impl Batcher {
         for side in sides {
             arrays.push(side.finish(count)?);
         }
+        arrays.push(ages_ms.finish(count).unwrap_or(absent));
         RecordBatch::try_new(Arc::clone(&self.schema), arrays)
     }
 }
@@ -231,6 +245,9 @@ impl Columns {
         self.sequence.push(view.sequence());
         self.publish_ns.push(view.publish_ns());
         let (count, expected) = (self.count, self.expected);
+        if let Some(age) = view.annex().and_then(Annex::age) {
+            self.ages_ms.set(count, expected, f64::from(age.newest_ms));
+        }
         view.for_each_field(|field, value| self.fields[field as usize].set(count, expected, value));
         if view.levels() > 0 {
             self.sides[0].add(count, view.buys());
@@ -336,6 +353,7 @@ fn schema() -> Schema {
         Column::new(field.name(), kind, true)
     }));
     columns.extend(["buy", "sell"].map(|name| Column::new(name, DataType::List(level_column()), false)));
+    columns.push(Column::new("age_ms", DataType::Float64, true));
     Schema::new(columns)
 }
 
@@ -343,7 +361,8 @@ fn schema() -> Schema {
 ///
 /// Columns: ``exchange``, ``symbol`` and ``publisher`` as dictionaries, ``mode``, ``sequence``, ``publish_ns``, every
 /// field under its name on the wire (times as timestamps in UTC, null where a tick does not have it), ``buy`` and
-/// ``sell`` as lists of levels. Every batch has the same columns.
+/// ``sell`` as lists of levels, and ``age_ms``: how old the last value of another source was when it came, null of all
+/// other ticks. Every batch has the same columns.
 #[pyclass(frozen, module = "openalgo_shm")]
 pub struct ArrowBatch {
     batch: RecordBatch,

@@ -187,11 +187,7 @@ fn read(
     levels: usize,
     scratch: &mut Scratch,
 ) -> PyResult<Mode> {
-    let known = Topic {
-        symbol: address.symbol.is_some(),
-        exchange: address.exchange.is_some(),
-        mode: address.mode.is_some(),
-    };
+    let known = Topic { symbol: address.symbol, exchange: address.exchange, mode: address.mode };
     let Scratch { reader, image } = scratch;
     reader.read(tick, known, levels, image).map_err(convert)?;
     if reader.deepest() > levels {

@@ -1,13 +1,16 @@
 //! A tick as Python sees it: a copy, read on demand.
 
 use openalgo_shm_dialect::names::{Rule, Spelling, rule_of};
-use openalgo_shm_ring::message::{DepthLevel, Field, Head, MessageView, SYNONYMS};
+use openalgo_shm_ring::message::{
+    Annex, DepthLevel, Field, Head, MemberValue, Members, MessageView, REPLACED, SYNONYMS,
+};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 /// A tick. Fields that the tick does not have are ``None``. Prices are in the instrument's currency, times in ms
-/// since 1970. ``tick["52_week_high"]`` takes the names on the wire, and those that brokers' adapters use.
+/// since 1970. ``tick["52_week_high"]`` takes the names on the wire, those that brokers' adapters use, and other keys that
+/// this one's adapter wrote.
 #[pyclass(frozen, module = "openalgo_shm", freelist = 256)]
 pub struct Tick {
     head: Head,
@@ -33,6 +36,10 @@ impl Tick {
 
     fn view(&self) -> MessageView<'_> {
         MessageView::of_parts(&self.head, &self.rest)
+    }
+
+    fn has_member(&self, name: &str) -> bool {
+        self.view().annex().is_some_and(|annex| annex.members().get(name).is_some())
     }
 
     fn named(&self, name: &str) -> Option<f64> {
@@ -69,7 +76,25 @@ macro_rules! fields {
 
             #[getter]
             fn depth<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-                if self.view().levels() == 0 { Ok(None) } else { book(self.view(), py).map(Some) }
+                if has_book(self.view()) { book(self.view(), py).map(Some) } else { Ok(None) }
+            }
+
+            /// What the broker's adapter wrote that no field says in the same form, by its keys.
+            #[getter]
+            fn members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                members(self.view(), py, |_| true)
+            }
+
+            /// Of the last value of another source, such as another proxy: how old it was when it was published here.
+            #[getter]
+            fn age_ms(&self) -> Option<u32> {
+                Some(self.view().annex()?.age()?.newest_ms)
+            }
+
+            /// With an ``age_ms``: how old its oldest value was then.
+            #[getter]
+            fn oldest_age_ms(&self) -> Option<u32> {
+                Some(self.view().annex()?.age()?.oldest_ms)
             }
 
             #[pyo3(signature = (name, default = None))]
@@ -82,12 +107,19 @@ macro_rules! fields {
                 Ok(self.item(py, name)?.or(default))
             }
 
-            fn keys(&self) -> Vec<&'static str> {
+            fn keys(&self) -> Vec<String> {
                 let mut keys = vec!["symbol", "exchange", "mode"];
                 self.view().for_each_field(|field, _| keys.push(field.name()));
                 keys.extend(told(self.view()).map(|(_, name)| name));
-                if self.view().levels() > 0 {
+                if has_book(self.view()) {
                     keys.push("depth");
+                }
+                let mut keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
+                let members = self.view().annex().map(Annex::members);
+                for (key, _) in members.iter().flat_map(Members::iter) {
+                    if !is_own(key) && !keys.iter().any(|known| known == key) {
+                        keys.push(key.to_owned());
+                    }
                 }
                 keys
             }
@@ -96,7 +128,7 @@ macro_rules! fields {
             fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
                 let dictionary = PyDict::new(py);
                 for key in self.keys() {
-                    dictionary.set_item(key, self.item(py, key)?)?;
+                    dictionary.set_item(&key, self.item(py, &key)?)?;
                 }
                 Ok(dictionary)
             }
@@ -158,9 +190,39 @@ impl Tick {
             "exchange" => Some(self.exchange.bind(py).clone().into_any()),
             "mode" => Some(self.mode().into_pyobject(py)?.into_any()),
             "depth" => self.depth(py)?.map(Bound::into_any),
+            name if !is_own(name) && self.has_member(name) => {
+                members(self.view(), py, |key| key == name)?.get_item(name)?
+            }
             name => self.named(name).map(|value| value.into_pyobject(py)).transpose()?.map(Bound::into_any),
         })
     }
+}
+
+/// True of names whose values are the tick's own, whatever its adapter wrote under them.
+fn is_own(name: &str) -> bool {
+    REPLACED.contains(&name)
+}
+
+fn has_book(view: MessageView<'_>) -> bool {
+    view.levels() > 0 || view.annex().is_some_and(Annex::has_empty_book)
+}
+
+/// The members of a tick whose keys are wanted.
+fn members<'py>(
+    view: MessageView<'_>,
+    py: Python<'py>,
+    wants: impl Fn(&str) -> bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dictionary = PyDict::new(py);
+    let members = view.annex().map(Annex::members);
+    for (key, value) in members.iter().flat_map(Members::iter).filter(|(key, _)| wants(key)) {
+        match value {
+            MemberValue::Number(number) => dictionary.set_item(key, number)?,
+            MemberValue::Text(text) => dictionary.set_item(key, text)?,
+            MemberValue::Flag(flag) => dictionary.set_item(key, flag)?,
+        }
+    }
+    Ok(dictionary)
 }
 
 /// The names of brokers' adapters that a tick's fields came under.

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::message::head::{HEAD_FIELDS, META, Meta, PAYLOAD, PRESENCE, PUBLISH_NS, lines_of, rest_words};
 use crate::message::{
     FIELDS_WORD, HEAD_PAYLOAD, Head, LEVEL_WORDS, LEVELS_WORD, LINE_WORDS, SYNONYMS_IN_IMAGE, TOPIC_WORD,
-    TOPIC_WORDS, TopicName, TopicNumber, book_too_deep,
+    TOPIC_WORDS, TopicName, TopicNumber, age_of, book_too_deep,
 };
 use crate::ownership::{Owned, Place};
 use crate::segment::layout::{
@@ -29,6 +29,7 @@ const SAMPLE_EVERY: u64 = 64;
 const FLUSH_EVERY: usize = 256;
 /// How often a producer that finds its ring full asks whether the consumer it waits for lives, in ns.
 const LIVENESS_CHECK_INTERVAL_NS: u64 = 1_000_000;
+const NS_PER_MS: u64 = 1_000_000;
 /// Entries of the topic table for which memory is taken at a time.
 const TOPICS_RESERVED: u32 = 1024;
 /// Words of a tick's image before its levels.
@@ -344,10 +345,10 @@ impl Producer {
         self.write_long_tick::<false>(topic, meta, presence, image, levels, publish_ns)
     }
 
-    /// Not inlined: what it needs would slow down the ticks of one line. With `SYNONYMS` it is for ticks that have
-    /// any: what these need would slow down the others, by an eighth of the throughput of quotes.
+    /// Not inlined: what it needs would slow down the ticks of one line. With `BEHIND_LEVELS` it is for ticks that have
+    /// an annex or synonyms: what these need would slow down the others, by an eighth of the throughput of quotes.
     #[inline(never)]
-    fn write_long_tick<const SYNONYMS: bool>(
+    fn write_long_tick<const BEHIND_LEVELS: bool>(
         &mut self,
         topic: TopicNumber,
         meta: Meta,
@@ -356,7 +357,7 @@ impl Producer {
         levels: &[u64],
         publish_ns: u64,
     ) -> Result<bool> {
-        if !SYNONYMS && meta.synonym_words() > 0 {
+        if !BEHIND_LEVELS && meta.words_behind_levels() > 0 {
             return self.write_long_tick::<true>(topic, meta, presence, image, levels, publish_ns);
         }
         let deepest = meta.buys().max(meta.sells());
@@ -364,27 +365,36 @@ impl Producer {
         if deepest > self.segment.layout().depth_levels {
             return Err(book_too_deep(deepest, self.segment.layout().depth_levels));
         }
-        let Some(levels) = levels.get(..level_words) else {
-            return Err(self.too_long(image.len() + level_words));
-        };
         // An image that says 3 has what a message can have.
-        let meta = if SYNONYMS { meta.with_synonym_words(meta.synonym_words()) } else { meta };
-        let synonym_words = if SYNONYMS { meta.synonym_words() } else { 0 };
-        let count = lines_of(rest_words(presence, meta.buys() + meta.sells(), synonym_words));
+        let meta = if BEHIND_LEVELS { meta.with_synonym_words(meta.synonym_words()) } else { meta };
+        let annex_words = if BEHIND_LEVELS { meta.annex_words() } else { 0 };
+        let Some(levels) = levels.get(..level_words + annex_words) else {
+            return Err(self.too_long(image.len() + level_words + annex_words));
+        };
+        let synonym_words = if BEHIND_LEVELS { meta.synonym_words() } else { 0 };
+        let behind_levels = annex_words + synonym_words;
+        let count = lines_of(rest_words(presence, meta.buys() + meta.sells(), behind_levels));
         if !self.has_room(count) {
             return Ok(false);
         }
-        let head = self.head(meta.placed(topic.get(), count), presence, publish_ns, &image[PAYLOAD..]);
+        // What was published elsewhere is as old as it was there, whoever asks for its age here.
+        let published_ns = match age_of(&levels[level_words..]) {
+            Some(age) if BEHIND_LEVELS => publish_ns.saturating_sub(u64::from(age.newest_ms) * NS_PER_MS),
+            _ => publish_ns,
+        };
+        let head = self.head(meta.placed(topic.get(), count), presence, published_ns, &image[PAYLOAD..]);
         let fields = Bits(presence & !HEAD_FIELDS).map(|bit| image[FIELDS_WORD - HEAD_PAYLOAD + bit]);
         let rest = fields.chain(levels.iter().copied());
         let position = self.hot.next.position;
-        if SYNONYMS {
+        if BEHIND_LEVELS {
             let synonyms = SYNONYMS_IN_IMAGE[..synonym_words].iter().map(|&word| image[word]);
             lines::write_lines(&self.lines, position, count, &head, rest.chain(synonyms));
         } else {
             lines::write_lines(&self.lines, position, count, &head, rest);
         }
-        self.advance(count, publish_ns);
+        // A lane's newest tick is no older for an old one behind it.
+        let newest_ns = if BEHIND_LEVELS { published_ns.max(self.hot.publish_ns) } else { published_ns };
+        self.advance(count, newest_ns);
         Ok(true)
     }
 

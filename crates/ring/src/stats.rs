@@ -126,7 +126,7 @@ fn lane_stats(segment: &Segment, lane: usize) -> Option<LaneStats> {
         } else {
             counter(word_of!(LaneRecord, sampled_ns)) as f64 / sampled as f64
         },
-        last_publish_ns: newest_ns.unwrap_or_else(|| counter(word_of!(LaneRecord, last_publish_ns))),
+        last_publish_ns: counter(word_of!(LaneRecord, last_publish_ns)).max(newest_ns.unwrap_or_default()),
     })
 }
 

@@ -43,7 +43,7 @@ fn lines(name: &ScratchName, topic_pages: usize) -> Vec<u64> {
 #[test]
 fn the_first_bytes_say_what_the_segment_is() {
     assert_eq!(MAGIC.to_le_bytes(), *b"OASHMRNG");
-    assert_eq!(FORMAT_VERSION, 3);
+    assert_eq!(FORMAT_VERSION, 4);
     assert_eq!(layout_hash(), 0x1e5c_d10b_b371_3ee7, "a changed layout needs a new FORMAT_VERSION");
 }
 
@@ -59,7 +59,7 @@ fn the_header_holds_the_options() {
     let total = 4096 + 5 * 4096 + 3 * 128 * 64;
     assert_eq!(
         header,
-        [MAGIC, 3, layout_hash(), 1, 3, 2, 128, 10, 100, 5, 1, total, created, 0, 0, 0],
+        [MAGIC, 4, layout_hash(), 1, 3, 2, 128, 14, 100, 5, 1, total, created, 0, 0, 0],
         "magic, version, hash, kind, lanes, consumers, capacity, longest, topics, depth levels, policy, bytes, created, lanes used"
     );
     assert_eq!(bytes.len() as u64, total);
@@ -297,5 +297,5 @@ fn an_event_has_as_many_lines_as_its_text_needs() {
 
 #[test]
 fn the_longest_tick_grows_with_the_levels() {
-    assert_eq!([0, 1, 5, 20, 200].map(longest_tick), [6, 7, 10, 23, 177]);
+    assert_eq!([0, 1, 5, 20, 200].map(longest_tick), [10, 11, 14, 27, 181]);
 }

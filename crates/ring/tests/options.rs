@@ -21,7 +21,7 @@ fn refused(config: RingConfig) -> Error {
 fn numbers_out_of_range_are_refused_with_the_range() {
     let wrong = [
         (RingConfig::mpmc().buffer_size(0), "buffer size 0"),
-        (RingConfig::mpmc().buffer_size(2047), "expected 2048 (two messages of 10 lines) to 4294967296"),
+        (RingConfig::mpmc().buffer_size(2047), "expected 2048 (two messages of 14 lines) to 4294967296"),
         (RingConfig::mpmc().buffer_size(MAX_BUFFER_SIZE + 1), "buffer size"),
         (RingConfig::mpmc().buffer_size(usize::MAX), "buffer size"),
         (RingConfig::mpmc().lanes(0), "lanes 0 is out of range: expected 1 to 64"),
@@ -35,13 +35,13 @@ fn numbers_out_of_range_are_refused_with_the_range() {
         (RingConfig::mpmc().topics(usize::MAX), "topics"),
         (
             RingConfig::mpmc().depth_levels(200).buffer_size(32767),
-            "expected 32768 (two messages of 177 lines)",
+            "expected 32768 (two messages of 181 lines)",
         ),
         (
             RingConfig::mpmc().of_kind(Kind::Interest, 12).buffer_size(511),
             "expected 512 (two messages of 3 lines)",
         ),
-        (RingConfig::mpmc().of_kind(Kind::Interest, words_of_lines(178)), "at most 177 lines fit"),
+        (RingConfig::mpmc().of_kind(Kind::Interest, words_of_lines(182)), "at most 181 lines fit"),
         (RingConfig::mpmc().of_kind(Kind::Interest, usize::MAX), "words are out of range"),
     ];
     for (config, expected) in wrong {
@@ -88,7 +88,7 @@ fn the_presets_are_what_they_say() {
     assert_eq!((spsc.lanes, spsc.consumers, spsc.policy), (1, 1, Policy::Lossless));
     let mpmc = RingConfig::mpmc().layout().unwrap();
     assert_eq!((mpmc.lanes, mpmc.depth_levels, mpmc.policy), (8, 5, Policy::Overwrite));
-    assert_eq!((mpmc.capacity, mpmc.longest, mpmc.topics), (16_384, 10, 32_768));
+    assert_eq!((mpmc.capacity, mpmc.longest, mpmc.topics), (16_384, 14, 32_768));
     assert_eq!(RingConfig::default(), RingConfig::mpmc());
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use openalgo_shm_ring::layout::{Kind, LINE, PAGE};
-use openalgo_shm_ring::message::{DepthLevel, FIELD_COUNT, Field, MarketDataMessage, Mode};
+use openalgo_shm_ring::message::{DepthLevel, FIELD_COUNT, Field, MemberValue, Mode, TickImage};
 use openalgo_shm_ring::{
     Consumer, ConsumerOptions, ErrorCode, LockFreeRingBuffer, Producer, RingConfig, Start,
 };
@@ -16,7 +16,7 @@ use scratch::{Random, ScratchName, sized, words_of_lines};
 
 const SEEDS: u64 = 600;
 /// Lines of the longest message: of a tick of one level a side, too.
-const LONGEST: u64 = 7;
+const LONGEST: u64 = 11;
 const CAPACITY: u64 = 64;
 const TOPICS: usize = 64;
 /// Empty polls after which a reader looks whether it is where its lane is.
@@ -84,18 +84,21 @@ fn create(name: &ScratchName, kind: Kind) -> LockFreeRingBuffer {
 fn publish(producer: &mut Producer, number: u64, random: &mut Random) {
     let size = random.below(LONGEST);
     if producer.segment().layout().kind == Kind::Ticks {
-        let mut tick: MarketDataMessage<1> =
-            MarketDataMessage::new("NSE", &format!("S{}", number % 9), Mode::Quote).unwrap();
-        tick.set(Field::Ltp, number as f64);
+        let mut image = TickImage::new();
+        image.set(Field::Ltp, number as f64);
         for field in &Field::ALL[4..FIELD_COUNT.min(4 + 5 * size as usize)] {
-            tick.set(*field, 1.0);
+            image.set(*field, 1.0);
         }
         let level = [DepthLevel::default()];
-        tick.set_depth(&level[..size as usize / 4], &level[..size as usize / 5]).unwrap();
+        image.set_depth(&level[..(size as usize / 4).min(1)], &level[..(size as usize / 5).min(1)]);
         if size >= 3 {
-            tick.set_synonym(11 * size as usize).unwrap();
+            image.set_synonym(11 * size as u8);
         }
-        producer.publish(tick.as_words()).unwrap();
+        for member in 6..size {
+            assert!(image.push_member("a member", MemberValue::Text(&"x".repeat(35 + member as usize))));
+        }
+        let topic = producer.topic("NSE", &format!("S{}", number % 9)).unwrap();
+        producer.publish_to(topic, image.finish(Mode::Quote)).unwrap();
     } else {
         producer.publish(&vec![number; words_of_lines(1 + size as usize)]).unwrap();
     }

@@ -231,7 +231,7 @@ fn a_segment_of_this_version_is_found_with_it() {
 fn a_header_that_lies_is_refused_with_what_was_found_and_expected() {
     let lies = [
         (0, 1, ErrorCode::ShmLayout, "first word"),
-        (VERSION_OFFSET, 2, ErrorCode::ShmVersion, "format version 2, this library uses 3"),
+        (VERSION_OFFSET, 2, ErrorCode::ShmVersion, "format version 2, this library uses 4"),
         (16, 1, ErrorCode::ShmLayout, "layout hash"),
         (24, 9, ErrorCode::ShmLayout, "kind of messages 9"),
         (24, 1, ErrorCode::ShmLayout, "topics 0 is out of range"),
@@ -272,12 +272,12 @@ fn a_header_that_lies_is_refused_with_what_was_found_and_expected() {
 fn a_header_of_ticks_that_lies_is_refused() {
     let lies = [
         (24, 2, "topics 8 is out of range: expected 0 to 0"),
-        (56, 9, "messages of 9 lines do not fit 5 depth levels: expected 10"),
+        (56, 9, "messages of 9 lines do not fit 5 depth levels: expected 14"),
         (64, 0, "topics 0 is out of range"),
         (64, 9, "its own numbers make"),
         (64, (1 << 18) + 1, "topics 262145 is out of range"),
         (64, u64::MAX, "topics"),
-        (72, 6, "messages of 10 lines do not fit 6 depth levels"),
+        (72, 6, "messages of 14 lines do not fit 6 depth levels"),
     ];
     for (offset, value, expected) in lies {
         let name = ScratchName::new("lie-of-ticks");

@@ -5,7 +5,8 @@ mod scratch;
 
 use openalgo_shm_ring::layout::{LINE, longest_tick, smallest_buffer};
 use openalgo_shm_ring::message::{
-    DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, MarketDataMessage, MessageView, Mode, SYNONYMS,
+    CarriedAge, DepthLevel, FIELD_COUNT, Field, HEAD_PAYLOAD, Head, MarketDataMessage, MemberValue,
+    MessageView, Mode, SYNONYMS, TickImage,
 };
 use openalgo_shm_ring::{Consumer, ConsumerOptions, ErrorCode, LockFreeRingBuffer, Producer, RingConfig};
 use proptest::prelude::*;
@@ -135,6 +136,7 @@ fn tick(depth: usize) -> impl Strategy<Value = Tick> {
 
 /// A ring, one publisher and one reader that keeps up.
 struct Pair {
+    ring: LockFreeRingBuffer,
     producer: Producer,
     consumer: Consumer,
     heads: Vec<Head>,
@@ -154,6 +156,7 @@ impl Pair {
             consumer: ring.consumer(ConsumerOptions::new("reader")).unwrap(),
             heads: vec![Head::default(); 3],
             rest: vec![u64::MAX; 3 * longest],
+            ring,
         }
     }
 
@@ -367,7 +370,7 @@ fn a_synonym_word_counts_only_if_the_image_says_that_it_has_it() {
     let mut image = tick.as_words().to_vec();
     (image[0], image[3]) = (5, 6);
     for (count, lines, expected) in [(0, 1, [0, 0]), (1, 2, [5, 0]), (2, 2, [5, 6]), (3, 2, [5, 6])] {
-        image[1] = 1 << 32 | count << 34 | 0xf << 36;
+        image[1] = 1 << 32 | count << 34;
         let before = pair.producer.position();
         assert!(pair.producer.publish(&image).unwrap());
         assert_eq!(pair.producer.position() - before, lines);
@@ -375,4 +378,60 @@ fn a_synonym_word_counts_only_if_the_image_says_that_it_has_it() {
         assert_eq!(pair.consumer.poll(2, check), 1);
     }
     assert_eq!((pair.consumer.lost(), pair.consumer.corrupt()), (0, 0));
+}
+
+/// A tick with everything that an annex can say.
+fn image_with_annex() -> TickImage {
+    let mut image = TickImage::new();
+    image.set(Field::Ltp, 1402.5);
+    image.set(Field::Open, 1400.0);
+    image.set_synonym(64);
+    image.set_depth(&[DepthLevel { price: 1402.0, quantity: 5.0, orders: 1.0 }], &[]);
+    assert!(image.push_member("token", MemberValue::Text("2885")));
+    assert!(image.push_member("ltt", MemberValue::Number(1_748_426_445.0)));
+    image.set_age(CarriedAge { newest_ms: 4_000, oldest_ms: 9_000 });
+    image
+}
+
+#[test]
+fn an_annex_travels_behind_the_levels() {
+    let mut pair = Pair::new(1, 1);
+    let topic = pair.producer.topic("NSE", "RELIANCE").unwrap();
+    let mut image = image_with_annex();
+    // Twice: an image that is finished can be finished again.
+    for _ in 0..2 {
+        assert!(pair.producer.publish_to(topic, image.finish(Mode::Depth)).unwrap());
+    }
+    let check = |tick: MessageView| {
+        assert_eq!(tick.field(Field::Open), Some(1400.0));
+        assert_eq!(tick.buys().next().map(|level| level.price), Some(1402.0));
+        assert_eq!(tick.synonyms(), [0, 1]);
+        let annex = tick.annex().unwrap();
+        assert_eq!(annex.age(), Some(CarriedAge { newest_ms: 4_000, oldest_ms: 9_000 }));
+        assert!(annex.replaces("ltt") && !annex.replaces("mode"));
+        let members = annex.members();
+        let members: Vec<_> = members.iter().map(|(key, value)| format!("{key} {value:?}")).collect();
+        assert_eq!(members, ["token Text(\"2885\")", "ltt Number(1748426445.0)"]);
+    };
+    assert_eq!(pair.consumer.poll(2, check), 2);
+    image.clear();
+    image.set(Field::Ltp, 1.0);
+    assert!(pair.producer.publish_to(topic, image.finish(Mode::Ltp)).unwrap());
+    assert_eq!(pair.consumer.poll(2, |tick| assert!(tick.annex().is_none())), 1);
+    assert_eq!((pair.consumer.lost(), pair.consumer.corrupt()), (0, 0));
+}
+
+#[test]
+fn what_another_proxy_had_kept_is_as_old_as_it_was_there() {
+    let mut pair = Pair::new(1, 1);
+    let topic = pair.producer.topic("NSE", "RELIANCE").unwrap();
+    assert!(pair.producer.write_to(topic, image_with_annex().finish(Mode::Depth), 10_000_000_000).unwrap());
+    assert_eq!(pair.consumer.poll(1, |tick| assert_eq!(tick.publish_ns(), 6_000_000_000)), 1);
+    let newest_ns = |pair: &Pair| pair.ring.stats().lanes[0].last_publish_ns;
+    assert_eq!(newest_ns(&pair), 6_000_000_000, "a lane's last tick is no younger for it");
+    let mut live = TickImage::new();
+    live.set(Field::Ltp, 1.0);
+    assert!(pair.producer.write_to(topic, live.finish(Mode::Ltp), 11_000_000_000).unwrap());
+    assert!(pair.producer.write_to(topic, image_with_annex().finish(Mode::Depth), 12_000_000_000).unwrap());
+    assert_eq!(newest_ns(&pair), 11_000_000_000, "and no older");
 }

@@ -3,6 +3,7 @@ import { OpenAlgoShmError } from '../../errors.ts';
 import { printedLog } from '../feed-log.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
+import { leftOut } from '../left-out.ts';
 import { wholeNumber } from '../option-values.ts';
 import { runFeed } from '../run-feed.ts';
 
@@ -74,9 +75,9 @@ async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
   });
   const progress = (): string => {
     const { wanted, subscribed } = feed.subscriptions;
-    const { malformed, connections, brokerLosses, refused } = feed.counters;
+    const { malformed, connections, brokerLosses, refused, unreadableKeys } = feed.counters;
     const losses = brokerLosses === 0 ? '' : `, ${counted(brokerLosses, 'login')} followed`;
-    const troubles = `${count(malformed)} malformed, ${count(refused)} refused${losses}`;
+    const troubles = `${count(malformed)} malformed, ${count(refused)} refused${losses}${leftOut(unreadableKeys)}`;
     return `${count(subscribed)} of ${count(wanted)} subscribed, ${counted(connections, 'connection')}, ${troubles}`;
   };
   await runFeed(feed, { title: `OpenAlgo at ${shownUrl(url)}`, ring: flags.ring, progress });

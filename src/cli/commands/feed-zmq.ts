@@ -2,6 +2,7 @@ import { type Command, createCommand, Option } from 'commander';
 import { printedLog } from '../feed-log.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
+import { leftOut } from '../left-out.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface ZmqFlags extends FeedFlags {
@@ -29,8 +30,8 @@ async function feedZmq(flags: ZmqFlags): Promise<void> {
   const { ZmqFeed } = await import('../../feeds/zmq.ts');
   const feed = new ZmqFeed({ ...feedOptionsOf(flags), bind: flags.bind, log: printedLog() });
   const progress = (): string => {
-    const { received, malformed, orderUpdates } = feed.counters;
-    return `${counted(received, 'message')} received, ${count(malformed)} malformed, ${counted(orderUpdates, 'order update')}`;
+    const { received, malformed, orderUpdates, unreadableKeys } = feed.counters;
+    return `${counted(received, 'message')} received, ${count(malformed)} malformed, ${counted(orderUpdates, 'order update')}${leftOut(unreadableKeys)}`;
   };
   await runFeed(feed, { title: `OpenAlgo's bus at ${flags.bind}`, ring: flags.ring, progress });
 }

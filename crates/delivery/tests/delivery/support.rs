@@ -26,6 +26,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 pub fn options() -> DeliveryOptions {
     DeliveryOptions {
+        carried_max_age: Duration::from_secs(10),
         name: "proxy".to_owned(),
         threads: 1,
         wait: WaitStrategy::Adaptive,

@@ -1,11 +1,11 @@
 //! JSON. Whole numbers are printed as integers (typed clients insist on it), NaN and infinities as `null`.
 
-use openalgo_shm_ring::message::{DepthLevel, MessageView, Mode};
+use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, Members, MessageView};
 
-use super::Context;
 use super::bytes::{Bytes, Short};
 use super::digits::{as_integer, put_integer, put_short_decimal};
 use super::members::{self, NAMES, Value};
+use super::{Context, has_depth};
 
 /// `,"name":` of every member.
 static KEYS: [Short; NAMES.len()] = {
@@ -25,18 +25,30 @@ pub(super) struct TopicText {
     bytes: Box<[u8]>,
     /// Where the second part begins.
     data: usize,
+    /// Bytes of the symbol and of the exchange in it, each with its quotes.
+    symbol: usize,
+    exchange: usize,
 }
 
 impl TopicText {
     pub(super) fn new(exchange: &str, symbol: &str) -> Self {
-        let topic =
-            [b"\"symbol\":".as_slice(), &quoted(symbol), b",\"exchange\":", &quoted(exchange), b",\"mode\":"]
-                .concat();
+        let (symbol, exchange) = (quoted(symbol), quoted(exchange));
+        let topic = [SYMBOL_KEY, symbol.as_slice(), EXCHANGE_KEY, exchange.as_slice(), MODE_KEY].concat();
         let head = [b"{\"type\":\"market_data\",".as_slice(), &topic].concat();
         let data = head.len();
-        Self { bytes: [head.as_slice(), b",\"data\":{", &topic].concat().into(), data }
+        Self {
+            bytes: [head.as_slice(), DATA_KEY, &topic].concat().into(),
+            data,
+            symbol: symbol.len(),
+            exchange: exchange.len(),
+        }
     }
 }
+
+const DATA_KEY: &[u8] = b",\"data\":{";
+const SYMBOL_KEY: &[u8] = b"\"symbol\":";
+const EXCHANGE_KEY: &[u8] = b",\"exchange\":";
+const MODE_KEY: &[u8] = b",\"mode\":";
 
 /// The end of a message, which names the publisher.
 pub(super) fn broker_text(broker: &str) -> Box<[u8]> {
@@ -64,13 +76,17 @@ pub(super) fn write_message(
             put_integer(&mut out, oldest_ms as i64);
         }
     }
-    out.put_slice(data);
-    out.put(&[b'0' + tick.mode() as u8]);
-    members::for_each(tick, context.wall_offset_ns, |name, value| put_member(&mut out, name, value));
+    if let Some(annex) = tick.annex() {
+        out.put_part(|room| write_beside(room, topic, tick, annex));
+    } else {
+        out.put_slice(data);
+        out.put(&[b'0' + tick.mode() as u8]);
+        members::for_each(tick, |name, value| put_member(&mut out, name, value));
+    }
     if tick.has_synonyms() {
         out.put_part(|room| write_synonyms(room, tick));
     }
-    if tick.mode() == Mode::Depth || tick.levels() > 0 {
+    if has_depth(tick) {
         out.put_part(|room| write_depth(room, tick));
     }
     out.put_slice(&context.broker.json);
@@ -84,6 +100,47 @@ fn put_member(out: &mut Bytes<'_>, name: usize, value: Value) {
         Value::Number(number) => out.put_part(|room| write_number(room, number)),
         Value::Boolean(true) => out.put(b"true"),
         Value::Boolean(false) => out.put(b"false"),
+    }
+}
+
+/// The data of a tick with an annex, up to its synonyms.
+#[inline(never)]
+fn write_beside(room: &mut [u8], topic: &TopicText, tick: MessageView<'_>, annex: Annex<'_>) -> usize {
+    let mut out = Bytes::new(room);
+    let (symbol, rest) = topic.bytes[topic.data + DATA_KEY.len() + SYMBOL_KEY.len()..].split_at(topic.symbol);
+    let exchange = &rest[EXCHANGE_KEY.len()..][..topic.exchange];
+    let beside = annex.members();
+    out.put_slice(DATA_KEY);
+    out.put_slice(SYMBOL_KEY);
+    put_replaced(&mut out, &beside, "symbol", symbol);
+    out.put_slice(EXCHANGE_KEY);
+    put_replaced(&mut out, &beside, "exchange", exchange);
+    out.put_slice(MODE_KEY);
+    put_replaced(&mut out, &beside, "mode", &[b'0' + tick.mode() as u8]);
+    members::for_each_beside(tick, annex, &beside, |name, value| put_member(&mut out, name, value));
+    for (key, value) in members::of_annex(&beside) {
+        out.put(b",");
+        out.put_slice(&quoted(key));
+        out.put(b":");
+        put_value(&mut out, value);
+    }
+    out.length()
+}
+
+/// The member of the annex that has taken the place of the tick's own value, else that value.
+fn put_replaced(out: &mut Bytes<'_>, beside: &Members, name: &str, own: &[u8]) {
+    match beside.get(name) {
+        Some(value) => put_value(out, value),
+        None => out.put_slice(own),
+    }
+}
+
+fn put_value(out: &mut Bytes<'_>, value: MemberValue<'_>) {
+    match value {
+        MemberValue::Number(number) => out.put_part(|room| write_number(room, number)),
+        MemberValue::Text(text) => out.put_slice(&quoted(text)),
+        MemberValue::Flag(true) => out.put(b"true"),
+        MemberValue::Flag(false) => out.put(b"false"),
     }
 }
 
@@ -163,7 +220,7 @@ fn quoted(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use openalgo_shm_ring::message::{Field, MarketDataMessage, SYNONYMS};
+    use openalgo_shm_ring::message::{Field, MarketDataMessage, Mode, SYNONYMS};
 
     use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
     use super::*;
@@ -175,7 +232,6 @@ mod tests {
             mode,
             sequence: 7,
             broker: &BrokerText::new("zerodha"),
-            wall_offset_ns: 1_700_000_000_000_000_000,
             snapshot: None,
         };
         let mut out = vec![0; longest_frame(10)];
@@ -234,9 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_timestamp_is_the_publish_time() {
-        let tick = MarketDataMessage::new("NSE", "TCS", Mode::Ltp).unwrap();
-        assert!(text(&tick, Mode::Ltp).contains(r#""timestamp":1700000000000"#));
+    fn nothing_is_added_that_the_publisher_did_not_say() {
+        let tick = MarketDataMessage::new("NSE", "TCS", Mode::Depth).unwrap();
+        assert_eq!(
+            text(&tick, Mode::Depth),
+            r#"{"type":"market_data","symbol":"TCS","exchange":"NSE","mode":3,"seq":7,"data":{"symbol":"TCS","exchange":"NSE","mode":3},"broker":"zerodha"}"#
+        );
     }
 
     #[test]

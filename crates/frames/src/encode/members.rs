@@ -1,6 +1,9 @@
 //! The named values of a tick's `data`, the same in every format.
 
-use openalgo_shm_ring::message::{FIELD_COUNT, Field, MessageView, SYNONYM_WORDS, SYNONYMS};
+use openalgo_shm_ring::message::{
+    Annex, FIELD_COUNT, Field, MEMBER_BYTES, MemberValue, Members, MessageView, REPLACED, SYNONYM_WORDS,
+    SYNONYMS,
+};
 
 use super::digits::rounded;
 
@@ -17,13 +20,25 @@ const ADDED: [u64; SYNONYM_WORDS] = {
     }
     bits
 };
-/// Names of members: the fields', then the synonyms.
-pub(super) const NAMES: [&str; FIELD_COUNT + SYNONYMS.len()] = {
-    let mut names = [""; FIELD_COUNT + SYNONYMS.len()];
+/// Times in ms of a tick whose adapter wrote them in another form, which stands under the name of the field.
+const IN_MS: [(Field, &str); 3] = [
+    (Field::Ltt, "ltt_ms"),
+    (Field::Timestamp, "timestamp_ms"),
+    (Field::ExchangeTimestamp, "exchange_timestamp_ms"),
+];
+const FIRST_IN_MS: usize = FIELD_COUNT + SYNONYMS.len();
+/// Names of members: the fields', the synonyms, the times in ms.
+pub(super) const NAMES: [&str; FIRST_IN_MS + IN_MS.len()] = {
+    let mut names = [""; FIRST_IN_MS + IN_MS.len()];
     let mut index = 0;
     while index < names.len() {
-        names[index] =
-            if index < FIELD_COUNT { Field::NAMES[index] } else { SYNONYMS[index - FIELD_COUNT].1 };
+        names[index] = if index < FIELD_COUNT {
+            Field::NAMES[index]
+        } else if index < FIRST_IN_MS {
+            SYNONYMS[index - FIELD_COUNT].1
+        } else {
+            IN_MS[index - FIRST_IN_MS].1
+        };
         index += 1;
     }
     names
@@ -37,7 +52,8 @@ pub(super) const LONGEST: usize = {
         bytes += NAMES[index].len() + 4 + LONGEST_NUMBER;
         index += 1;
     }
-    bytes
+    // A byte of a text that is escaped has six, and a flag with a key of one such byte 16 in place of three.
+    bytes + 6 * MEMBER_BYTES
 };
 
 /// A value of `data`.
@@ -49,7 +65,7 @@ pub(super) enum Value {
 
 /// Gives each value with the index of its name in [`NAMES`]: the fields in order.
 #[inline(always)]
-pub(super) fn for_each(tick: MessageView<'_>, wall_offset_ns: i64, mut each: impl FnMut(usize, Value)) {
+pub(super) fn for_each(tick: MessageView<'_>, mut each: impl FnMut(usize, Value)) {
     tick.for_each_field(|field, value| {
         let value = value_of(field, value);
         each(field as usize, value);
@@ -57,11 +73,34 @@ pub(super) fn for_each(tick: MessageView<'_>, wall_offset_ns: i64, mut each: imp
             each(always, value);
         }
     });
-    if tick.field(Field::Timestamp).is_none() {
-        let wall_ns = (tick.publish_ns() as i64).saturating_add(wall_offset_ns);
-        each(Field::Timestamp as usize, Value::Number((wall_ns / 1_000_000) as f64));
-    }
 }
+
+/// As [`for_each`], of a tick with an annex: times whose names the annex has taken come under names of their own.
+pub(super) fn for_each_beside(
+    tick: MessageView<'_>,
+    annex: Annex<'_>,
+    members: &Members,
+    mut each: impl FnMut(usize, Value),
+) {
+    for_each(tick, |name, value| {
+        // What clients are always given, unless the adapter gave it another value.
+        if name >= FIELD_COUNT && members.get(NAMES[name]).is_some() {
+            return;
+        }
+        let in_ms =
+            IN_MS.iter().position(|&(field, _)| field as usize == name && annex.replaces(field.name()));
+        each(in_ms.map_or(name, |at| FIRST_IN_MS + at), value);
+    });
+}
+
+/// The members of an annex but for those that stand for the topic and the mode.
+pub(super) fn of_annex(members: &Members) -> impl Iterator<Item = (&str, MemberValue<'_>)> {
+    members.iter().filter(|(key, _)| !TOPIC_AND_MODE.contains(key))
+}
+
+/// What begins the data of every tick.
+const TOPIC_AND_MODE: [&str; 3] = [REPLACED[4], REPLACED[5], REPLACED[3]];
+const _: () = assert!(is_equal(TOPIC_AND_MODE[2].as_bytes(), b"mode"), "the mode is the last of them");
 
 /// Gives the values of fields that came under synonyms, with the index of each such name in [`NAMES`], but no name
 /// that [`for_each`] gives.

@@ -9,7 +9,7 @@ mod json;
 mod members;
 mod msgpack;
 
-use openalgo_shm_ring::message::{MessageView, Mode};
+use openalgo_shm_ring::message::{Annex, MessageView, Mode};
 
 use self::bytes::OVERRUN;
 
@@ -69,6 +69,12 @@ impl BrokerText {
     }
 }
 
+/// True if the adapter gave a book, be it empty.
+#[inline(always)]
+pub(super) fn has_depth(tick: MessageView<'_>) -> bool {
+    tick.levels() > 0 || tick.annex().is_some_and(Annex::has_empty_book)
+}
+
 /// What a frame says beside the tick itself.
 pub(crate) struct Context<'a> {
     /// How it is written.
@@ -79,8 +85,6 @@ pub(crate) struct Context<'a> {
     pub sequence: u64,
     /// The publisher.
     pub broker: &'a BrokerText,
-    /// Add this to a publish time to get wall-clock ms since 1970.
-    pub wall_offset_ns: i64,
     /// For a snapshot: how old it is.
     pub snapshot: Option<SnapshotAge>,
 }
@@ -145,7 +149,6 @@ mod tests {
                 mode: Mode::Depth,
                 sequence: u64::MAX >> 1,
                 broker: &broker,
-                wall_offset_ns: 0,
                 snapshot: Some(SnapshotAge { newest_ms: 1 << 50, oldest_ms: Some(1 << 50) }),
             };
             let length = write_frame(&mut room, &topic, view, &context);

@@ -1,12 +1,12 @@
 //! MessagePack: the same message as in JSON, key for key. Whole numbers are integers, NaN and infinities nil.
 
-use openalgo_shm_ring::message::{DepthLevel, MessageView, Mode};
+use openalgo_shm_ring::message::{Annex, DepthLevel, MemberValue, Members, MessageView};
 use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_str};
 
 use super::bytes::{Bytes, Short};
 use super::digits::as_integer;
 use super::members::{self, NAMES, Value};
-use super::{Context, SnapshotAge};
+use super::{Context, SnapshotAge, has_depth};
 
 /// There is room for the longest frame, and vectors grow.
 const INFALLIBLE: &str = "memory takes all bytes";
@@ -76,20 +76,30 @@ pub(super) fn write_message(
         }
     }
     out.put(b"\xa4data");
-    write_data(out, topic, tick, context.wall_offset_ns);
+    write_data(out, topic, tick);
     out.put_slice(&context.broker.msgpack);
     out.length()
 }
 
-fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, wall_offset_ns: i64) {
-    let has_depth = tick.mode() == Mode::Depth || tick.levels() > 0;
+fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>) {
+    let has_depth = has_depth(tick);
     let mut count = if has_depth { 5 } else { 3 };
-    members::for_each(tick, wall_offset_ns, |_, _| count += 1);
+    let annex = tick.annex().map(|annex| (annex, annex.members()));
+    if let Some((annex, beside)) = &annex {
+        members::for_each_beside(tick, *annex, beside, |_, _| count += 1);
+        count += members::of_annex(beside).count() as u32;
+    } else {
+        members::for_each(tick, |_, _| count += 1);
+    }
     members::for_each_synonym(tick, |_, _| count += 1);
     write_map_len(out, count).expect(INFALLIBLE);
-    out.put_slice(topic);
-    out.put(&[tick.mode() as u8]);
-    members::for_each(tick, wall_offset_ns, |name, value| put_member(out, name, value));
+    if let Some((annex, beside)) = &annex {
+        write_beside(out, topic, tick, *annex, beside);
+    } else {
+        out.put_slice(topic);
+        out.put(&[tick.mode() as u8]);
+        members::for_each(tick, |name, value| put_member(out, name, value));
+    }
     members::for_each_synonym(tick, |name, value| put_member(out, name, value));
     if has_depth {
         let (buys, sells) = (tick.buys(), tick.sells());
@@ -100,6 +110,57 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>, wall_off
         write_side(out, sells);
         out.put(b"\xabdepth_level");
         write_integer(out, deepest as i64);
+    }
+}
+
+/// The data of a tick with an annex, up to its synonyms.
+#[inline(never)]
+fn write_beside(
+    out: &mut Bytes<'_>,
+    topic: &[u8],
+    tick: MessageView<'_>,
+    annex: Annex<'_>,
+    beside: &Members,
+) {
+    let mut own = topic;
+    for name in ["symbol", "exchange"] {
+        let (key, rest) = split_text(own);
+        let (value, rest) = split_text(rest);
+        own = rest;
+        out.put_slice(key);
+        match beside.get(name) {
+            Some(member) => put_value(out, member),
+            None => out.put_slice(value),
+        }
+    }
+    out.put_slice(own);
+    match beside.get("mode") {
+        Some(member) => put_value(out, member),
+        None => out.put(&[tick.mode() as u8]),
+    }
+    members::for_each_beside(tick, annex, beside, |name, value| put_member(out, name, value));
+    for (key, value) in members::of_annex(beside) {
+        write_str(out, key).expect(INFALLIBLE);
+        put_value(out, value);
+    }
+}
+
+/// A text of a topic's, of at most 48 bytes, and what is behind it.
+fn split_text(bytes: &[u8]) -> (&[u8], &[u8]) {
+    const STR8: u8 = 0xd9;
+    let length = match *bytes {
+        [STR8, length, ..] => 2 + usize::from(length),
+        [short, ..] => 1 + usize::from(short & 0x1f),
+        [] => 0,
+    };
+    bytes.split_at(length.min(bytes.len()))
+}
+
+fn put_value(out: &mut Bytes<'_>, value: MemberValue<'_>) {
+    match value {
+        MemberValue::Number(number) => write_number(out, number),
+        MemberValue::Text(text) => write_str(out, text).expect(INFALLIBLE),
+        MemberValue::Flag(flag) => out.put(&[if flag { TRUE } else { FALSE }]),
     }
 }
 
@@ -140,7 +201,7 @@ fn write_number(out: &mut Bytes<'_>, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use openalgo_shm_ring::message::{FIELD_COUNT, Field, MarketDataMessage, SYNONYMS};
+    use openalgo_shm_ring::message::{FIELD_COUNT, Field, MarketDataMessage, Mode, SYNONYMS};
 
     use super::super::{BrokerText, Format, TopicText, longest_frame, write_frame};
     use super::*;
@@ -151,7 +212,6 @@ mod tests {
             mode: Mode::Ltp,
             sequence: 7,
             broker: &BrokerText::new("z"),
-            wall_offset_ns: 0,
             snapshot: None,
         };
         let mut out = vec![0; longest_frame(0)];

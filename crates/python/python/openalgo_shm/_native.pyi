@@ -34,7 +34,8 @@ def monotonic_ns() -> int:
 @final
 class Tick:
     """A tick. Fields that the tick does not have are ``None``. Prices are in the instrument's currency, times in ms
-    since 1970. ``tick["52_week_high"]`` takes the names on the wire, and those that brokers' adapters use."""
+    since 1970. ``tick["52_week_high"]`` takes the names on the wire, those that brokers' adapters use, and other keys that
+    this one's adapter wrote."""
 
     @property
     def symbol(self) -> str: ...
@@ -52,6 +53,15 @@ class Tick:
     @property
     def publish_ns(self) -> int:
         """When it was published, ns of ``monotonic_ns``."""
+    @property
+    def members(self) -> dict[str, float | str | bool]:
+        """What the broker's adapter wrote that no field says in the same form, by its keys."""
+    @property
+    def age_ms(self) -> int | None:
+        """Of the last value of another source, such as another proxy: how old it was when it was published here."""
+    @property
+    def oldest_age_ms(self) -> int | None:
+        """With an ``age_ms``: how old its oldest value was then."""
     @property
     def depth(self) -> Book | None: ...
     @property
@@ -131,7 +141,8 @@ class ArrowBatch:
 
     Columns: ``exchange``, ``symbol`` and ``publisher`` as dictionaries, ``mode``, ``sequence``, ``publish_ns``, every
     field under its name on the wire (times as timestamps in UTC, null where a tick does not have it), ``buy`` and
-    ``sell`` as lists of levels. Every batch has the same columns.
+    ``sell`` as lists of levels, and ``age_ms``: how old the last value of another source was when it came, null of all
+    other ticks. Every batch has the same columns.
     """
 
     @property

@@ -21,6 +21,8 @@ from openalgo_shm import (
     SharedMemorySubscriber,
 )
 
+# Names whose values in a dictionary of a tick are the tick's own.
+OWN = ("symbol", "exchange", "mode", "ltt", "timestamp", "exchange_timestamp")
 CASES = json.loads(Path(__file__).parents[3].joinpath("dialect/tests/cases.json").read_text())
 
 
@@ -39,7 +41,7 @@ def adapter(ring, subscriber):
 def publish(adapter, case) -> None:
     known = case.get("known", False)
     if known:
-        adapter.publish_tick_data("KNOWN", case["tick"], "MCX", case["mode"])
+        adapter.publish_tick_data("SBIN", case["tick"], "NSE", case["mode"])
     elif "symbol" in case or "SYMBOL" in case.get("error", ""):
         adapter.publish_ticks([case["tick"]])
     else:
@@ -58,11 +60,15 @@ def test_the_cases_that_all_languages_share(adapter, subscriber, case):
     [tick] = subscriber.poll()
     expected = {name: math.nan if value == "NaN" else float(value) for name, value in case["fields"].items()}
     found = {key: value for key, value in tick.as_dict().items() if key not in ("symbol", "exchange", "mode", "depth")}
-    fields = {key: value for key, value in found.items() if key in FIELD_NAMES}
-    assert sorted(found.keys() - fields.keys()) == sorted(case.get("synonyms", []))
+    members = case.get("members", {})
+    assert tick.members == members
+    others = {key: value for key, value in members.items() if key not in OWN}
+    fields = {key: value for key, value in found.items() if key in FIELD_NAMES and key not in others}
+    assert sorted(found.keys() - fields.keys() - others.keys()) == sorted(case.get("synonyms", []))
+    assert {key: found[key] for key in others} == others
     assert fields == pytest.approx(expected, nan_ok=True, rel=0, abs=0)
     assert tick.mode == case["mode"]
-    default = ("KNOWN", "MCX") if case.get("known") else ("GIVEN", "NSE")
+    default = ("SBIN", "NSE") if case.get("known") else ("GIVEN", "NSE")
     assert (tick.symbol, tick.exchange) == (case.get("symbol", default[0]), case.get("exchange", default[1]))
     book = tick.depth or {"buy": [], "sell": []}
     levels = {side: [[level["price"], level["quantity"], level["orders"]] for level in book[side]] for side in book}

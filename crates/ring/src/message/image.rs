@@ -1,5 +1,6 @@
 //! A tick's image whose room for levels is chosen at run time, and that is filled again and again.
 
+use super::annex::{AnnexBuilder, CarriedAge, MemberValue};
 use super::head::{META, Meta, PAYLOAD, PRESENCE};
 use super::tick::{FIELDS_WORD, LEVELS_WORD, SYNONYMS_IN_IMAGE};
 use super::{DepthLevel, Field, HEAD_PAYLOAD, LEVEL_WORDS, Mode};
@@ -12,12 +13,13 @@ pub struct TickImage {
     presence: u32,
     buys: u8,
     sells: u8,
+    annex: AnnexBuilder,
 }
 
 impl TickImage {
     /// An empty tick.
     pub fn new() -> Self {
-        Self { words: vec![0; LEVELS_WORD], presence: 0, buys: 0, sells: 0 }
+        Self { words: vec![0; LEVELS_WORD], presence: 0, buys: 0, sells: 0, annex: AnnexBuilder::new() }
     }
 
     /// Empties it.
@@ -27,6 +29,7 @@ impl TickImage {
             self.words[word] = 0;
         }
         (self.presence, self.buys, self.sells) = (0, 0, 0);
+        self.annex.clear();
     }
 
     /// Sets a field.
@@ -69,6 +72,27 @@ impl TickImage {
         (self.buys, self.sells) = (buys.len() as u8, sells.len() as u8);
     }
 
+    /// Says that the tick is the last value of another proxy, so old. Its publish time is set back by that.
+    pub fn set_age(&mut self, age: CarriedAge) {
+        self.annex.set_age(age);
+    }
+
+    /// Says that the tick has a book, without levels.
+    pub fn set_empty_book(&mut self) {
+        self.annex.set_empty_book();
+    }
+
+    /// Adds a member of the tick's data that is as the broker's adapter wrote it. One with a name of
+    /// [`REPLACED`](super::REPLACED) takes the place of the tick's own value. False where there is no room for it.
+    pub fn push_member(&mut self, key: &str, value: MemberValue<'_>) -> bool {
+        self.annex.push(key, value)
+    }
+
+    /// Says that the value under this name of [`REPLACED`](super::REPLACED) is not the tick's own.
+    pub fn replace(&mut self, name: &str) {
+        self.annex.replace(name);
+    }
+
     /// Levels of the buy side and of the sell side.
     pub const fn levels(&self) -> (usize, usize) {
         (self.buys as usize, self.sells as usize)
@@ -82,8 +106,13 @@ impl TickImage {
             [_, 0] => 1,
             _ => 2,
         };
-        self.words[META] =
-            Meta::new(mode).with_levels(self.buys, self.sells).with_synonym_words(synonym_words).0;
+        self.words.truncate(LEVELS_WORD + (usize::from(self.buys) + usize::from(self.sells)) * LEVEL_WORDS);
+        let annex_words = self.annex.append_to(&mut self.words);
+        self.words[META] = Meta::new(mode)
+            .with_levels(self.buys, self.sells)
+            .with_synonym_words(synonym_words)
+            .with_annex_words(annex_words)
+            .0;
         self.words[PRESENCE] = u64::from(self.presence) << 32;
         &self.words
     }

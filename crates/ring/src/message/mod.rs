@@ -1,5 +1,6 @@
 //! A tick: as the API gives it, as a line carries it, as a reader sees it.
 
+mod annex;
 mod field;
 pub(crate) mod head;
 mod image;
@@ -8,6 +9,8 @@ mod tick;
 mod topic;
 mod view;
 
+pub(crate) use annex::age_of;
+pub use annex::{ANNEX_WORDS, Annex, CarriedAge, MEMBER_BYTES, MemberValue, Members, REPLACED};
 pub use field::{FIELD_COUNT, Field, Mode};
 pub use head::{HEAD_PAYLOAD, Head, LINE_PAYLOAD, LINE_WORDS};
 pub use image::TickImage;

@@ -17,12 +17,12 @@ pub const LEVELS_WORD: usize = FIELDS_WORD + FIELD_COUNT - HEAD_PAYLOAD;
 /// A tick with room for `LEVELS` depth levels a side; 640 bytes for five. Its words are its *image*:
 ///
 /// ```text
-/// word  0  first synonym word    1  mode, synonym words, levels
+/// word  0  first synonym word    1  mode, synonym words, annex words, levels
 ///       2  presence bits         3  second synonym word
 ///       4  ltp · volume · ltt · timestamp
 ///       8  exchange, 16 bytes · symbol, 48 bytes
 ///      16  open … exchange_timestamp: 28 fields
-///      44  levels
+///      44  levels · annex
 /// ```
 ///
 /// A synonym word counts only if word 1 says that the tick has it.

@@ -1,5 +1,6 @@
 //! Reading a message out of a reader's copy.
 
+use super::annex::Annex;
 use super::head::{HEAD_FIELDS, META, Meta, PAYLOAD, PRESENCE, PUBLISH_NS, rest_words};
 use super::tick::SYNONYMS_IN_IMAGE;
 use super::{
@@ -13,7 +14,7 @@ use crate::segment::{Line, read_name};
 #[derive(Debug, Clone, Copy)]
 pub struct MessageView<'a> {
     head: &'a Head,
-    /// Fields from the fifth on, then the levels, then (not in an image) the synonym words.
+    /// Fields from the fifth on, then the levels, the annex, and (not in an image) the synonym words.
     rest: &'a [u64],
     /// Presence bits of the fields that have a place in `rest`.
     placed: u32,
@@ -109,6 +110,13 @@ impl<'a> MessageView<'a> {
         }
     }
 
+    /// True if it has the same fields as another tick, and as many levels, annex and synonym words.
+    #[inline]
+    pub const fn has_shape_of(self, other: MessageView<'_>) -> bool {
+        let behind_fields = Meta(self.head[META]).behind_fields();
+        self.presence() == other.presence() && behind_fields == Meta(other.head[META]).behind_fields()
+    }
+
     /// True if [`synonyms`](Self::synonyms) may have bits.
     #[inline]
     pub const fn has_synonyms(self) -> bool {
@@ -126,7 +134,7 @@ impl<'a> MessageView<'a> {
     }
 
     fn synonym_words(self, count: usize) -> [u64; SYNONYM_WORDS] {
-        let first = rest_words(self.placed, self.levels(), 0);
+        let first = rest_words(self.placed, self.levels(), Meta(self.head[META]).annex_words());
         let word = |index| {
             if self.is_image() {
                 self.head[SYNONYMS_IN_IMAGE[index]]
@@ -135,6 +143,21 @@ impl<'a> MessageView<'a> {
             }
         };
         std::array::from_fn(|index| if index < count { word(index) } else { 0 })
+    }
+
+    /// What no field says, if there is something.
+    #[inline]
+    pub fn annex(self) -> Option<Annex<'a>> {
+        match Meta(self.head[META]).annex_words() {
+            0 => None,
+            count => Some(self.annex_of(count)),
+        }
+    }
+
+    #[cold]
+    fn annex_of(self, count: usize) -> Annex<'a> {
+        let words = self.rest.get(rest_words(self.placed, self.levels(), 0)..).unwrap_or_default();
+        Annex::new(&words[..words.len().min(count)])
     }
 
     /// Exchange and symbol. `None` only of a copy whose topic table is gone.
@@ -183,8 +206,8 @@ impl<'a> MessageView<'a> {
 
     /// The head, and those words behind it that are in use: all there is to keep of a tick from a ring.
     pub fn parts(self) -> (&'a Head, &'a [u64]) {
-        let synonym_words = Meta(self.head[META]).synonym_words();
-        let used = rest_words(self.placed, self.levels(), synonym_words).min(self.rest.len());
+        let behind_levels = Meta(self.head[META]).words_behind_levels();
+        let used = rest_words(self.placed, self.levels(), behind_levels).min(self.rest.len());
         (self.head, &self.rest[..used])
     }
 

@@ -27,13 +27,13 @@ use std::mem::{offset_of, size_of};
 use crate::error::{Error, ErrorCode, Result};
 use crate::message::head::{Meta, lines_of, rest_words};
 use crate::message::{
-    EXCHANGE_BYTES, Field, HEAD_PAYLOAD, LEVEL_WORDS, LINE_WORDS, SYMBOL_BYTES, SYNONYM_WORDS,
+    ANNEX_WORDS, EXCHANGE_BYTES, Field, HEAD_PAYLOAD, LEVEL_WORDS, LINE_WORDS, SYMBOL_BYTES, SYNONYM_WORDS,
 };
 
 /// First word of a finished segment: `OASHMRNG` read as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"OASHMRNG");
 /// Version of the segment format. Readers refuse every other one.
-pub const FORMAT_VERSION: u64 = 3;
+pub const FORMAT_VERSION: u64 = 4;
 
 /// Bytes of a word.
 pub const WORD: usize = size_of::<u64>();
@@ -220,9 +220,9 @@ pub struct Layout {
     pub policy: Policy,
 }
 
-/// Lines of the longest tick: with all fields, a book of `depth_levels` a side, and synonyms.
+/// Lines of the longest tick: with all fields, a book of `depth_levels` a side, an annex and synonyms.
 pub const fn longest_tick(depth_levels: usize) -> usize {
-    lines_of(rest_words(u32::MAX, 2 * depth_levels, SYNONYM_WORDS))
+    lines_of(rest_words(u32::MAX, 2 * depth_levels, ANNEX_WORDS + SYNONYM_WORDS))
 }
 
 /// Lines of a message of so many plain words.
@@ -365,7 +365,7 @@ impl Layout {
     pub(crate) fn extent(&self, ticks: bool, meta: Meta, presence: u32) -> Option<(usize, usize)> {
         let (lines, words) = if ticks {
             let deepest = meta.buys().max(meta.sells());
-            let words = rest_words(presence, meta.buys() + meta.sells(), meta.synonym_words());
+            let words = rest_words(presence, meta.buys() + meta.sells(), meta.words_behind_levels());
             let is_possible = deepest <= self.depth_levels && meta.synonym_words() <= SYNONYM_WORDS;
             (if is_possible { lines_of(words) } else { 0 }, words)
         } else {

@@ -60,7 +60,7 @@ pub(crate) fn read(record: &[AtomicU64], lines: &[Line]) -> Tail {
     tail
 }
 
-/// The end of a lane, and the publish time of the last message behind the recorded tail, if there is any.
+/// The end of a lane, and the newest publish time behind the recorded tail, if there is any message.
 ///
 /// No message between the recorded tail and the end is overwritten before the owner records the next tail, so
 /// this is the true end unless the owner has written a whole lane meanwhile; then the search begins anew.
@@ -75,7 +75,7 @@ pub(crate) fn end(record: &[AtomicU64], lines: &[Line], layout: &Layout) -> (Tai
     end
 }
 
-/// From a boundary as far as whole messages follow one another, and the publish time of the last of them.
+/// From a boundary as far as whole messages follow one another, and the newest publish time of these.
 pub(crate) fn follow(lines: &[Line], layout: &Layout, from: Tail) -> (Tail, Option<u64>) {
     let (mut to, mut newest_ns) = (from, None);
     while to.position < from.position + lines.len() as u64
@@ -84,7 +84,7 @@ pub(crate) fn follow(lines: &[Line], layout: &Layout, from: Tail) -> (Tail, Opti
         && let Some((count, _)) = layout.extent(layout.kind == Kind::Ticks, message.meta, message.presence)
     {
         to = Tail { position: to.position + count as u64, sequence: to.sequence + 1 };
-        newest_ns = Some(message.publish_ns);
+        newest_ns = newest_ns.max(Some(message.publish_ns));
     }
     (to, newest_ns)
 }

@@ -18,10 +18,10 @@ fn config(choice: u8) -> RingConfig {
     let ring = RingConfig::mpmc().lanes(2).consumers(2).policy(policy);
     let ring =
         if choice & 2 == 0 { ring.depth_levels(1).topics(4) } else { ring.of_kind(Kind::Interest, WORDS) };
-    ring.buffer_size(LINE * if choice & 4 == 0 { 16 } else { 64 })
+    ring.buffer_size(LINE * if choice & 4 == 0 { 32 } else { 64 })
 }
 
-/// A tick of one line or seven, of one of six topics: more than the table of a lane has room for.
+/// A tick of one line, seven or twelve, of one of six topics: more than the table of a lane has room for.
 fn tick(number: usize) -> MarketDataMessage<1> {
     let mut tick =
         MarketDataMessage::<1>::new("NSE", &format!("S{}", number % 6), Mode::Quote).expect("valid");
