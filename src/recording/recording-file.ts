@@ -42,6 +42,8 @@ export class RecordingFile {
   #begunAt = performance.now();
   #files = 0;
   #isSynchronising = false;
+  #answered: Promise<void> = Promise.resolve();
+  #released: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   /**
@@ -80,7 +82,8 @@ export class RecordingFile {
 
   /** True once it has no name any more: what is written is gone when it is closed. */
   get isRemoved(): boolean {
-    return fstatSync(this.#opened.descriptor).nlink === 0;
+    // A file system that counts no names says 0 of any file.
+    return fstatSync(this.#opened.descriptor).nlink === 0 && !this.#isInPlace(this.path);
   }
 
   append(bytes: Buffer): void {
@@ -101,19 +104,27 @@ export class RecordingFile {
     if (this.#isSynchronising) return;
     this.#isSynchronising = true;
     const { descriptor } = this.#opened;
-    fdatasync(descriptor, (error) => {
-      this.#isSynchronising = false;
-      // It may have been synchronised and closed in the meantime.
-      if (error !== null && !this.#isClosed && this.#opened.descriptor === descriptor) onError(error);
+    this.#answered = new Promise((resolve) => {
+      fdatasync(descriptor, (error) => {
+        this.#isSynchronising = false;
+        // It may have been synchronised and finished in the meantime.
+        if (error !== null && !this.#isClosed && this.#opened.descriptor === descriptor) onError(error);
+        resolve();
+      });
     });
+  }
+
+  /** Settles when no file that was finished, or closed, is open or locked any more. */
+  get released(): Promise<void> {
+    return this.#released;
   }
 
   /**
    * Begins a new file in its place. Returns the name that the finished one has now; undefined where somebody has
    * moved or removed it. Replaces nothing that another has made. On an error it is still this file that is written to.
+   * The finished one is locked until {@link released} settles.
    */
   rotate(): string | undefined {
-    this.synchroniseNow();
     const next = this.#beginNext();
     let finished: string | undefined;
     try {
@@ -129,13 +140,22 @@ export class RecordingFile {
     this.#bytes = 0;
     this.#began = new Date();
     this.#begunAt = performance.now();
-    closeSync(before);
+    this.#release(() => closeSync(before));
     return finished;
   }
 
   close(): void {
     this.#isClosed = true;
-    close(this.#opened);
+    this.#release(() => close(this.#opened));
+  }
+
+  /**
+   * Not while the disk is asked: the kernel keeps a file's lock as long, and the number of a closed descriptor may be
+   * another file's by the time that it is looked up.
+   */
+  #release(closeIt: () => void): void {
+    if (!this.#isSynchronising) closeIt();
+    else this.#released = this.#answered.then(closeIt);
   }
 
   /** A recorder that was killed while it gave this file the name of a finished one has left it with two names. */
