@@ -15,6 +15,10 @@ export class CompressedStream {
   readonly #others = new GzipStream();
   readonly #blocks: BlockStream;
   readonly #damage: Damage;
+  /** Where the last part that is no member of its own begins. */
+  #otherAt = 0;
+  /** True if it begins as one: then it holds one block, and nothing is lost that this has come out of. */
+  #isSpoiltMember = false;
   #end = 0;
 
   constructor(contents: RecordingContents) {
@@ -39,6 +43,8 @@ export class CompressedStream {
       yield* this.#member(part.at, part.bytes);
       return;
     }
+    this.#otherAt = part.at;
+    this.#isSpoiltMember = part.header !== undefined;
     if (part.header !== undefined) this.#damage.header(part.at, part.header);
     for await (const unzipped of this.#others.push(part.bytes)) yield* this.#unzipped(unzipped);
   }
@@ -59,14 +65,13 @@ export class CompressedStream {
 
   *#unzipped(unzipped: Unzipped): Generator<Block> {
     if (unzipped.kind === 'passed over') {
-      // Nothing was lost if all that it is of has come out before.
-      if (unzipped.bytes > 0) this.#damage.passOver(unzipped.bytes);
+      if (unzipped.bytes > 0 || !this.#isSpoiltMember) this.#damage.passOver(unzipped.bytes);
       yield* this.#blocks.cut();
       return;
     }
     for (const block of this.#blocks.push(unzipped.bytes)) {
       this.#others.credit();
-      this.#damage.end(this.#end);
+      this.#damage.end(this.#otherAt);
       yield block;
     }
   }

@@ -14,13 +14,15 @@ export interface FrameShape {
   /** Bytes of the shortest and of the longest payload. */
   readonly shortest: number;
   readonly longest: number;
+  /** The most ticks that a payload of so many bytes can hold. */
+  readonly mostTicks: (payloadBytes: number) => number;
 }
 
 /** What a header says that is followed by no sound payload. */
 export interface SpoiltHeader {
   /** Where its frame would end in the stream. */
   readonly end: number;
-  /** Ticks that it speaks of; undefined where it was cut off. */
+  /** Ticks that it speaks of; undefined where it was cut off, or speaks of more than there can be. */
   readonly ticks: number | undefined;
 }
 
@@ -99,10 +101,11 @@ export class FrameScanner {
   #spoiltHeader(): SpoiltHeader | undefined {
     const length = this.#payloadLength();
     if (length === undefined) return undefined;
-    const { payloadAt, trailer, ticksAt } = this.#shape;
+    const { payloadAt, trailer, ticksAt, mostTicks } = this.#shape;
     const { room, from, to } = this.#window;
-    const ticks = from + ticksAt + 4 <= to ? room.readUInt32LE(from + ticksAt) : undefined;
-    return { end: this.#before + payloadAt + length + trailer, ticks };
+    const ticks = from + ticksAt + 4 <= to ? room.readUInt32LE(from + ticksAt) : Infinity;
+    const end = this.#before + payloadAt + length + trailer;
+    return { end, ticks: ticks <= mostTicks(length) ? ticks : undefined };
   }
 
   /** Bytes to the next place where a frame may begin; all of them if there is none. */
