@@ -1,4 +1,15 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -188,6 +199,27 @@ describe.each([
     expect(readFileSync(file).equals(before)).toBe(true);
     await exportAs(recording, file, { strict: true, symbols: ['TCS'] });
     expect(readFileSync(file).equals(before)).toBe(false);
+  });
+
+  test('leaves nothing behind when it is ended', async () => {
+    const file = join(folder, 'ended');
+    await expect(exportAs(recording, file, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ERR_FILE',
+    });
+    expect(leftOf(file)).toEqual([]);
+  });
+
+  test.skipIf(process.platform === 'win32')('goes on in a file that is open, where it is given as such', async () => {
+    const file = join(folder, `open-${kind}`);
+    const table = join(folder, `alone-${kind}`);
+    const descriptor = openSync(file, 'a');
+    writeSync(descriptor, 'before');
+    await exportAs(recording, `/dev/fd/${descriptor}`, { symbols: ['TCS'] });
+    writeSync(descriptor, 'after');
+    closeSync(descriptor);
+    await exportAs(recording, table, { symbols: ['TCS'] });
+    const expected = Buffer.concat([Buffer.from('before'), readFileSync(table), Buffer.from('after')]);
+    expect(readFileSync(file).equals(expected)).toBe(true);
   });
 
   test('puts a table in the place of the one that a link leads to', async () => {

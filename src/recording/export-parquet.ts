@@ -29,7 +29,8 @@ export async function exportParquet(
 ): Promise<ExportedContents> {
   const columns = exportColumns(options);
   return exportTo(recording, file, options, async ({ file: unfinished, contents, selected }) => {
-    const writer = fileWriter(unfinished);
+    // It passes the name to `writeFileSync` alone, which takes a descriptor as well.
+    const writer = fileWriter(unfinished as string);
     const table = new ParquetWriter({ writer, schema: parquetSchema(columns), createdBy: 'openalgo-shm' });
     const groupRows = Math.min(ROW_GROUP, Math.ceil(CELLS_OF_GROUP / columns.length));
     let rows: RecordedTick[] = [];

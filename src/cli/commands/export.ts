@@ -2,7 +2,8 @@ import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import type { ExportedContents } from '../../recording/export-file.ts';
+import { openDescriptor, type ExportedContents } from '../../recording/export-file.ts';
+import { endingSignal } from '../ending.ts';
 import { count, counted } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
 
@@ -48,6 +49,7 @@ async function exportTable(recording: string, table: string, flags: ExportFlags)
   const options = {
     depthLevels: flags.depth,
     strict: flags.strict === true,
+    signal: endingSignal(),
     ...(flags.fields === undefined ? {} : { fields: listOf(flags.fields) }),
     ...(flags.symbols === undefined ? {} : { symbols: listOf(flags.symbols) }),
   };
@@ -74,7 +76,7 @@ function formatOf(table: string): Format {
 function report(contents: ExportedContents, recording: string, table: string): void {
   const { ticks, rows, lost, damages, damagedBytes, blocksLost, ticksLost } = contents;
   // A table that goes to /dev/stdout is not to be followed by anything else.
-  const said = isFile(table) ? process.stdout : process.stderr;
+  const said = isFile(table) && openDescriptor(table) === undefined ? process.stdout : process.stderr;
   said.write(`${counted(ticks, 'tick')} read from ${recording}, ${count(rows)} written to ${table}\n`);
   if (lost > 0) process.stderr.write(`${counted(lost, 'tick')} had come faster than the recorder could read\n`);
   if (damages === 0) return;
