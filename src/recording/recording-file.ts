@@ -19,6 +19,7 @@ import {
   statOf,
   tryLink,
   uncompressedRotations,
+  unusedSuccessors,
 } from './recording-files.ts';
 import { RecordingLock } from './recording-lock.ts';
 
@@ -158,9 +159,10 @@ export class RecordingFile {
     else this.#released = this.#answered.then(closeIt);
   }
 
-  /** A recorder that was killed while it gave this file the name of a finished one has left it with two names. */
+  /** A recorder that was killed in a rotation has left this file with two names, or the next one with none of its own. */
   #leftovers(): string[] {
-    return rotationsOf(this.path).filter((name) => {
+    for (const name of listed(unusedSuccessors, this.path)) rmSync(name);
+    return listed(uncompressedRotations, this.path).filter((name) => {
       const isThis = name !== this.path && this.#isInPlace(name);
       if (isThis) rmSync(name);
       return !isThis;
@@ -211,9 +213,9 @@ export class RecordingFile {
 }
 
 /** None where the folder cannot be listed: that nothing is tidied is no reason to record nothing. */
-function rotationsOf(path: string): string[] {
+function listed(list: (path: string) => string[], path: string): string[] {
   try {
-    return uncompressedRotations(path);
+    return list(path);
   } catch {
     return [];
   }
