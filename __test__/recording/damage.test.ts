@@ -198,6 +198,14 @@ describe('a compressed recording', () => {
     });
   });
 
+  test('of which a member lacks some of its last bytes loses nothing', async () => {
+    const begins = bounds(compressed, MEMBER);
+    for (let missing = 1; missing <= 8; missing++) {
+      const bytes = Buffer.concat([compressed.subarray(0, begins[10]! - missing), compressed.subarray(begins[10])]);
+      expect([missing, await readBytes(bytes)]).toMatchObject([missing, { whole: all(), damages: 0 }]);
+    }
+  });
+
   test('is read behind a beginning that is damaged further than it is looked at', async () => {
     writeFileSync(`${file}.gz`, Buffer.concat([Buffer.alloc(2_000_000), compressed]));
     const contents = emptyContents();

@@ -59,8 +59,8 @@ export async function memberOf(content: Buffer, ticks: number): Promise<Buffer> 
   return member;
 }
 
-/** The content of a member; undefined where it cannot be inflated to a block's length at most. */
+/** The content of a member without its trailer; undefined where it cannot be inflated to a block's length at most. */
 export async function contentOf(member: Buffer): Promise<Buffer | undefined> {
-  const deflated = member.subarray(MEMBER.payload, -MEMBER.trailer);
+  const deflated = member.subarray(MEMBER.payload);
   return inflate(deflated, { maxOutputLength: MAX_CONTENT }).catch(() => undefined);
 }
