@@ -156,7 +156,8 @@ export class RecordingFile {
    */
   #release(closeIt: () => void): void {
     if (!this.#isSynchronising) closeIt();
-    else this.#released = this.#answered.then(closeIt);
+    // All of it was synchronised: that it is not closed well loses nothing.
+    else this.#released = this.#answered.then(closeIt).catch(() => {});
   }
 
   /** A recorder that was killed in a rotation has left this file with two names, or the next one with none of its own. */
