@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   lstatSync,
@@ -229,7 +230,19 @@ describe.each([
     symlinkSync(file, link);
     await exportAs(recording, link, { symbols: ['TCS'] });
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
-    expect(readFileSync(file, 'utf8')).not.toBe('a table of before');
+    const table = readFileSync(file);
+    expect(table.toString()).not.toBe('a table of before');
+    rmSync(file);
+    await exportAs(recording, link, { symbols: ['TCS'] });
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(file).equals(table)]).toEqual([true, true]);
+  });
+
+  test.skipIf(process.platform === 'win32')('goes through a pipe as a whole', async () => {
+    const [pipe, table] = [join(folder, `pipe-${kind}`), join(folder, `not-through-pipe-${kind}`)];
+    spawnSync('mkfifo', [pipe]);
+    const [through] = await Promise.all([readFile(pipe), exportAs(recording, pipe, { symbols: ['TCS'] })]);
+    await exportAs(recording, table, { symbols: ['TCS'] });
+    expect(through.equals(readFileSync(table))).toBe(true);
   });
 
   test.skipIf(process.platform !== 'linux')(

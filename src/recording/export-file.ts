@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { OpenAlgoShmError } from '../errors.ts';
 import { emptyContents, type RecordingContents } from './contents.ts';
 import type { ExportOptions } from './export-columns.ts';
@@ -129,7 +130,8 @@ export function openDescriptor(file: string): number | undefined {
 async function placeOf(file: string): Promise<string | undefined> {
   if (openDescriptor(file) !== undefined) return undefined;
   const found = await stat(file).catch(() => undefined);
-  if (found === undefined) return file;
+  // A link that leads to no file yet leads to the table then.
+  if (found === undefined) return resolve(dirname(file), await readlink(file).catch(() => basename(file)));
   if (found.isDirectory()) throw new OpenAlgoShmError('ERR_FILE', `${file} is a directory: give the name of a file`);
   return found.isFile() ? realpath(file) : undefined;
 }
