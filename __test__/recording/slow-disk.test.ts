@@ -1,7 +1,7 @@
 // A disk that takes its time, or fails. There is none here: its answers come late, or are put in the place of the
 // system's; all else is real.
 import type * as fs from 'node:fs';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
@@ -9,7 +9,7 @@ import { Recorder } from '../../src/recording/recorder.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
 import { LockFreeRingBuffer } from '../../src/shm/ring-buffer.ts';
 
-const disk = vi.hoisted(() => ({ asked: 0, answered: 0, others: 0, fails: false, namesCounted: true }));
+const disk = vi.hoisted(() => ({ asked: 0, answered: 0, others: 0, fails: false, namesCounted: true, isKept: '' }));
 
 vi.mock('node:fs', async (original) => {
   const real = await original<typeof fs>();
@@ -32,6 +32,10 @@ vi.mock('node:fs', async (original) => {
       if (disk.fails) throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
       real.fdatasyncSync(descriptor);
     },
+    rmSync: (name: string, options?: fs.RmOptions) => {
+      if (name === disk.isKept) throw Object.assign(new Error('EACCES: permission denied, unlink'), { code: 'EACCES' });
+      real.rmSync(name, options);
+    },
     fstatSync: (descriptor: number) => {
       const found = real.fstatSync(descriptor);
       return disk.namesCounted ? found : Object.assign(found, { nlink: 0 });
@@ -42,7 +46,9 @@ vi.mock('node:fs', async (original) => {
 const RING = { name: `test-slow-disk-${process.pid}`, policy: 'lossless' } as const;
 const folder = mkdtempSync(join(tmpdir(), 'openalgo-shm-slow-disk-'));
 const file = join(folder, 'day.ticks');
-beforeEach(() => Object.assign(disk, { asked: 0, answered: 0, others: 0, fails: false, namesCounted: true }));
+beforeEach(() =>
+  Object.assign(disk, { asked: 0, answered: 0, others: 0, fails: false, namesCounted: true, isKept: '' }),
+);
 afterAll(() => {
   LockFreeRingBuffer.unlink(RING.name);
   rmSync(folder, { recursive: true });
@@ -90,4 +96,11 @@ test('a file system that counts no names is recorded to', async () => {
   await publishOneByOne(recorder, 20);
   await recorder.stop();
   expect(recorder.counters).toMatchObject({ ticks: 20, rotations: 0 });
+});
+
+test('what cannot be tidied up beside a recording is no reason to record nothing', async () => {
+  disk.isKept = `${file}.1-0.new`;
+  writeFileSync(disk.isKept, '');
+  await new Recorder(file, RING).start().stop();
+  expect(existsSync(disk.isKept)).toBe(true);
 });

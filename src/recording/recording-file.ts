@@ -162,10 +162,10 @@ export class RecordingFile {
 
   /** A recorder that was killed in a rotation has left this file with two names, or the next one with none of its own. */
   #leftovers(): string[] {
-    for (const name of listed(unusedSuccessors, this.path)) rmSync(name);
+    for (const name of listed(unusedSuccessors, this.path)) tidyUp(name);
     return listed(uncompressedRotations, this.path).filter((name) => {
       const isThis = name !== this.path && this.#isInPlace(name);
-      if (isThis) rmSync(name);
+      if (isThis) tidyUp(name);
       return !isThis;
     });
   }
@@ -219,6 +219,15 @@ function listed(list: (path: string) => string[], path: string): string[] {
     return list(path);
   } catch {
     return [];
+  }
+}
+
+/** Nor is that a file cannot be removed, as in a folder that may only be read. */
+function tidyUp(name: string): void {
+  try {
+    rmSync(name);
+  } catch {
+    // It stays.
   }
 }
 
