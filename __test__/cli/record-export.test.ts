@@ -93,13 +93,20 @@ describe('export refuses', () => {
   });
 });
 
-test.skipIf(process.platform === 'win32')('export says nothing but the table where that is its output', () => {
-  const command = '"$0" dist/cli/main.js export "$1" /dev/stdout --format=csv --fields=ltp --depth=0 | cat';
-  const { stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, recording], {
+test.skipIf(process.platform === 'win32').each([
+  ['a pipe', '| cat'],
+  ['a file', '> "$2"; cat "$2"'],
+  ['the end of a file', '>> "$2"; cat "$2"'],
+])('export says nothing but the table where its output is that, and goes to %s', (_what, behind) => {
+  const command = `"$0" dist/cli/main.js export "$1" /dev/stdout --format=csv --fields=ltp --depth=0 ${behind}`;
+  const output = join(folder, 'output');
+  writeFileSync(output, 'before\n');
+  const { stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, recording, output], {
     cwd: root,
     encoding: 'utf8',
   });
   expect(stdout.split('\n')).toEqual([
+    ...(behind.startsWith('>>') ? ['before'] : []),
     'recorded_at,broker,exchange,symbol,mode,ltp',
     ...Array(3).fill(expect.stringContaining(',zerodha,')),
     '',

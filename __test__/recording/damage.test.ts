@@ -122,6 +122,15 @@ describe.each([
     });
   });
 
+  test('does not believe a header that speaks of more ticks than there can be', async () => {
+    const ticksAt = magic === MAGIC ? 16 : 24;
+    const bytes = Buffer.from(bytesOf());
+    const begin = bounds(bytes, magic)[10]!;
+    bytes.writeUInt32LE(0x8000_000a, begin + ticksAt);
+    bytes[begin + 100]! ^= 1;
+    expect(await readBytes(bytes)).toMatchObject({ whole: without(10), blocksLost: 1, ticksLost: 0 });
+  });
+
   test('cut at any place gives all blocks before it, and says that one is not whole', async () => {
     const bytes = bytesOf();
     const begins = bounds(bytes, magic);
@@ -173,6 +182,45 @@ describe('a compressed recording', () => {
     expect(gunzipSync(readFileSync(`${file}.gz`)).equals(damaged)).toBe(true);
     const { bytesRead: _other, ...after } = await readBytes(readFileSync(`${file}.gz`));
     expect(before).toMatchObject(after);
+  });
+
+  test('counts no member as lost that is read in spite of its header, beside one that is lost', async () => {
+    const begins = bounds(compressed, MEMBER);
+    const bytes = Buffer.from(compressed);
+    bytes[begins[9]! + 60]! ^= 1;
+    bytes[begins[10]! + 20]! ^= 1;
+    expect(await readBytes(bytes)).toMatchObject({
+      whole: without(9),
+      damages: 1,
+      blocksLost: 1,
+      ticksLost: TICKS,
+      damagedBytes: begins[10]! - begins[9]!,
+    });
+  });
+
+  test('of which a member lacks some of its last bytes loses nothing', async () => {
+    const begins = bounds(compressed, MEMBER);
+    for (let missing = 1; missing <= 8; missing++) {
+      const bytes = Buffer.concat([compressed.subarray(0, begins[10]! - missing), compressed.subarray(begins[10])]);
+      expect([missing, await readBytes(bytes)]).toMatchObject([missing, { whole: all(), damages: 0 }]);
+    }
+  });
+
+  test('is read behind a beginning that is damaged further than it is looked at', async () => {
+    writeFileSync(`${file}.gz`, Buffer.concat([Buffer.alloc(2_000_000), compressed]));
+    const contents = emptyContents();
+    for await (const _ticks of readRecording(`${file}.gz`, contents));
+    expect(contents).toMatchObject({ blocks: BLOCKS, damages: 1, damagedBytes: 2_000_000 });
+  });
+
+  test('of an earlier version that was cut at any place is said to be damaged', async () => {
+    const old = readFileSync(OLD);
+    for (let end = 20; end < old.length; end += 41) {
+      for (const behind of [Buffer.alloc(0), compressed]) {
+        const { whole, damages, blocksLost } = await readBytes(Buffer.concat([old.subarray(0, end), behind]));
+        if (whole.length > 0) expect([end, damages, blocksLost]).toEqual([end, 1, 1]);
+      }
+    }
   });
 
   test('of an earlier version is read, and what stands before a damage in it', async () => {

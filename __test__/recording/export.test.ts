@@ -1,4 +1,16 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -192,6 +204,27 @@ describe.each([
     expect(readFileSync(file).equals(before)).toBe(false);
   });
 
+  test('leaves nothing behind when it is ended', async () => {
+    const file = join(folder, 'ended');
+    await expect(exportAs(recording, file, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ERR_FILE',
+    });
+    expect(leftOf(file)).toEqual([]);
+  });
+
+  test.skipIf(process.platform === 'win32')('goes on in a file that is open, where it is given as such', async () => {
+    const file = join(folder, `open-${kind}`);
+    const table = join(folder, `alone-${kind}`);
+    const descriptor = openSync(file, 'a');
+    writeSync(descriptor, 'before');
+    await exportAs(recording, `/dev/fd/${descriptor}`, { symbols: ['TCS'] });
+    writeSync(descriptor, 'after');
+    closeSync(descriptor);
+    await exportAs(recording, table, { symbols: ['TCS'] });
+    const expected = Buffer.concat([Buffer.from('before'), readFileSync(table), Buffer.from('after')]);
+    expect(readFileSync(file).equals(expected)).toBe(true);
+  });
+
   test('puts a table in the place of the one that a link leads to', async () => {
     const file = join(folder, 'linked');
     const link = join(folder, `link-${kind}`);
@@ -199,7 +232,19 @@ describe.each([
     symlinkSync(file, link);
     await exportAs(recording, link, { symbols: ['TCS'] });
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
-    expect(readFileSync(file, 'utf8')).not.toBe('a table of before');
+    const table = readFileSync(file);
+    expect(table.toString()).not.toBe('a table of before');
+    rmSync(file);
+    await exportAs(recording, link, { symbols: ['TCS'] });
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(file).equals(table)]).toEqual([true, true]);
+  });
+
+  test.skipIf(process.platform === 'win32')('goes through a pipe as a whole', async () => {
+    const [pipe, table] = [join(folder, `pipe-${kind}`), join(folder, `not-through-pipe-${kind}`)];
+    spawnSync('mkfifo', [pipe]);
+    const [through] = await Promise.all([readFile(pipe), exportAs(recording, pipe, { symbols: ['TCS'] })]);
+    await exportAs(recording, table, { symbols: ['TCS'] });
+    expect(through.equals(readFileSync(table))).toBe(true);
   });
 
   test.skipIf(process.platform !== 'linux')(

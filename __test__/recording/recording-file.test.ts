@@ -292,9 +292,12 @@ describe('a file that is removed while it is written', () => {
   });
 });
 
-test('a second name that a recorder left when it was killed in a rotation is removed', async () => {
+test('what a recorder left when it was killed in a rotation is removed, and nothing of others', async () => {
   writeFileSync(file, '');
   linkSync(file, join(folder, 'day.20261123T034500Z.ticks'));
+  writeFileSync(join(folder, 'day.ticks.1-0.new'), '');
+  writeFileSync(join(folder, 'day.ticks.1-1.new'), 'of another');
+  writeFileSync(join(folder, 'tomorrow.ticks.1-0.new'), '');
   await record(file, { compress: true }).stop();
-  expect(files()).toEqual(['day.ticks']);
+  expect(files()).toEqual(['day.ticks', 'day.ticks.1-1.new', 'tomorrow.ticks.1-0.new']);
 });

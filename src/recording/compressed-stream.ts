@@ -15,6 +15,12 @@ export class CompressedStream {
   readonly #others = new GzipStream();
   readonly #blocks: BlockStream;
   readonly #damage: Damage;
+  /** Where the last part that is no member of its own begins. */
+  #otherAt = 0;
+  /** True if it begins as one: then it holds one block, and nothing is lost that this has come out of. */
+  #isSpoiltMember = false;
+  /** Bytes of the last member's trailer that are to come. */
+  #trailer = 0;
   #end = 0;
 
   constructor(contents: RecordingContents) {
@@ -36,11 +42,18 @@ export class CompressedStream {
   async *#take(part: Part): AsyncGenerator<Block> {
     this.#end = part.at + part.bytes.length;
     if (part.kind === 'frame') {
+      this.#trailer = MEMBER_SHAPE.trailer;
       yield* this.#member(part.at, part.bytes);
       return;
     }
+    if (part.header !== undefined) this.#trailer = 0;
+    const skipped = Math.min(this.#trailer, part.bytes.length);
+    this.#trailer -= skipped;
+    if (skipped === part.bytes.length) return;
+    this.#otherAt = part.at + skipped;
+    this.#isSpoiltMember = part.header !== undefined;
     if (part.header !== undefined) this.#damage.header(part.at, part.header);
-    for await (const unzipped of this.#others.push(part.bytes)) yield* this.#unzipped(unzipped);
+    for await (const unzipped of this.#others.push(part.bytes.subarray(skipped))) yield* this.#unzipped(unzipped);
   }
 
   async *#member(at: number, bytes: Buffer): AsyncGenerator<Block> {
@@ -48,7 +61,7 @@ export class CompressedStream {
     yield* this.#blocks.flush();
     const content = await contentOf(bytes);
     if (content === undefined) {
-      this.#damage.header(at, { end: this.#end, ticks: undefined });
+      this.#damage.header(at, { end: this.#end + MEMBER_SHAPE.trailer, ticks: undefined });
       this.#damage.passOver(bytes.length);
       return;
     }
@@ -59,14 +72,13 @@ export class CompressedStream {
 
   *#unzipped(unzipped: Unzipped): Generator<Block> {
     if (unzipped.kind === 'passed over') {
-      // Nothing was lost if all that it is of has come out before.
-      if (unzipped.bytes > 0) this.#damage.passOver(unzipped.bytes);
+      if (unzipped.bytes > 0 || !this.#isSpoiltMember) this.#damage.passOver(unzipped.bytes);
       yield* this.#blocks.cut();
       return;
     }
     for (const block of this.#blocks.push(unzipped.bytes)) {
       this.#others.credit();
-      this.#damage.end(this.#end);
+      this.#damage.end(this.#otherAt);
       yield block;
     }
   }

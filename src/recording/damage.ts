@@ -9,6 +9,7 @@ export class Damage {
   #headers = 0;
   #ticks = 0;
   #last: SpoiltHeader | undefined;
+  #lastAt = 0;
 
   constructor(contents: RecordingContents) {
     this.#contents = contents;
@@ -20,6 +21,7 @@ export class Damage {
     this.#addTicks(at);
     this.#headers++;
     this.#last = header;
+    this.#lastAt = at;
   }
 
   /** Bytes of it were passed over. */
@@ -28,9 +30,10 @@ export class Damage {
     this.#bytes += bytes;
   }
 
-  /** Here it ends, at something sound. Headers whose bytes were not passed over after all were none of a damage. */
+  /** Here it ends, at something sound. A header that begins there is none of it: what it announces was read after all. */
   end(at: number): void {
-    this.#addTicks(at);
+    if (this.#last === undefined || this.#lastAt < at) this.#addTicks(at);
+    else this.#headers--;
     if (this.#isOpen) {
       this.#contents.damages++;
       this.#contents.damagedBytes += this.#bytes;

@@ -23,6 +23,8 @@ export interface ExportOptions {
   symbols?: readonly string[];
   /** Fail where anything of the recording is damaged, in place of making a table of what is left. Default false. */
   strict?: boolean;
+  /** Ends the export when it is aborted; what was begun of the table is removed. */
+  signal?: AbortSignal;
 }
 
 const DEFAULT_LEVELS = 5;

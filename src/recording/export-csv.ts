@@ -21,7 +21,9 @@ export async function exportCsv(
   return exportTo(recording, file, options, ({ file: unfinished, contents, selected }) =>
     pipeline(
       Readable.from(csvText(selected(readRecording(recording, contents)), columns)),
-      createWriteStream(unfinished),
+      typeof unfinished === 'string'
+        ? createWriteStream(unfinished)
+        : createWriteStream('', { fd: unfinished, autoClose: false }),
     ),
   );
 }

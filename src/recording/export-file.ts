@@ -1,4 +1,7 @@
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { OpenAlgoShmError } from '../errors.ts';
 import { emptyContents, type RecordingContents } from './contents.ts';
 import type { ExportOptions } from './export-columns.ts';
@@ -12,8 +15,8 @@ export interface ExportedContents extends RecordingContents {
 
 /** Where the rows of a table go. */
 export interface Table {
-  /** The file that is to be written. */
-  readonly file: string;
+  /** The file that is to be written, or the descriptor of one that is open. */
+  readonly file: string | number;
   readonly contents: ExportedContents;
   /** The ticks that the options ask for, counted, of all in the recording. */
   selected(runs: AsyncIterable<RecordedTick[]>): AsyncGenerator<RecordedTick[]>;
@@ -21,11 +24,10 @@ export interface Table {
 
 /** Symbols that an error names. */
 const NAMED_SYMBOLS = 5;
-let tables = 0;
 
 /**
  * Writes a table beside the file and puts it in its place when all is well, so that nobody finds half a table, and none
- * is replaced by nothing. A device or a pipe is written to as it is.
+ * is replaced by nothing. A device, a pipe, or a file that this process has open is written to as it is.
  *
  * @throws OpenAlgoShmError `ERR_FILE`, also where there is no row to write; `ERR_INVALID_ARGUMENT` where the table would
  *   replace its recording
@@ -43,11 +45,11 @@ export async function exportTo(
   const { contents } = rows;
   const selected = (runs: AsyncIterable<RecordedTick[]>) => rows.select(runs);
   const place = await placeOf(file);
-  const unfinished = place === undefined ? undefined : `${place}.${process.pid}-${tables++}.partial`;
+  const unfinished = place === undefined ? undefined : `${place}.${randomUUID()}.partial`;
   try {
     // New, so that nothing is written through a link that somebody has put there.
     if (unfinished !== undefined) await (await open(unfinished, 'wx')).close();
-    await write({ file: unfinished ?? file, contents, selected });
+    await write({ file: unfinished ?? openDescriptor(file) ?? file, contents, selected });
     rows.check(recording);
     if (unfinished !== undefined) {
       await synchronise(unfinished);
@@ -77,6 +79,7 @@ class Rows {
     const { symbols } = this.#options;
     const wanted = symbols === undefined ? undefined : new Set(symbols);
     for await (const run of runs) {
+      this.#options.signal?.throwIfAborted();
       const rows = wanted === undefined ? run : run.filter(({ symbol }) => wanted.has(symbol));
       if (rows.length === 0) this.#note(run);
       this.contents.rows += rows.length;
@@ -113,10 +116,22 @@ class Rows {
   }
 }
 
-/** What is replaced: the file that a link leads to. Undefined for a device or a pipe, which nothing can replace. */
+/**
+ * The descriptor of this process that a name such as `/dev/stdout` stands for, where that is a file. Whoever has opened
+ * the file may have written to it before, and may go on behind the table.
+ */
+export function openDescriptor(file: string): number | undefined {
+  const name = /^\/(?:dev|proc\/self)\/(?:fd\/(\d+)|stdout|stderr)$/.exec(file);
+  if (name === null || statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
+  return name[1] === undefined ? (file.endsWith('stdout') ? 1 : 2) : Number(name[1]);
+}
+
+/** What is replaced: the file that a link leads to. Undefined for what is written to as it is. */
 async function placeOf(file: string): Promise<string | undefined> {
+  if (openDescriptor(file) !== undefined) return undefined;
   const found = await stat(file).catch(() => undefined);
-  if (found === undefined) return file;
+  // A link that leads to no file yet leads to the table then.
+  if (found === undefined) return resolve(dirname(file), await readlink(file).catch(() => basename(file)));
   if (found.isDirectory()) throw new OpenAlgoShmError('ERR_FILE', `${file} is a directory: give the name of a file`);
   return found.isFile() ? realpath(file) : undefined;
 }

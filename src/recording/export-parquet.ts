@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { exportColumns, type Column, type ColumnType, type ExportOptions } from './export-columns.ts';
 import { exportTo, type ExportedContents } from './export-file.ts';
@@ -29,7 +30,10 @@ export async function exportParquet(
 ): Promise<ExportedContents> {
   const columns = exportColumns(options);
   return exportTo(recording, file, options, async ({ file: unfinished, contents, selected }) => {
-    const writer = fileWriter(unfinished);
+    // Opened once: the reader of a pipe would see its end each time that it is closed.
+    const opened = typeof unfinished === 'string' ? await open(unfinished, 'w') : undefined;
+    // It passes the name to `writeFileSync` alone, which takes a descriptor as well.
+    const writer = fileWriter((opened?.fd ?? unfinished) as string);
     const table = new ParquetWriter({ writer, schema: parquetSchema(columns), createdBy: 'openalgo-shm' });
     const groupRows = Math.min(ROW_GROUP, Math.ceil(CELLS_OF_GROUP / columns.length));
     let rows: RecordedTick[] = [];
@@ -38,14 +42,18 @@ export async function exportParquet(
       await table.write({ columnData: columns.map((column) => columnData(column, rows)), rowGroupSize: rows.length });
       rows = [];
     };
-    for await (const run of selected(readRecording(recording, contents))) {
-      for (const tick of run) {
-        rows.push(tick);
-        if (rows.length === groupRows) await writeRows();
+    try {
+      for await (const run of selected(readRecording(recording, contents))) {
+        for (const tick of run) {
+          rows.push(tick);
+          if (rows.length === groupRows) await writeRows();
+        }
       }
+      await writeRows();
+      await table.finish();
+    } finally {
+      await opened?.close();
     }
-    await writeRows();
-    await table.finish();
   });
 }
 

@@ -59,6 +59,7 @@ export const BLOCK_SHAPE: FrameShape = {
   trailer: 0,
   shortest: PAYLOAD.names,
   longest: MAX_PAYLOAD,
+  mostTicks: (payloadBytes) => Math.floor((payloadBytes - PAYLOAD.names) / TICK.fields),
 };
 
 /** Bytes of one number. */

@@ -9,18 +9,20 @@ export interface FrameShape {
   readonly crcAt: number;
   readonly ticksAt: number;
   readonly payloadAt: number;
-  /** Bytes behind the payload. */
+  /** Bytes that follow a frame and are none of it, so that one without them does not take those of the next. */
   readonly trailer: number;
   /** Bytes of the shortest and of the longest payload. */
   readonly shortest: number;
   readonly longest: number;
+  /** The most ticks that a payload of so many bytes can hold. */
+  readonly mostTicks: (payloadBytes: number) => number;
 }
 
 /** What a header says that is followed by no sound payload. */
 export interface SpoiltHeader {
-  /** Where its frame would end in the stream. */
+  /** Where its frame, and what follows that, would end in the stream. */
   readonly end: number;
-  /** Ticks that it speaks of; undefined where it was cut off. */
+  /** Ticks that it speaks of; undefined where it was cut off, or speaks of more than there can be. */
   readonly ticks: number | undefined;
 }
 
@@ -65,14 +67,14 @@ export class FrameScanner {
 
   /** Bytes of the frame at the beginning; `more` if it goes on behind the window, undefined if there is none. */
   #frameBytes(): number | 'more' | undefined {
-    const { payloadAt, trailer, crcAt } = this.#shape;
+    const { payloadAt, crcAt } = this.#shape;
     const { room, from, to } = this.#window;
     const length = this.#payloadLength();
     if (length === undefined) return undefined;
     const payload = from + payloadAt;
-    if (payload + length + trailer > to) return 'more';
+    if (payload + length > to) return 'more';
     const isSound = this.#checksum.of(room, payload, payload + length) === room.readUInt32LE(from + crcAt);
-    return isSound ? payloadAt + length + trailer : undefined;
+    return isSound ? payloadAt + length : undefined;
   }
 
   /** What a header at the beginning says; undefined if there is none that could be. */
@@ -99,10 +101,11 @@ export class FrameScanner {
   #spoiltHeader(): SpoiltHeader | undefined {
     const length = this.#payloadLength();
     if (length === undefined) return undefined;
-    const { payloadAt, trailer, ticksAt } = this.#shape;
+    const { payloadAt, trailer, ticksAt, mostTicks } = this.#shape;
     const { room, from, to } = this.#window;
-    const ticks = from + ticksAt + 4 <= to ? room.readUInt32LE(from + ticksAt) : undefined;
-    return { end: this.#before + payloadAt + length + trailer, ticks };
+    const ticks = from + ticksAt + 4 <= to ? room.readUInt32LE(from + ticksAt) : Infinity;
+    const end = this.#before + payloadAt + length + trailer;
+    return { end, ticks: ticks <= mostTicks(length) ? ticks : undefined };
   }
 
   /** Bytes to the next place where a frame may begin; all of them if there is none. */

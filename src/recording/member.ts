@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import { crc32 } from './crc32.ts';
-import { BLOCK, MAX_PAYLOAD } from './format.ts';
+import { BLOCK, BLOCK_SHAPE, MAX_PAYLOAD } from './format.ts';
 import type { FrameShape } from './frame-scanner.ts';
 
 /**
@@ -26,6 +26,9 @@ const MAX_CONTENT = BLOCK.payload + MAX_PAYLOAD;
 /** What deflate adds at most, with room to spare. */
 const MAX_DEFLATED = MAX_CONTENT + MAX_CONTENT / 1000 + 1024;
 
+/** Bytes that deflate can make one of, at most. */
+const MAX_INFLATION = 1032;
+
 /** How members are told from anything else. */
 export const MEMBER_SHAPE: FrameShape = {
   magic: HEADER,
@@ -36,6 +39,7 @@ export const MEMBER_SHAPE: FrameShape = {
   trailer: MEMBER.trailer,
   shortest: 1,
   longest: MAX_DEFLATED,
+  mostTicks: (deflatedBytes) => BLOCK_SHAPE.mostTicks(Math.min(MAX_PAYLOAD, deflatedBytes * MAX_INFLATION)),
 };
 
 const deflate = promisify(deflateRaw);
@@ -55,8 +59,8 @@ export async function memberOf(content: Buffer, ticks: number): Promise<Buffer> 
   return member;
 }
 
-/** The content of a member; undefined where it cannot be inflated to a block's length at most. */
+/** The content of a member without its trailer; undefined where it cannot be inflated to a block's length at most. */
 export async function contentOf(member: Buffer): Promise<Buffer | undefined> {
-  const deflated = member.subarray(MEMBER.payload, -MEMBER.trailer);
+  const deflated = member.subarray(MEMBER.payload);
   return inflate(deflated, { maxOutputLength: MAX_CONTENT }).catch(() => undefined);
 }

@@ -7,6 +7,7 @@ import { emptyContents, type RecordingContents } from './contents.ts';
 import { MAGIC } from './format.ts';
 import { MEMBER_SHAPE } from './member.ts';
 import type { RecordedTick } from './recorded-tick.ts';
+import { COMPRESSED } from './recording-files.ts';
 
 export { emptyContents, type RecordingContents } from './contents.ts';
 
@@ -53,7 +54,10 @@ export async function* readRecording(
   file: string,
   contents: RecordingContents = emptyContents(),
 ): AsyncGenerator<RecordedTick[]> {
-  const stream = (await recordingKind(file)) === 'gzip' ? new CompressedStream(contents) : new BlockStream(contents);
+  const kind = await recordingKind(file);
+  // Where the beginning is damaged as far as it is looked at, the name has to say it.
+  const isCompressed = kind === 'gzip' || (kind === 'other' && file.endsWith(COMPRESSED));
+  const stream = isCompressed ? new CompressedStream(contents) : new BlockStream(contents);
   for await (const chunk of chunksOf(file, contents)) {
     for await (const { ticks } of stream.push(chunk)) yield ticks;
   }

@@ -121,7 +121,7 @@ export class Recorder {
     return this;
   }
 
-  /** Writes what is left, and waits until all finished files are compressed. */
+  /** Writes what is left, and waits until all finished files are compressed and none is locked. */
   async stop(): Promise<void> {
     if (this.#isRunning) {
       this.#guarded(() => {
@@ -156,9 +156,9 @@ export class Recorder {
   #onTimer(): void {
     this.#flush();
     const recording = this.#recording!;
-    recording.synchronise((error) => this.#fail(error));
     const isDue = recording.bytes > 0 && recording.ageMs >= (this.#options.rotateMs ?? Infinity);
     if (isDue || recording.isRemoved) this.#rotate();
+    else recording.synchronise((error) => this.#fail(error));
     if (recording.isRemoved) throw new Error('it was removed, and its name cannot be used for a new file');
   }
 
@@ -183,11 +183,13 @@ export class Recorder {
     this.#block.clockMs = this.#clockMs;
   }
 
-  /** A file that cannot be finished now is no reason to lose the ticks of now. */
+  /** A file that cannot be finished now is no reason to lose the ticks of now; a disk that has lost some is to be told. */
   #rotate(): void {
+    const recording = this.#recording!;
+    recording.synchroniseNow();
     let name: string | undefined;
     try {
-      name = this.#recording!.rotate();
+      name = recording.rotate();
     } catch (error) {
       this.counters.unrotated += 1;
       this.#rotationFault = error instanceof Error ? error.message : String(error);
@@ -195,7 +197,7 @@ export class Recorder {
     }
     this.counters.rotations += 1;
     if (name === undefined || this.#options.compress === false) return;
-    this.#background = this.#background.then(() => this.#compress(name));
+    this.#background = this.#background.then(() => recording.released).then(() => this.#compress(name));
   }
 
   /** Where the ring's name leads elsewhere now: what is left of the old one is written, then all of the new one. */
@@ -236,11 +238,13 @@ export class Recorder {
 
   #closeFile(): void {
     const recording = this.#recording;
+    if (recording === undefined) return;
     this.#recording = undefined;
     try {
-      recording?.synchroniseNow();
+      recording.synchroniseNow();
     } finally {
-      recording?.close();
+      recording.close();
+      this.#background = this.#background.then(() => recording.released);
     }
   }
 

@@ -19,6 +19,7 @@ import {
   statOf,
   tryLink,
   uncompressedRotations,
+  unusedSuccessors,
 } from './recording-files.ts';
 import { RecordingLock } from './recording-lock.ts';
 
@@ -42,6 +43,8 @@ export class RecordingFile {
   #begunAt = performance.now();
   #files = 0;
   #isSynchronising = false;
+  #answered: Promise<void> = Promise.resolve();
+  #released: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   /**
@@ -80,7 +83,8 @@ export class RecordingFile {
 
   /** True once it has no name any more: what is written is gone when it is closed. */
   get isRemoved(): boolean {
-    return fstatSync(this.#opened.descriptor).nlink === 0;
+    // A file system that counts no names says 0 of any file.
+    return fstatSync(this.#opened.descriptor).nlink === 0 && !this.#isInPlace(this.path);
   }
 
   append(bytes: Buffer): void {
@@ -101,19 +105,27 @@ export class RecordingFile {
     if (this.#isSynchronising) return;
     this.#isSynchronising = true;
     const { descriptor } = this.#opened;
-    fdatasync(descriptor, (error) => {
-      this.#isSynchronising = false;
-      // It may have been synchronised and closed in the meantime.
-      if (error !== null && !this.#isClosed && this.#opened.descriptor === descriptor) onError(error);
+    this.#answered = new Promise((resolve) => {
+      fdatasync(descriptor, (error) => {
+        this.#isSynchronising = false;
+        // It may have been synchronised and finished in the meantime.
+        if (error !== null && !this.#isClosed && this.#opened.descriptor === descriptor) onError(error);
+        resolve();
+      });
     });
+  }
+
+  /** Settles when no file that was finished, or closed, is open or locked any more. */
+  get released(): Promise<void> {
+    return this.#released;
   }
 
   /**
    * Begins a new file in its place. Returns the name that the finished one has now; undefined where somebody has
    * moved or removed it. Replaces nothing that another has made. On an error it is still this file that is written to.
+   * The finished one is locked until {@link released} settles.
    */
   rotate(): string | undefined {
-    this.synchroniseNow();
     const next = this.#beginNext();
     let finished: string | undefined;
     try {
@@ -129,20 +141,31 @@ export class RecordingFile {
     this.#bytes = 0;
     this.#began = new Date();
     this.#begunAt = performance.now();
-    closeSync(before);
+    this.#release(() => closeSync(before));
     return finished;
   }
 
   close(): void {
     this.#isClosed = true;
-    close(this.#opened);
+    this.#release(() => close(this.#opened));
   }
 
-  /** A recorder that was killed while it gave this file the name of a finished one has left it with two names. */
+  /**
+   * Not while the disk is asked: the kernel keeps a file's lock as long, and the number of a closed descriptor may be
+   * another file's by the time that it is looked up.
+   */
+  #release(closeIt: () => void): void {
+    if (!this.#isSynchronising) closeIt();
+    // All of it was synchronised: that it is not closed well loses nothing.
+    else this.#released = this.#answered.then(closeIt).catch(() => {});
+  }
+
+  /** A recorder that was killed in a rotation has left this file with two names, or the next one with none of its own. */
   #leftovers(): string[] {
-    return rotationsOf(this.path).filter((name) => {
+    for (const name of listed(unusedSuccessors, this.path)) tidyUp(name);
+    return listed(uncompressedRotations, this.path).filter((name) => {
       const isThis = name !== this.path && this.#isInPlace(name);
-      if (isThis) rmSync(name);
+      if (isThis) tidyUp(name);
       return !isThis;
     });
   }
@@ -191,11 +214,20 @@ export class RecordingFile {
 }
 
 /** None where the folder cannot be listed: that nothing is tidied is no reason to record nothing. */
-function rotationsOf(path: string): string[] {
+function listed(list: (path: string) => string[], path: string): string[] {
   try {
-    return uncompressedRotations(path);
+    return list(path);
   } catch {
     return [];
+  }
+}
+
+/** Nor is that a file cannot be removed, as in a folder that may only be read. */
+function tidyUp(name: string): void {
+  try {
+    rmSync(name);
+  } catch {
+    // It stays.
   }
 }
 

@@ -46,6 +46,15 @@ export function uncompressedRotations(file: string): string[] {
     .map((name) => join(dirname(file), name));
 }
 
+/** Empty files that were to take the place of `file` when their recorder was killed. */
+export function unusedSuccessors(file: string): string[] {
+  const stem = `${basename(file)}.`;
+  return readdirSync(dirname(file))
+    .filter((name) => name.startsWith(stem) && /^\d+-\d+\.new$/.test(name.slice(stem.length)))
+    .map((name) => join(dirname(file), name))
+    .filter((name) => statOf(name)?.size === 0);
+}
+
 /** What stands under a name; undefined if nothing does. */
 export function statOf(file: string): Stats | undefined {
   return statSync(file, { throwIfNoEntry: false });

@@ -2,7 +2,8 @@ import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
-import type { ExportedContents } from '../../recording/export-file.ts';
+import { openDescriptor, type ExportedContents } from '../../recording/export-file.ts';
+import { endingSignal } from '../ending.ts';
 import { count, counted } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
 
@@ -45,9 +46,12 @@ export function exportCommand(): Command {
 }
 
 async function exportTable(recording: string, table: string, flags: ExportFlags): Promise<void> {
+  const isReplaced = isFileToReplace(table);
   const options = {
     depthLevels: flags.depth,
     strict: flags.strict === true,
+    // There is nothing to tidy up of what goes to a pipe, and a process that waits for its reader hears no signal.
+    ...(isReplaced ? { signal: endingSignal() } : {}),
     ...(flags.fields === undefined ? {} : { fields: listOf(flags.fields) }),
     ...(flags.symbols === undefined ? {} : { symbols: listOf(flags.symbols) }),
   };
@@ -55,7 +59,13 @@ async function exportTable(recording: string, table: string, flags: ExportFlags)
     (flags.format ?? formatOf(table)) === 'csv'
       ? (await import('../../recording/export-csv.ts')).exportCsv
       : (await import('../../recording/export-parquet.ts')).exportParquet;
-  report(await write(recording, table, options), recording, table);
+  const contents = await write(recording, table, options);
+  // A table that goes to /dev/stdout is not to be followed by anything else.
+  const said = isReplaced ? process.stdout : process.stderr;
+  said.write(
+    `${counted(contents.ticks, 'tick')} read from ${recording}, ${count(contents.rows)} written to ${table}\n`,
+  );
+  reportLosses(contents);
 }
 
 function listOf(text: string): string[] {
@@ -71,11 +81,7 @@ function formatOf(table: string): Format {
   );
 }
 
-function report(contents: ExportedContents, recording: string, table: string): void {
-  const { ticks, rows, lost, damages, damagedBytes, blocksLost, ticksLost } = contents;
-  // A table that goes to /dev/stdout is not to be followed by anything else.
-  const said = isFile(table) ? process.stdout : process.stderr;
-  said.write(`${counted(ticks, 'tick')} read from ${recording}, ${count(rows)} written to ${table}\n`);
+function reportLosses({ lost, damages, damagedBytes, blocksLost, ticksLost }: ExportedContents): void {
   if (lost > 0) process.stderr.write(`${counted(lost, 'tick')} had come faster than the recorder could read\n`);
   if (damages === 0) return;
   const known = ticksLost > 0 ? `with ${counted(ticksLost, 'tick')} at least` : 'nobody knows with how many ticks';
@@ -84,6 +90,7 @@ function report(contents: ExportedContents, recording: string, table: string): v
   );
 }
 
-function isFile(table: string): boolean {
-  return statSync(table, { throwIfNoEntry: false })?.isFile() ?? false;
+/** False for a device, a pipe, or a file that this process has open. */
+function isFileToReplace(table: string): boolean {
+  return openDescriptor(table) === undefined && (statSync(table, { throwIfNoEntry: false })?.isFile() ?? true);
 }
