@@ -13,7 +13,7 @@ import { Installation, node, pack, packPlatform, root, type Tarball } from './pa
 
 const KIB = 1024;
 /** What a package may weigh packed, in bytes: about half as much again as it did when this was written. */
-const BUDGET = { main: 400 * KIB, platform: 600 * KIB };
+const BUDGET = { main: 450 * KIB, platform: 600 * KIB };
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const name = `test-package-${process.pid}`;
 const tarballs = mkdtempSync(join(tmpdir(), 'openalgo-shm-tarballs-'));
