@@ -1,4 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -118,6 +120,26 @@ describe.skipIf(process.platform !== 'linux')('a signal while start begins', () 
     expect(await endBy(command, 'SIGINT')).toBe(130);
     expect(left(ring)).toEqual(NOTHING);
   });
+
+  test.skipIf(spawnSync('flock', ['--version']).status !== 0)(
+    'waits for a process that holds the name of the ring, and removes the shared memory then',
+    async () => {
+      const ring = newRing();
+      const command = start(ring);
+      await command.says(/Ctrl-C ends both/);
+      const holder = spawn('flock', ['--no-fork', `/dev/shm/${ring}.lock`, 'sh', '-c', 'echo held; exec sleep 60']);
+      await once(holder.stdout, 'data');
+      const ended = endBy(command, 'SIGTERM');
+      await until(
+        'only the memory is left',
+        () => !processesWith(ring).some(({ command: words }) => /serve|feed/.test(words)),
+      );
+      // Longer than a call that blocks the event loop would wait.
+      await sleep(500);
+      holder.kill('SIGKILL');
+      expect([await ended, command.stderr, left(ring)]).toEqual([0, '', NOTHING]);
+    },
+  );
 
   test('output that nobody reads any more leaves nothing behind', async () => {
     const ring = newRing();
