@@ -1,5 +1,6 @@
 import { OpenAlgoShmError } from '../errors.ts';
-import { InterestReader } from '../shm/interest.ts';
+import { whenNameIsFree } from '../shm/busy-name.ts';
+import { type InterestChange, InterestReader } from '../shm/interest.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import { userOfKey } from '../user-of-key.ts';
 import { Backoff, type BackoffOptions } from './backoff.ts';
@@ -106,16 +107,14 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       this.#log,
       this.#options,
     );
-    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
+    const events = await whenNameIsFree(() => new LiveEvents(ring.name, this.name, this.counters, this.#log));
     let interest: InterestReader | undefined;
     try {
-      interest = new InterestReader(
-        {
-          subscribe: (change) => this.#subscriptions.want(change),
-          unsubscribe: (change) => this.#subscriptions.unwant(change),
-        },
-        { name: ring.name, ownerName: this.name },
-      );
+      const listener = {
+        subscribe: (change: InterestChange) => this.#subscriptions.want(change),
+        unsubscribe: (change: InterestChange) => this.#subscriptions.unwant(change),
+      };
+      interest = await whenNameIsFree(() => new InterestReader(listener, { name: ring.name, ownerName: this.name }));
       for (let failures = 0; !signal.aborted;) {
         const began = performance.now();
         const outcome = await this.#connectOnce(ticks, events, signal);
