@@ -215,11 +215,13 @@ esac
 
   test.each(SIGNALS)('%s ends it at once while its Python is asked what it is', async (signal) => {
     const ring = newRing();
-    const file = python(`slow-${signal}`, 'exec sleep 50');
-    const command = run(ring, file);
-    await until('it is asked', () => processesWith('sleep 50').length > 0);
+    // A nap that nobody else on this machine takes.
+    const nap = `sleep 50.${process.pid}${SIGNALS.indexOf(signal)}`;
+    const command = run(ring, python(`slow-${signal}`, `exec ${nap}`));
+    await until('it is asked', () => processesWith(nap).length > 0);
     expect(await endBy(command, signal)).toBe(0);
-    expect([processesWith(file), left(ring)]).toEqual([[], NOTHING]);
+    await until('the Python has ended', () => processesWith(nap).length === 0);
+    expect(left(ring)).toEqual(NOTHING);
   });
 
   test.each([
