@@ -1,4 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,6 +121,26 @@ describe.skipIf(process.platform !== 'linux')('a signal while start begins', () 
     expect(left(ring)).toEqual(NOTHING);
   });
 
+  test.skipIf(spawnSync('flock', ['--version']).status !== 0)(
+    'waits for a process that holds the name of the ring, and removes the shared memory then',
+    async () => {
+      const ring = newRing();
+      const command = start(ring);
+      await command.says(/Ctrl-C ends both/);
+      const holder = spawn('flock', ['--no-fork', `/dev/shm/${ring}.lock`, 'sh', '-c', 'echo held; exec sleep 60']);
+      await once(holder.stdout, 'data');
+      const ended = endBy(command, 'SIGTERM');
+      await until(
+        'only the memory is left',
+        () => !processesWith(ring).some(({ command: words }) => /serve|feed/.test(words)),
+      );
+      // Longer than a call that blocks the event loop would wait.
+      await sleep(500);
+      holder.kill('SIGKILL');
+      expect([await ended, command.stderr, left(ring)]).toEqual([0, '', NOTHING]);
+    },
+  );
+
   test('output that nobody reads any more leaves nothing behind', async () => {
     const ring = newRing();
     const command = new RunningCommand(['start', '--port=0', `--ring=${ring}`]);
@@ -193,11 +215,13 @@ esac
 
   test.each(SIGNALS)('%s ends it at once while its Python is asked what it is', async (signal) => {
     const ring = newRing();
-    const file = python(`slow-${signal}`, 'exec sleep 50');
-    const command = run(ring, file);
-    await until('it is asked', () => processesWith('sleep 50').length > 0);
+    // A nap that nobody else on this machine takes.
+    const nap = `sleep 50.${process.pid}${SIGNALS.indexOf(signal)}`;
+    const command = run(ring, python(`slow-${signal}`, `exec ${nap}`));
+    await until('it is asked', () => processesWith(nap).length > 0);
     expect(await endBy(command, signal)).toBe(0);
-    expect([processesWith(file), left(ring)]).toEqual([[], NOTHING]);
+    await until('the Python has ended', () => processesWith(nap).length === 0);
+    expect(left(ring)).toEqual(NOTHING);
   });
 
   test.each([

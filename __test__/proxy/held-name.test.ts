@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { OpenAlgoFeed } from '../../src/feeds/openalgo.ts';
 import { SimulatedFeed } from '../../src/feeds/simulated.ts';
 import { InterestReader } from '../../src/shm/interest.ts';
 import { SharedMemoryPublisher } from '../../src/shm/publisher.ts';
@@ -19,6 +20,7 @@ const isRoot = process.getuid?.() === 0 && spawnSync('setpriv', ['--version']).s
 
 const ring = `test-held-${process.pid}-${randomBytes(3).toString('hex')}`;
 const fileOf = (name: string) => `/dev/shm/${name}`;
+const hasRing = (kind: string) => LockFreeRingBuffer.list().some(({ name }) => name === `${ring}.${kind}`);
 let holders: ChildProcess[] = [];
 const proxies: WebSocketProxy[] = [];
 const open: { close(): void }[] = [];
@@ -148,6 +150,14 @@ describe.skipIf(!isPossible)('while another process holds the name of a ring', (
     expect(standstill).toBeLessThan(STANDSTILL_MS);
     await release(holder);
     await until('both have another ring', async () => (await health()).length === 0);
+    await feed.stop();
+  });
+
+  test.each(['interest', 'events'])('a live feed waits for the name of the ring of %s', async (kind) => {
+    const holder = await hold(`${ring}.${kind}`);
+    const feed = new OpenAlgoFeed({ name: ring, url: 'ws://127.0.0.1:1', apiKey: 'a-key' }).start();
+    setTimeout(() => void release(holder), 500);
+    await Promise.race([feed.done, until('both rings are there', () => ['interest', 'events'].every(hasRing))]);
     await feed.stop();
   });
 

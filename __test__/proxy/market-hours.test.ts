@@ -73,6 +73,15 @@ describe('the hours of a market', () => {
   });
 
   test.each([
+    ['at the first of two, as summer time ends', 'Europe/Berlin', '2026-10-25T00:00:00Z', '2026-10-25T00:30:00Z'],
+    ['an hour later, as it begins', 'America/New_York', '2026-03-08T06:45:00Z', '2026-03-08T07:30:00Z'],
+  ])('opens at half past two: %s', (_, zone, now, opensAt) => {
+    const hours = new MarketHours('Sun 02:30-04:00', [], zone);
+    expect(hours.at(Date.parse(now)).opensAtMs).toBe(Date.parse(opensAt));
+    expect(hours.at(Date.parse(opensAt)).isOpen).toBe(true);
+  });
+
+  test.each([
     ['09:00-15:30', /expected sessions such as/],
     ['', /expected sessions such as/],
     ['Mon-Fri 9-15', /expected sessions such as/],

@@ -1,5 +1,6 @@
 import { OpenAlgoShmError } from '../errors.ts';
-import { InterestReader, type InterestChange } from '../shm/interest.ts';
+import { whenNameIsFree } from '../shm/busy-name.ts';
+import { type InterestChange, InterestReader } from '../shm/interest.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import type { SubscriptionResult } from '../shm/subscription-results.ts';
 import { userOfKey } from '../user-of-key.ts';
@@ -78,18 +79,18 @@ export class OpenAlgoFeed extends PublishingFeed<OpenAlgoCounters> {
       this.#log,
       this.#options,
     );
-    const events = new LiveEvents(ring.name, this.name, this.counters, this.#log, { answers: true });
+    const events = await whenNameIsFree(
+      () => new LiveEvents(ring.name, this.name, this.counters, this.#log, { answers: true }),
+    );
     this.#events = events;
     let interest: InterestReader | undefined;
     try {
-      interest = new InterestReader(
-        {
-          subscribe: (change) => this.#want(change),
-          unsubscribe: (change) => this.#subscriptions.unwant(change),
-          wantToo: (change) => this.#subscriptions.wantToo(change),
-        },
-        { name: ring.name, ownerName: this.name },
-      );
+      const listener = {
+        subscribe: (change: InterestChange) => this.#want(change),
+        unsubscribe: (change: InterestChange) => this.#subscriptions.unwant(change),
+        wantToo: (change: InterestChange) => this.#subscriptions.wantToo(change),
+      };
+      interest = await whenNameIsFree(() => new InterestReader(listener, { name: ring.name, ownerName: this.name }));
       for (let failures = 0; !signal.aborted;) {
         const began = performance.now();
         const { isConnected, reason } = await this.#connectOnce(ticks, events, signal);

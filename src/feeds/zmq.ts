@@ -1,5 +1,6 @@
 import type { Subscriber } from 'zeromq';
 import { OpenAlgoShmError } from '../errors.ts';
+import { whenNameIsFree } from '../shm/busy-name.ts';
 import type { RingInfo } from '../shm/ring-buffer.ts';
 import { isRecord, type RawRecord } from './dialect-values.ts';
 import type { TickNormaliserOptions } from './dialect.ts';
@@ -65,7 +66,7 @@ export class ZmqFeed extends PublishingFeed<ZmqCounters> {
     let events: LiveEvents | undefined;
     try {
       if (signal.aborted) return;
-      events = new LiveEvents(ring.name, this.name, this.counters, this.#log);
+      events = await whenNameIsFree(() => new LiveEvents(ring.name, this.name, this.counters, this.#log));
       await this.#bind(socket);
       events.up(this.name);
       const ticks = new LiveTicks(

@@ -94,10 +94,15 @@ export class MarketHours {
     return Date.UTC(year, month - 1, day, hour, minute, second);
   }
 
-  /** When the market's clock shows this. The second look is for a change of summer time in between. */
+  /**
+   * When the market's clock shows this: the first time where summer time ends and it shows it twice, and as much later as
+   * the clock jumps where it never does.
+   */
   #instant(wall: number): number {
-    const guess = wall - (this.#wall(wall) - wall);
-    return wall - (this.#wall(guess) - guess);
+    const shownAtOffsetOf = (near: number): number => wall - (this.#wall(near) - near);
+    const before = shownAtOffsetOf(wall - DAY_MS);
+    const after = shownAtOffsetOf(wall + DAY_MS);
+    return this.#wall(before) !== wall && this.#wall(after) === wall ? after : before;
   }
 }
 

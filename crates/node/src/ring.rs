@@ -274,7 +274,7 @@ pub fn unlink_ring(name: String) -> Result<bool> {
 /// The rings on this machine that this user may open.
 #[napi(catch_unwind)]
 pub fn find_segments() -> Vec<NativeSegment> {
-    ring::waiting_at_most(Duration::ZERO, ring::find::find_segments)
+    ring::waiting_at_most(Duration::from_millis(NAME_WAIT_MS.into()), ring::find::find_segments)
         .into_iter()
         .map(|found| NativeSegment {
             name: found.name,

@@ -74,7 +74,7 @@ impl LockFreeRingBuffer {
     pub fn create_or_attach(name: &str, config: RingConfig) -> Result<Self> {
         let layout = config.layout()?;
         if let Some(attached) = attach_finished(name, Some(layout.kind)) {
-            return attached;
+            return Ok(attached);
         }
         let _lock = NameLock::acquire(name)?;
         match Mapping::open(name) {
@@ -109,7 +109,7 @@ impl LockFreeRingBuffer {
     /// `ERR_SHM_NOT_FOUND`, `ERR_SHM_NAME`, `ERR_SHM_PERMISSION`, `ERR_SHM_LAYOUT`, `ERR_SHM_VERSION`, `ERR_SHM_BUSY`.
     pub fn open(name: &str) -> Result<Self> {
         if let Some(attached) = attach_finished(name, None) {
-            return attached;
+            return Ok(attached);
         }
         let _lock = NameLock::acquire(name)?;
         Ok(Self { segment: Segment::attach(Region::Shared(Mapping::open(name)?.into()), None)? })
@@ -219,19 +219,15 @@ impl LockFreeRingBuffer {
 }
 
 /// Attaches to a segment that is finished, without the lock of its name: the magic word is written last, so who sees
-/// it sees all of the header. `None` where there is no such segment, or it is being replaced just now: then the lock
-/// decides. Elsewhere than on Linux a segment cannot be looked at before it is mapped.
-fn attach_finished(name: &str, kind: Option<Kind>) -> Option<Result<LockFreeRingBuffer>> {
+/// it sees all of the header. `None` where there is no such segment, and for every fault: the name may be given to
+/// another segment at this moment, so that only the lock tells. Elsewhere than on Linux a segment cannot be looked at
+/// before it is mapped.
+fn attach_finished(name: &str, kind: Option<Kind>) -> Option<LockFreeRingBuffer> {
     if !cfg!(target_os = "linux") || shm::check_name(name).is_err() || !shm::begins_with(name, MAGIC) {
         return None;
     }
-    let attached = Mapping::open(name)
-        .and_then(|mapping| Segment::attach(Region::Shared(mapping.into()), kind))
-        .map(|segment| LockFreeRingBuffer { segment });
-    match attached {
-        Err(error) if [ErrorCode::ShmNotFound, ErrorCode::ShmLayout].contains(&error.code()) => None,
-        attached => Some(attached),
-    }
+    let region = Region::Shared(Mapping::open(name).ok()?.into());
+    Some(LockFreeRingBuffer { segment: Segment::attach(region, kind).ok()? })
 }
 
 fn describe(layout: &Layout) -> String {

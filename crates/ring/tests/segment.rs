@@ -327,7 +327,7 @@ fn what_a_creator_left_when_it_died_is_created_anew() {
 #[test]
 fn creating_opening_and_removing_at_once_never_meets_a_half_made_segment() {
     const THREADS: usize = 8;
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 2_000;
     let name = ScratchName::new("race");
     let start = Barrier::new(THREADS);
     std::thread::scope(|scope| {

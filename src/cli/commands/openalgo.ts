@@ -1,4 +1,5 @@
 import { type Command, createCommand, Option } from 'commander';
+import { whenNameIsFree } from '../../shm/busy-name.ts';
 import { LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand } from '../child-process.ts';
 import { Children } from '../children.ts';
@@ -87,14 +88,15 @@ async function replaceServer(path: string, flags: OpenAlgoFlags): Promise<void> 
   } finally {
     // The host first: what it has published still reaches the clients.
     await children.end();
-    removeRing(flags.ring);
+    await removeRing(flags.ring);
   }
 }
 
 /** Strategies that read the ring keep it. */
-function removeRing(ring: string): void {
+async function removeRing(ring: string): Promise<void> {
   const isThere = LockFreeRingBuffer.list().some(({ name }) => name === ring);
-  if (isThere && LockFreeRingBuffer.removeIfUnused(ring)) removeCompanions(ring);
+  const isRemoved = isThere && (await whenNameIsFree(() => LockFreeRingBuffer.removeIfUnused(ring)));
+  if (isRemoved) await whenNameIsFree(() => removeCompanions(ring));
 }
 
 interface Running {

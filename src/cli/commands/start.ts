@@ -1,5 +1,6 @@
 import { type Command, createCommand, Option } from 'commander';
 import { OpenAlgoShmError } from '../../errors.ts';
+import { whenNameIsFree } from '../../shm/busy-name.ts';
 import { companionsOf, LockFreeRingBuffer, removeCompanions } from '../../shm/ring-buffer.ts';
 import { ChildCommand, ChildFailure } from '../child-process.ts';
 import { Children } from '../children.ts';
@@ -77,7 +78,7 @@ async function start(flags: StartFlags): Promise<void> {
     // The feed first: what it has published still reaches the clients.
     await children.end();
     process.off('exit', leaveNothing);
-    if (removeRing(flags.ring, wasThere)) process.stdout.write(`removed shared memory ${flags.ring}\n`);
+    if (await removeRing(flags.ring, wasThere)) process.stdout.write(`removed shared memory ${flags.ring}\n`);
   }
 }
 
@@ -104,10 +105,11 @@ function isThere(ring: string): boolean {
 }
 
 /** Removes the ring and those beside it, unless it was there before and others hold it; true if it was removed. */
-function removeRing(ring: string, wasThere: boolean): boolean {
+async function removeRing(ring: string, wasThere: boolean): Promise<boolean> {
   if (!isThere(ring)) return removeUnfinished(ring);
-  const removed = wasThere ? LockFreeRingBuffer.removeIfUnused(ring) : LockFreeRingBuffer.unlink(ring);
-  removeCompanions(ring);
+  const remove = wasThere ? LockFreeRingBuffer.removeIfUnused : LockFreeRingBuffer.unlink;
+  const removed = await whenNameIsFree(() => remove(ring));
+  await whenNameIsFree(() => removeCompanions(ring));
   return removed;
 }
 
