@@ -77,8 +77,10 @@ export class OpenAlgoRequests implements Upstream {
         this.#takesMany = false;
         return instruments;
       }
-      const status = error.upstreamCode.startsWith('INVALID_') ? 'refused' : 'failed';
-      for (const instrument of instruments) outcomes.set(instrument, { status, reason: error.message });
+      const reason = error.message;
+      const isRefused = error.upstreamCode.startsWith('INVALID_');
+      const outcome: Outcome = isRefused ? { status: 'refused', reason } : { status: 'failed', reason, isOfAll: true };
+      for (const instrument of instruments) outcomes.set(instrument, outcome);
       return [];
     }
     return readAnswer(answer, instruments, outcomes);
