@@ -199,6 +199,11 @@ describe('the feed of a running OpenAlgo', () => {
 
   test.each([
     ['a list without the symbol', '{"type":"subscribe","status":"partial","subscriptions":[],"request_id":"ID"}'],
+    [
+      'a list of names that are none',
+      '{"type":"subscribe","status":"partial","subscriptions":[{"symbol":{"toString":1},"exchange":"NSE"}],"request_id":"ID"}',
+    ],
+    ['an error that is none', '{"status":"error","code":{"toString":1},"message":{"toString":1}}'],
     ['a list of nonsense', '{"type":"subscribe","status":"partial","subscriptions":[7,null,{}],"request_id":"ID"}'],
     ['no list', '{"type":"subscribe","status":"partial","subscriptions":"none","request_id":"ID"}'],
     ['an error without a word', '{"status":"error"}'],
@@ -495,7 +500,7 @@ describe('an OpenAlgo that has dropped its broker', () => {
   test('is noticed while no ticks come, and logged in to again on the same connection', async () => {
     const said: string[] = [];
     const say = (message: string): unknown => said.push(message);
-    const { counters } = feed({ brokerCheckMs: 20, log: { info: say, warn: say } });
+    const { counters } = feed({ brokerCheckMs: 20, refreshMs: 0, log: { info: say, warn: say } });
     clients.set('NSE', 'TCS', LTP, 0);
     await subscribed('NSE:TCS 1 5');
     server.tell('dropAdapter');
@@ -553,6 +558,16 @@ describe('an OpenAlgo that has dropped its broker', () => {
     server.tell('faults', { brokerDown: false });
     await subscribed('NSE:TCS 1 5');
     expect([counters.brokerLosses, counters.connections]).toEqual([0, 1]);
+  });
+
+  test('is asked again for everything, also while it says all the time that it has none', async () => {
+    server.tell('faults', { seemsDisconnected: true });
+    feed({ brokerCheckMs: 0 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('dropAdapter');
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
   });
 
   test('is logged in to at once when a client wants something, however long it would still wait', async () => {

@@ -27,6 +27,8 @@ const faults = {
   msPerSymbol: 0,
   /** Older servers do not know get_broker_info. */
   tellsBroker: true,
+  /** A proxy of this kind says that it has no broker until its feed publishes. */
+  seemsDisconnected: false,
   /** Others answer nothing at all. */
   ignoreQuestions: false,
 };
@@ -87,7 +89,7 @@ function receive(socket, client, text) {
   if (action === 'get_broker_info' && faults.tellsBroker) {
     counts.questions++;
     if (faults.ignoreQuestions) return;
-    const status = adapter === undefined ? 'disconnected' : 'connected';
+    const status = adapter === undefined || faults.seemsDisconnected ? 'disconnected' : 'connected';
     return send({
       type: 'broker_info',
       status: 'success',

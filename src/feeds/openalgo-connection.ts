@@ -269,7 +269,12 @@ export class OpenAlgoConnection {
     if (!isMine && id !== this.#request.id) return;
     const request = this.#settle() as Request;
     const isError = status === 'error' && type !== 'unsubscribe';
-    if (isError) request.reject(new UpstreamRefusal(String(code ?? 'UNKNOWN'), String(text ?? 'no message')));
+    const [reason, explanation] = [textOr(code, 'UNKNOWN'), textOr(text, 'no message')];
+    if (isError) request.reject(new UpstreamRefusal(reason, explanation));
     else request.resolve(message);
   }
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise;
 }
