@@ -221,6 +221,16 @@ describe('the feed of a running OpenAlgo', () => {
     expect(counters.refused).toBe(0);
   });
 
+  test('hears the end of a subscription that comes in one packet with its success', async () => {
+    const results = resultsOf('NSE');
+    const success = '{"type":"subscribe","status":"success","request_id":"ID"}';
+    const notice = { type: 'subscription_refused', exchange: 'NSE', symbol: 'TCS', mode: 1, message: 'delisted' };
+    server.tell('faults', { answers: [[success, JSON.stringify(notice)]] });
+    feed({ retry: { firstMs: 3_600_000, longestMs: 3_600_000 } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await until('the end is told', () => results.get('TCS')?.message === 'delisted');
+  });
+
   test('finds the symbol that makes a whole list fail, and subscribes to the others', async () => {
     server.tell('faults', { poison: ['NSE:POISON'] });
     const { counters } = feed();

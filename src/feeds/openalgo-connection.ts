@@ -257,8 +257,14 @@ export class OpenAlgoConnection {
     if (!isRecord(message)) return this.#listener.onMalformed('no JSON object', text);
     if (message['type'] === 'market_data') this.#listener.onTick(message);
     else if (message['type'] === 'order_update') this.#listener.onOrderUpdate(message);
-    else if (message['type'] === 'subscription_refused') this.#listener.onRefused(message);
+    else if (message['type'] === 'subscription_refused') this.#passRefusal(message);
     else this.#answer(message);
+  }
+
+  /** One that has come with an answer in one packet is heard after that, as it was sent. */
+  #passRefusal(notice: RawRecord): void {
+    if (this.#request !== undefined) this.#listener.onRefused(notice);
+    else setImmediate(() => this.#listener.onRefused(notice));
   }
 
   #answer(message: RawRecord): void {
