@@ -134,8 +134,9 @@ export class UpstreamSubscriptions {
 
   /** The upstream may have lost what is subscribed, without a word: asks for all of it once more. */
   refresh(): void {
-    // Also those that only wait out their grace: whoever wants one again is told at once that it is subscribed.
-    for (const topic of this.#topics.values()) if (!topic.asked && isHeld(topic)) this.#toRefresh.add(topic);
+    // Also what is about to be left: whoever wants it again is told at once that it is subscribed.
+    for (const topic of this.#topics.values())
+      if (topic.heldDepth !== undefined || topic.asked) this.#toRefresh.add(topic);
     this.#pump();
   }
 
@@ -203,10 +204,10 @@ export class UpstreamSubscriptions {
 
   /** Puts a topic where it has to go now that nothing is under way about it. */
   #place(topic: UpstreamTopic): void {
-    if (topic.asked || topic.timer !== undefined) return;
-    if (topic.wanted && isHeld(topic)) return;
+    if (topic.asked) return;
+    if (topic.heldDepth === undefined) this.#toRefresh.delete(topic);
+    if (topic.timer !== undefined || (topic.wanted && isHeld(topic))) return;
     if (topic.heldDepth === undefined) {
-      this.#toRefresh.delete(topic);
       if (topic.wanted) this.#toSubscribe.add(topic);
       else this.#drop(topic);
     } else {
