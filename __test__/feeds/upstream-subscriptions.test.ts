@@ -407,7 +407,7 @@ test.each([3_600_000, 1])(
     await new Promise((resolve) => setTimeout(resolve, 20));
     subscriptions.want(tcs);
     slow.answer();
-    expect((await patient.next()).what).toBe('refresh 1 5: TCS');
+    expect((await patient.next()).what).toBe('refresh 1 5: TCS SLOW');
   },
 );
 
