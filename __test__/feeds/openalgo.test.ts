@@ -624,7 +624,7 @@ describe('an OpenAlgo that is silent', () => {
     await until('it was asked many times', async () => (await server.report()).questions > 20);
     const { connections, logins, subscribes } = await server.report();
     expect([connections, logins, counters.brokerLosses]).toEqual([1, 1, 0]);
-    expect(subscribes).toBeLessThan(4);
+    expect(subscribes).toBeLessThan(10);
     expect(told.filter(({ type, up }) => type === 'feed_source' && up === false)).toEqual([]);
   });
 

@@ -31,7 +31,7 @@ export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions 
   brokerCheckMs?: number;
   /**
    * Time after which OpenAlgo is asked once more for all that is subscribed, ms; 0 for never. Default 60,000, and sooner
-   * when ticks cease to come: if another client is first to log in, OpenAlgo has a new broker's adapter that knows nothing
+   * when ticks cease to come, unless they often do: if another client is first to log in, OpenAlgo has a new broker's adapter that knows nothing
    * of it, and does not say so. Its pool of adapters answers what it has without a word to the broker.
    */
   refreshMs?: number;
