@@ -201,6 +201,11 @@ describe('the feed of a running OpenAlgo', () => {
 
   test.each([
     ['a list without the symbol', '{"type":"subscribe","status":"partial","subscriptions":[],"request_id":"ID"}'],
+    [
+      'a list of names that are none',
+      '{"type":"subscribe","status":"partial","subscriptions":[{"symbol":{"toString":1},"exchange":"NSE"}],"request_id":"ID"}',
+    ],
+    ['an error that is none', '{"status":"error","code":{"toString":1},"message":{"toString":1}}'],
     ['a list of nonsense', '{"type":"subscribe","status":"partial","subscriptions":[7,null,{}],"request_id":"ID"}'],
     ['no list', '{"type":"subscribe","status":"partial","subscriptions":"none","request_id":"ID"}'],
     ['an error without a word', '{"status":"error"}'],
@@ -216,6 +221,16 @@ describe('the feed of a running OpenAlgo', () => {
     clients.set('NSE', 'INFY', LTP, 0);
     await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
     expect(counters.refused).toBe(0);
+  });
+
+  test('hears the end of a subscription that comes in one packet with its success', async () => {
+    const results = resultsOf('NSE');
+    const success = '{"type":"subscribe","status":"success","request_id":"ID"}';
+    const notice = { type: 'subscription_refused', exchange: 'NSE', symbol: 'TCS', mode: 1, message: 'delisted' };
+    server.tell('faults', { answers: [[success, JSON.stringify(notice)]] });
+    feed({ retry: { firstMs: 3_600_000, longestMs: 3_600_000 } });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await until('the end is told', () => results.get('TCS')?.message === 'delisted');
   });
 
   test('finds the symbol that makes a whole list fail, and subscribes to the others', async () => {
@@ -541,7 +556,7 @@ describe('an OpenAlgo that has dropped its broker', () => {
   test('is noticed while no ticks come, and logged in to again on the same connection', async () => {
     const said: string[] = [];
     const say = (message: string): unknown => said.push(message);
-    const { counters } = feed({ brokerCheckMs: 20, log: { info: say, warn: say } });
+    const { counters } = feed({ brokerCheckMs: 20, refreshMs: 0, log: { info: say, warn: say } });
     clients.set('NSE', 'TCS', LTP, 0);
     await subscribed('NSE:TCS 1 5');
     server.tell('dropAdapter');
@@ -601,6 +616,16 @@ describe('an OpenAlgo that has dropped its broker', () => {
     expect([counters.brokerLosses, counters.connections]).toEqual([0, 1]);
   });
 
+  test('is asked again for everything, also while it says all the time that it has none', async () => {
+    server.tell('faults', { seemsDisconnected: true });
+    feed({ brokerCheckMs: 0 });
+    clients.set('NSE', 'TCS', LTP, 0);
+    await subscribed('NSE:TCS 1 5');
+    server.tell('dropAdapter');
+    clients.set('NSE', 'INFY', LTP, 0);
+    await subscribed('NSE:INFY 1 5', 'NSE:TCS 1 5');
+  });
+
   test('is logged in to at once when a client wants something, however long it would still wait', async () => {
     server.tell('faults', { brokerDown: true });
     const { counters } = feed({ login: { firstMs: 3_600_000, longestMs: 3_600_000 } });
@@ -645,7 +670,7 @@ describe('an OpenAlgo that is silent', () => {
     await until('it was asked many times', async () => (await server.report()).questions > 20);
     const { connections, logins, subscribes } = await server.report();
     expect([connections, logins, counters.brokerLosses]).toEqual([1, 1, 0]);
-    expect(subscribes).toBeLessThan(4);
+    expect(subscribes).toBeLessThan(10);
     expect(told.filter(({ type, up }) => type === 'feed_source' && up === false)).toEqual([]);
   });
 

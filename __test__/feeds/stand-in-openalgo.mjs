@@ -13,7 +13,10 @@ const faults = {
   keep: [],
   failRequests: 0,
   ignoreRequests: 0,
-  /** Texts that answer the next requests, in the place of what they asked for; ID stands for the request's. */
+  /**
+   * Texts that answer the next requests, in the place of what they asked for, or lists of texts that go out in one packet;
+   * ID stands for the request's.
+   */
   answers: [],
   refuseKey: false,
   /** Code of the error that `authenticate` answers while the broker has no valid login. */
@@ -27,6 +30,8 @@ const faults = {
   msPerSymbol: 0,
   /** Older servers do not know get_broker_info. */
   tellsBroker: true,
+  /** A proxy of this kind says that it has no broker until its feed publishes. */
+  seemsDisconnected: false,
   /** Others answer nothing at all. */
   ignoreQuestions: false,
 };
@@ -87,7 +92,7 @@ function receive(socket, client, text) {
   if (action === 'get_broker_info' && faults.tellsBroker) {
     counts.questions++;
     if (faults.ignoreQuestions) return;
-    const status = adapter === undefined ? 'disconnected' : 'connected';
+    const status = adapter === undefined || faults.seemsDisconnected ? 'disconnected' : 'connected';
     return send({
       type: 'broker_info',
       status: 'success',
@@ -98,7 +103,7 @@ function receive(socket, client, text) {
   }
   if (action !== 'subscribe' && action !== 'unsubscribe') return fail('INVALID_ACTION', `Invalid action: ${action}`);
   if (faults.ignoreRequests > 0) return void faults.ignoreRequests--;
-  if (faults.answers.length > 0) return socket.send(faults.answers.shift().replaceAll('ID', body.request_id));
+  if (faults.answers.length > 0) return sendTogether(socket, [faults.answers.shift()].flat(), body.request_id);
   if (faults.failRequests > 0) {
     faults.failRequests--;
     return fail('PROCESSING_ERROR', 'database is locked');
@@ -113,6 +118,12 @@ function receive(socket, client, text) {
   if (faults.msPerSymbol > 0) standStill(faults.msPerSymbol * wanted.length);
   if (action === 'subscribe') subscribe(body, wanted, client, send, id);
   else unsubscribe(wanted, client, send, id);
+}
+
+function sendTogether(socket, texts, id) {
+  socket._socket.cork();
+  for (const text of texts) socket.send(text.replaceAll('ID', id));
+  socket._socket.uncork();
 }
 
 /** As OpenAlgo does: its adapters are called within its event loop. */

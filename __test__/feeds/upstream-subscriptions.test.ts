@@ -119,7 +119,26 @@ test('what is wanted again while it is being left is asked for again', async () 
   expect(leaving.what).toBe('unsubscribe 1: TCS');
   subscriptions.want(tcs);
   leaving.answer();
-  expect((await patient.next()).what).toBe('subscribe 1 5: TCS');
+  const again = await patient.next();
+  expect(again.what).toBe('subscribe 1 5: TCS');
+  expect(told).toEqual(['TCS 1 success']);
+  again.answer({ status: 'refused', reason: 'not found' });
+  (await patient.next()).answer({ status: 'refused', reason: 'not found' });
+  await toldIs('TCS 1 success', 'TCS 1 error not found');
+});
+
+test('what is wanted again and could not be left has stayed', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.unwant(tcs);
+  const leaving = await patient.next();
+  subscriptions.want(tcs);
+  leaving.answer({ status: 'failed', reason: 'database is locked' });
+  await toldIs('TCS 1 success', 'TCS 1 success');
+  expect(subscriptions.counts).toEqual({ wanted: 1, subscribed: 1, refused: 0 });
 });
 
 test('a deeper book that is wanted meanwhile is asked for next, after the shallower one is left; a smaller one never', async () => {
@@ -229,7 +248,7 @@ test('what was refused is asked for again in time, however often somebody begins
 test('what only fails is asked for again, then alone, and at last counts as refused', async () => {
   make();
   const patient = upstream();
-  const failed = { status: 'failed', reason: 'database is locked' } as const;
+  const failed = { status: 'failed', reason: 'database is locked', isOfAll: true } as const;
   subscriptions.want(tcs);
   subscriptions.want({ ...tcs, symbol: 'INFY' });
   const asked: string[] = [];
@@ -254,6 +273,20 @@ test('what only fails is asked for again, then alone, and at last counts as refu
     'subscribe 1 5:',
   ]);
   expect([...told].sort()).toEqual(['INFY 1 success', 'TCS 1 error database is locked']);
+});
+
+test('what fails for itself, as while the broker is not there yet, is asked for again together', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  subscriptions.want({ ...tcs, symbol: 'INFY' });
+  for (let times = 0; times < 5; times++) {
+    const together = await patient.next();
+    expect(together.what.split(' ').slice(3).sort()).toEqual(['INFY', 'TCS']);
+    together.answer({ status: 'failed', reason: 'not connected' });
+  }
+  (await patient.next()).answer();
+  await until('both are told', () => [...told].sort().join() === 'INFY 1 success,TCS 1 success');
 });
 
 const FULL = { status: 'refused', reason: 'Maximum capacity reached: 3 connections × 1000 symbols' } as const;
@@ -352,12 +385,31 @@ test('what is subscribed is asked for once more, after all else, and nothing but
     request.answer(outcome);
   }
   const last = await patient.next();
-  expect([...asked, last.what]).toEqual(['subscribe 1 5: NEW', 'refresh 3 20: TCS', 'refresh 1 5: INFY SBIN']);
+  expect([...asked, last.what]).toEqual(['subscribe 1 5: NEW', 'refresh 3 20: TCS', 'refresh 1 5: INFY SBIN IDLE']);
   last.answerFor('SBIN', { status: 'refused', reason: 'delisted' });
   await toldIs('NEW 1 success', 'SBIN 1 error delisted');
   subscriptions.wantToo({ ...tcs, mode: 3 });
   expect(told.at(-1)).toBe('TCS 3 success 5');
 });
+
+test.each([3_600_000, 1])(
+  'what is left and wanted again meanwhile is asked for once more too, grace %i ms',
+  async (graceMs) => {
+    make({ graceMs });
+    const patient = upstream();
+    subscriptions.want(tcs);
+    (await patient.next()).answer();
+    await toldIs('TCS 1 success');
+    subscriptions.want({ ...tcs, symbol: 'SLOW' });
+    const slow = await patient.next();
+    subscriptions.refresh();
+    subscriptions.unwant(tcs);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    subscriptions.want(tcs);
+    slow.answer();
+    expect((await patient.next()).what).toBe('refresh 1 5: TCS SLOW');
+  },
+);
 
 test('a request that nobody answers any more is asked of the next upstream', async () => {
   make();

@@ -257,8 +257,14 @@ export class OpenAlgoConnection {
     if (!isRecord(message)) return this.#listener.onMalformed('no JSON object', text);
     if (message['type'] === 'market_data') this.#listener.onTick(message);
     else if (message['type'] === 'order_update') this.#listener.onOrderUpdate(message);
-    else if (message['type'] === 'subscription_refused') this.#listener.onRefused(message);
+    else if (message['type'] === 'subscription_refused') this.#passRefusal(message);
     else this.#answer(message);
+  }
+
+  /** One that has come with an answer in one packet is heard after that, as it was sent. */
+  #passRefusal(notice: RawRecord): void {
+    if (this.#request !== undefined) this.#listener.onRefused(notice);
+    else setImmediate(() => this.#listener.onRefused(notice));
   }
 
   #answer(message: RawRecord): void {
@@ -269,7 +275,12 @@ export class OpenAlgoConnection {
     if (!isMine && id !== this.#request.id) return;
     const request = this.#settle() as Request;
     const isError = status === 'error' && type !== 'unsubscribe';
-    if (isError) request.reject(new UpstreamRefusal(String(code ?? 'UNKNOWN'), String(text ?? 'no message')));
+    const [reason, explanation] = [textOr(code, 'UNKNOWN'), textOr(text, 'no message')];
+    if (isError) request.reject(new UpstreamRefusal(reason, explanation));
     else request.resolve(message);
   }
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise;
 }

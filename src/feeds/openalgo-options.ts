@@ -31,8 +31,9 @@ export interface OpenAlgoFeedOptions extends FeedOptions, TickNormaliserOptions 
   brokerCheckMs?: number;
   /**
    * Time after which OpenAlgo is asked once more for all that is subscribed, ms; 0 for never. Default 60,000, and sooner
-   * when ticks cease to come: if another client is first to log in, OpenAlgo has a new broker's adapter that knows nothing
-   * of it, and does not say so. Its pool of adapters answers what it has without a word to the broker.
+   * when ticks cease to come, unless they often do: if another client is first to log in, OpenAlgo has a new broker's
+   * adapter that knows nothing of it, and does not say so. Its pool of adapters answers what it has without a word to the
+   * broker.
    */
   refreshMs?: number;
   /** Waits between attempts to subscribe to what was refused and is still wanted. Default 1 s to 60 s. */

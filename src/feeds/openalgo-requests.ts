@@ -1,3 +1,4 @@
+import { OpenAlgoShmError } from '../errors.ts';
 import type { Mode } from '../message.ts';
 import { isRecord, type RawRecord } from './dialect-values.ts';
 import { UpstreamRefusal, type OpenAlgoConnection } from './openalgo-connection.ts';
@@ -16,11 +17,17 @@ export class OpenAlgoRequests implements Upstream {
   readonly #connection: OpenAlgoConnection;
   readonly #onNoBroker: (reason: string) => void;
   #takesMany = true;
+  #isWithdrawn = false;
 
   /** @param onNoBroker is told that the server has no broker's adapter, before the request rejects. */
   constructor(connection: OpenAlgoConnection, onNoBroker: (reason: string) => void) {
     this.#connection = connection;
     this.#onNoBroker = onNoBroker;
+  }
+
+  /** Nothing is asked any more, also not the rest of a list that is asked for one by one. */
+  withdraw(): void {
+    this.#isWithdrawn = true;
   }
 
   subscribe(mode: Mode, depth: number, instruments: readonly Instrument[]): Promise<Outcomes> {
@@ -63,6 +70,7 @@ export class OpenAlgoRequests implements Upstream {
 
   /** Notes the outcomes, and returns those instruments that there is none of. */
   async #ask(message: Request, instruments: readonly Instrument[], outcomes: Outcomes): Promise<readonly Instrument[]> {
+    if (this.#isWithdrawn) throw new OpenAlgoShmError('ERR_UPSTREAM', 'what was asked for is asked of another by now');
     let answer: RawRecord;
     try {
       answer = await this.#connection.request(message);
@@ -77,8 +85,10 @@ export class OpenAlgoRequests implements Upstream {
         this.#takesMany = false;
         return instruments;
       }
-      const status = error.upstreamCode.startsWith('INVALID_') ? 'refused' : 'failed';
-      for (const instrument of instruments) outcomes.set(instrument, { status, reason: error.message });
+      const reason = error.message;
+      const isRefused = error.upstreamCode.startsWith('INVALID_');
+      const outcome: Outcome = isRefused ? { status: 'refused', reason } : { status: 'failed', reason, isOfAll: true };
+      for (const instrument of instruments) outcomes.set(instrument, outcome);
       return [];
     }
     return readAnswer(answer, instruments, outcomes);
@@ -88,8 +98,11 @@ export class OpenAlgoRequests implements Upstream {
 function readAnswer(answer: RawRecord, instruments: readonly Instrument[], outcomes: Outcomes): readonly Instrument[] {
   const lines = [answer['subscriptions'], answer['successful'], answer['failed']].filter(Array.isArray).flat();
   const byName = new Map<string, RawRecord>();
-  for (const line of lines)
-    if (isRecord(line)) byName.set(`${String(line['exchange'])}\0${String(line['symbol'])}`, line);
+  for (const line of lines) {
+    if (!isRecord(line)) continue;
+    const { exchange, symbol } = line;
+    if (typeof exchange === 'string' && typeof symbol === 'string') byName.set(`${exchange}\0${symbol}`, line);
+  }
   if (byName.size === 0 && answer['status'] === 'success') return [];
   return instruments.filter((instrument) => {
     const line = byName.get(`${instrument.exchange}\0${instrument.symbol}`);

@@ -61,7 +61,7 @@ export class OpenAlgoSession {
   /** What ticks are asked of now, and since when. */
   #upstream: OpenAlgoRequests | undefined;
   #askedSince = 0;
-  /** What a request was refused with since there is no broker's adapter. */
+  /** Why there is no broker's adapter behind the upstream of now any more. */
   #loss: string | undefined;
 
   constructor(connection: OpenAlgoConnection, options: OpenAlgoSessionOptions, listener: OpenAlgoSessionListener) {
@@ -98,7 +98,8 @@ export class OpenAlgoSession {
   async #followLogin(): Promise<void> {
     const account = await this.#logIn();
     if (account === undefined) return;
-    this.#loss = undefined;
+    // What had to be given up while logging in takes no more requests.
+    if (this.#loss !== undefined) this.#withdrawUpstream();
     const hasBroker = await this.#connection.hasBroker();
     const ticks = this.#upstream !== undefined && this.#tickedAt > this.#askedSince;
     if (hasBroker === false && !ticks) return this.#askAnyway();
@@ -182,7 +183,9 @@ export class OpenAlgoSession {
   }
 
   #withdrawUpstream(): void {
+    this.#loss = undefined;
     if (this.#upstream === undefined) return;
+    this.#upstream.withdraw();
     this.#upstream = undefined;
     this.#listener.onUpstream(undefined);
   }

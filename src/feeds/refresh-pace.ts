@@ -3,13 +3,17 @@ const FIRST_IN_SILENCE_MS = 3_000;
 
 /**
  * When to ask once more for what is subscribed: from time to time, at once when ticks cease to come, and ever less often
- * while there are none, for it may be night. Times are in ms on any one clock.
+ * while there are none, for it may be night, or while there are few, for the market may be quiet. Times are in ms on any
+ * one clock.
  */
 export class RefreshPace {
   readonly #everyMs: number;
   #lastAt: number;
-  /** Wait of now; undefined while ticks come. */
-  #silentMs: number | undefined;
+  #isSilent = false;
+  /** Whether ticks were missing at any time since the last question. */
+  #wasSilent = false;
+  /** Wait of a silence. */
+  #silentMs = 0;
 
   /** @param everyMs the ordinary wait; 0 for never. */
   constructor(everyMs: number, now: number) {
@@ -19,20 +23,22 @@ export class RefreshPace {
 
   /** Ticks come. */
   noteTicks(): void {
-    this.#silentMs = undefined;
+    this.#isSilent = false;
   }
 
   /** Ticks are missing. */
   noteSilence(): void {
-    this.#silentMs ??= 0;
+    this.#isSilent = this.#wasSilent = true;
   }
 
   /** Whether it is time; that counts as done. */
   isDue(now: number): boolean {
-    const waitMs = Math.min(this.#silentMs ?? this.#everyMs, this.#everyMs);
+    const waitMs = this.#isSilent ? Math.min(this.#silentMs, this.#everyMs) : this.#everyMs;
     if (this.#everyMs === 0 || now - this.#lastAt < waitMs) return false;
     this.#lastAt = now;
-    if (this.#silentMs !== undefined) this.#silentMs = Math.max(FIRST_IN_SILENCE_MS, 2 * this.#silentMs);
+    // A few ticks between two silences are no reason to ask at once in each.
+    this.#silentMs = this.#wasSilent ? Math.max(FIRST_IN_SILENCE_MS, 2 * this.#silentMs) : 0;
+    this.#wasSilent = this.#isSilent;
     return true;
   }
 }

@@ -1,8 +1,5 @@
 import type { UpstreamTopic } from './upstream-topic.ts';
 
-/** Failures in a row after which a topic is asked for alone: it may be what makes others fail. */
-const FAILURES_TOGETHER = 2;
-
 /** Topics that wait for a request, in order; many go into one. */
 export class TopicQueue {
   readonly #topics = new Set<UpstreamTopic>();
@@ -39,8 +36,8 @@ export class TopicQueue {
     const [first] = this.#topics as Iterable<UpstreamTopic> as [UpstreamTopic];
     const batch: [UpstreamTopic, ...UpstreamTopic[]] = [first];
     for (const topic of this.#topics) {
-      if (batch.length === this.#batchSize || first.failures >= FAILURES_TOGETHER) break;
-      if (topic !== first && topic.failures < FAILURES_TOGETHER && this.#fit(topic, first)) batch.push(topic);
+      if (batch.length === this.#batchSize || first.isSuspect) break;
+      if (topic !== first && !topic.isSuspect && this.#fit(topic, first)) batch.push(topic);
     }
     for (const topic of batch) {
       this.#topics.delete(topic);

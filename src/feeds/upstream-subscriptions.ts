@@ -9,6 +9,7 @@ import {
   askedDepth,
   forgetUpstream,
   isHeld,
+  mayTryAgain,
   newTopic,
   topicKey,
 } from './upstream-topic.ts';
@@ -26,8 +27,6 @@ export interface UpstreamSubscriptionsOptions {
 
 type Name = Instrument & { mode: Mode };
 
-/** Failures in a row that count as a refusal. */
-const MOST_FAILURES = 6;
 /** Longer waits end at whole multiples of this, so that what waits is asked for together, ms. */
 const ROUND_MS = 1_000;
 /** Reasons that mean: there are too many. */
@@ -105,7 +104,7 @@ export class UpstreamSubscriptions {
     if (topic === undefined || !topic.wanted) return;
     topic.wanted = false;
     topic.failures = 0;
-    for (const queue of [this.#toSubscribe, this.#toUnsubscribe, this.#toRefresh]) queue.delete(topic);
+    for (const queue of [this.#toSubscribe, this.#toUnsubscribe]) queue.delete(topic);
     if (topic.refusal !== undefined) this.#tell(topic, { status: 'ended' });
     if (topic.heldDepth !== undefined) this.#leaveLater(topic);
     // What was just refused is not asked for again at once, however often somebody begins to want it.
@@ -135,8 +134,9 @@ export class UpstreamSubscriptions {
 
   /** The upstream may have lost what is subscribed, without a word: asks for all of it once more. */
   refresh(): void {
+    // Also what is about to be left: whoever wants it again is told at once that it is subscribed.
     for (const topic of this.#topics.values())
-      if (topic.wanted && !topic.asked && isHeld(topic)) this.#toRefresh.add(topic);
+      if (topic.heldDepth !== undefined || topic.asked) this.#toRefresh.add(topic);
     this.#pump();
   }
 
@@ -204,9 +204,9 @@ export class UpstreamSubscriptions {
 
   /** Puts a topic where it has to go now that nothing is under way about it. */
   #place(topic: UpstreamTopic): void {
-    if (topic.asked || topic.timer !== undefined) return;
-    if (topic.wanted && isHeld(topic)) return;
-    this.#toRefresh.delete(topic);
+    if (topic.asked) return;
+    if (topic.heldDepth === undefined) this.#toRefresh.delete(topic);
+    if (topic.timer !== undefined || (topic.wanted && isHeld(topic))) return;
     if (topic.heldDepth === undefined) {
       if (topic.wanted) this.#toSubscribe.add(topic);
       else this.#drop(topic);
@@ -255,6 +255,7 @@ export class UpstreamSubscriptions {
       topic.levels = topic.mode === 3 ? Math.min(outcome.depth ?? depth, topic.mostLevels ?? Infinity) : undefined;
       topic.fallbackDepth = topic.refusal = undefined;
       topic.refusals = topic.failures = 0;
+      topic.isSuspect = false;
       this.#roomless.delete(topic);
       if (topic.wanted) this.#tellKnown(topic);
       else this.#leaveLater(topic);
@@ -262,7 +263,7 @@ export class UpstreamSubscriptions {
       // Those who had a book keep it.
       topic.depthLimit = topic.fallbackDepth;
       topic.fallbackDepth = undefined;
-    } else if (outcome.status === 'failed' && ++topic.failures < MOST_FAILURES) {
+    } else if (outcome.status === 'failed' && mayTryAgain(topic, outcome)) {
       if (topic.wanted) this.#wait(topic, this.#retry.waitAfter(topic.failures));
     } else {
       this.#refuse(topic, outcome.reason);
@@ -308,21 +309,24 @@ export class UpstreamSubscriptions {
   async #unsubscribeSome(upstream: Upstream): Promise<void> {
     const batch = this.#toUnsubscribe.take();
     const [first] = batch;
+    // From now on nothing may be told of it: who wants it meanwhile hears of the subscription that comes next.
+    for (const topic of batch) [topic.fallbackDepth, topic.heldDepth] = [topic.heldDepth, undefined];
     const outcomes = await this.#outcomesOf(upstream, upstream.unsubscribe(first.mode, batch));
     if (this.#upstream !== upstream) return;
     let left = 0;
     for (const topic of batch) {
       topic.asked = false;
-      const { status } = outcomes.get(topic) ?? { status: 'success' };
-      if (status === 'failed' && ++topic.failures < MOST_FAILURES) {
-        this.#wait(topic, this.#retry.waitAfter(topic.failures));
+      const outcome = outcomes.get(topic) ?? { status: 'success' };
+      if (outcome.status === 'failed' && mayTryAgain(topic, outcome)) {
+        [topic.heldDepth, topic.fallbackDepth] = [topic.fallbackDepth, undefined];
+        if (topic.wanted && isHeld(topic)) this.#tellKnown(topic);
+        else this.#wait(topic, this.#retry.waitAfter(topic.failures));
         continue;
       }
       topic.failures = 0;
-      topic.fallbackDepth = topic.wanted ? topic.heldDepth : undefined;
       // It may have kept the book that it has, and take the next subscription for this one.
-      if (status !== 'success') topic.mostLevels = topic.levels;
-      topic.heldDepth = topic.levels = undefined;
+      if (outcome.status !== 'success') topic.mostLevels = topic.levels;
+      topic.levels = undefined;
       if (!topic.wanted) left++;
       this.#place(topic);
     }

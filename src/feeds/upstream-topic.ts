@@ -1,8 +1,13 @@
 import type { Mode } from '../message.ts';
-import type { Instrument } from './upstream.ts';
+import type { Instrument, Outcome } from './upstream.ts';
 
 /** OpenAlgo wants a depth in every mode; this is its default. */
 export const PLAIN_DEPTH = 5;
+
+/** Failures in a row that count as a refusal. */
+const MOST_FAILURES = 6;
+/** Requests that fail as a whole, after which each of their topics goes alone. */
+const FAILURES_TOGETHER = 2;
 
 /** An instrument in a mode, and where it stands upstream. */
 export interface UpstreamTopic extends Instrument {
@@ -17,7 +22,7 @@ export interface UpstreamTopic extends Instrument {
   levels: number | undefined;
   /** Most levels that can come whatever the upstream says, since it would not give up a shallower book. */
   mostLevels: number | undefined;
-  /** Depth to go back to if a deeper book is refused. */
+  /** Depth to go back to: if it cannot be left, or a deeper book is refused. */
   fallbackDepth: number | undefined;
   /** Deepest that the upstream takes, after it has refused a deeper one. */
   depthLimit: number | undefined;
@@ -29,6 +34,8 @@ export interface UpstreamTopic extends Instrument {
   refusals: number;
   /** Times in a row that it could not be asked for, or left. */
   failures: number;
+  /** Goes alone: whole requests with it have failed, and it may be why. */
+  isSuspect: boolean;
   /** True while a request about it is under way. */
   asked: boolean;
   /** The end of its grace, or the next attempt. */
@@ -72,6 +79,7 @@ const NOTHING_HELD = {
   isTold: false,
   refusals: 0,
   failures: 0,
+  isSuspect: false,
 };
 
 /** Depth to subscribe with, levels a side. */
@@ -82,4 +90,14 @@ export function askedDepth({ depth, depthLimit }: UpstreamTopic): number {
 /** Whether it is subscribed, and deep enough: a deeper book than anybody wants does no harm. */
 export function isHeld(topic: UpstreamTopic): boolean {
   return topic.heldDepth !== undefined && topic.heldDepth >= askedDepth(topic);
+}
+
+/** Counts a failure. @returns whether the same may be tried again */
+export function mayTryAgain(
+  topic: UpstreamTopic,
+  { isOfAll = false }: Extract<Outcome, { status: 'failed' }>,
+): boolean {
+  topic.failures++;
+  topic.isSuspect = isOfAll && topic.failures >= FAILURES_TOGETHER;
+  return topic.failures < MOST_FAILURES;
 }

@@ -12,8 +12,11 @@ export type Outcome =
   | { status: 'success'; depth?: number }
   /** Refused: that is the upstream's word on this instrument. */
   | { status: 'refused'; reason: string }
-  /** It could not be done now: that says nothing of the instrument. */
-  | { status: 'failed'; reason: string };
+  /**
+   * It could not be done now: that says nothing of the instrument. `isOfAll`: the request has failed as a whole, and one
+   * of its instruments may be why.
+   */
+  | { status: 'failed'; reason: string; isOfAll?: boolean };
 
 /** The outcomes of a request; an instrument without one has succeeded. */
 export type Outcomes = Map<Instrument, Outcome>;
