@@ -122,9 +122,36 @@ test('what is wanted again while it is being left is asked for again', async () 
   const again = await patient.next();
   expect(again.what).toBe('subscribe 1 5: TCS');
   expect(told).toEqual(['TCS 1 success']);
-  again.answer({ status: 'refused', reason: 'not found' });
-  (await patient.next()).answer({ status: 'refused', reason: 'not found' });
-  await toldIs('TCS 1 success', 'TCS 1 error not found');
+  again.answer();
+  await toldIs('TCS 1 success', 'TCS 1 success');
+});
+
+test('what was taken before is not refused by one word, as a broker that comes back may say', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  await toldIs('TCS 1 success');
+  subscriptions.disconnected();
+  const next = upstream();
+  const refused = { status: 'refused', reason: 'socket is closed' } as const;
+  for (let times = 0; times < 5; times++) {
+    const { what, answer } = await next.next();
+    expect(what).toBe('subscribe 1 5: TCS');
+    answer(refused);
+  }
+  (await next.next()).answer();
+  await toldIs('TCS 1 success', 'TCS 1 success');
+});
+
+test('what was taken before and is refused again and again has ended', async () => {
+  make();
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  subscriptions.refresh();
+  for (let times = 0; times < 6; times++) (await patient.next()).answer({ status: 'refused', reason: 'delisted' });
+  await toldIs('TCS 1 success', 'TCS 1 ended', 'TCS 1 error delisted');
 });
 
 test('what is wanted again and could not be left has stayed', async () => {
@@ -284,9 +311,16 @@ test('what fails for itself, as while the broker is not there yet, is asked for 
     const together = await patient.next();
     expect(together.what.split(' ').slice(3).sort()).toEqual(['INFY', 'TCS']);
     together.answer({ status: 'failed', reason: 'not connected' });
+    // Something else is asked for until it is time for both.
+    subscriptions.want({ ...tcs, symbol: `OTHER${times}`, mode: 2 });
+    const other = await patient.next();
+    expect(other.what).toBe(`subscribe 2 5: OTHER${times}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    other.answer();
   }
+  told.length = 0;
   (await patient.next()).answer();
-  await until('both are told', () => [...told].sort().join() === 'INFY 1 success,TCS 1 success');
+  await until('both are told', () => ['INFY 1 success', 'TCS 1 success'].every((text) => told.includes(text)));
 });
 
 const FULL = { status: 'refused', reason: 'Maximum capacity reached: 3 connections × 1000 symbols' } as const;
@@ -366,7 +400,7 @@ test('what cannot be left is left again, a few times', async () => {
   expect(subscriptions.counts.subscribed).toBe(0);
 });
 
-test('what is subscribed is asked for once more, after all else, and nothing but a refusal comes of it', async () => {
+test('what is subscribed is asked for once more, after all else, and nothing but the end of one that is not taken comes of it', async () => {
   make({ graceMs: 3_600_000 });
   const patient = upstream();
   subscriptions.want({ ...tcs, mode: 3, depth: 20 });
@@ -387,7 +421,9 @@ test('what is subscribed is asked for once more, after all else, and nothing but
   const last = await patient.next();
   expect([...asked, last.what]).toEqual(['subscribe 1 5: NEW', 'refresh 3 20: TCS', 'refresh 1 5: INFY SBIN IDLE']);
   last.answerFor('SBIN', { status: 'refused', reason: 'delisted' });
-  await toldIs('NEW 1 success', 'SBIN 1 error delisted');
+  await toldIs('NEW 1 success', 'SBIN 1 ended');
+  (await patient.next()).answer();
+  await toldIs('NEW 1 success', 'SBIN 1 ended', 'SBIN 1 success');
   subscriptions.wantToo({ ...tcs, mode: 3 });
   expect(told.at(-1)).toBe('TCS 3 success 5');
 });

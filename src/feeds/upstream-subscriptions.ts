@@ -256,6 +256,7 @@ export class UpstreamSubscriptions {
       topic.fallbackDepth = topic.refusal = undefined;
       topic.refusals = topic.failures = 0;
       topic.isSuspect = false;
+      topic.wasTaken = true;
       this.#roomless.delete(topic);
       if (topic.wanted) this.#tellKnown(topic);
       else this.#leaveLater(topic);
@@ -263,16 +264,23 @@ export class UpstreamSubscriptions {
       // Those who had a book keep it.
       topic.depthLimit = topic.fallbackDepth;
       topic.fallbackDepth = undefined;
-    } else if (outcome.status === 'failed' && mayTryAgain(topic, outcome)) {
-      if (topic.wanted) this.#wait(topic, this.#retry.waitAfter(topic.failures));
     } else {
-      this.#refuse(topic, outcome.reason);
+      this.#missed(topic, outcome);
     }
+  }
+
+  /** It was not taken. What this upstream has taken before is rarely refused for good: its broker may be on its way back. */
+  #missed(topic: UpstreamTopic, outcome: Exclude<Outcome, { status: 'success' }>): void {
+    const isForGood = outcome.status === 'refused' && !topic.wasTaken;
+    if (isForGood || !mayTryAgain(topic, outcome)) return this.#refuse(topic, outcome.reason);
+    if (topic.isTold) this.#tell(topic, { status: 'ended' });
+    if (topic.wanted) this.#wait(topic, this.#retry.waitAfter(topic.failures));
   }
 
   #refuse(topic: UpstreamTopic, reason: string): void {
     if (!topic.wanted) return;
     topic.failures = 0;
+    topic.wasTaken = false;
     this.#wait(topic, this.#retry.waitAfter(++topic.refusals));
     if (NO_ROOM.test(reason)) {
       this.#roomless.add(topic);
@@ -300,7 +308,7 @@ export class UpstreamSubscriptions {
       if (outcome?.status === 'refused') {
         this.#clearTimer(topic);
         topic.heldDepth = topic.levels = undefined;
-        this.#refuse(topic, outcome.reason);
+        this.#missed(topic, outcome);
       }
       this.#place(topic);
     }

@@ -30,6 +30,8 @@ export interface UpstreamTopic extends Instrument {
   refusal: string | undefined;
   /** Whether a result was told that still counts. */
   isTold: boolean;
+  /** Whether it was subscribed before, at this upstream or at the same one before it was away, and not refused since. */
+  wasTaken: boolean;
   /** Refusals in a row. */
   refusals: number;
   /** Times in a row that it could not be asked for, or left. */
@@ -58,6 +60,7 @@ export function newTopic({ exchange, symbol, mode }: Instrument & { mode: Mode }
     wanted: true,
     depth: PLAIN_DEPTH,
     asked: false,
+    wasTaken: false,
     timer: undefined,
     due: 0,
   };
@@ -92,11 +95,9 @@ export function isHeld(topic: UpstreamTopic): boolean {
   return topic.heldDepth !== undefined && topic.heldDepth >= askedDepth(topic);
 }
 
-/** Counts a failure. @returns whether the same may be tried again */
-export function mayTryAgain(
-  topic: UpstreamTopic,
-  { isOfAll = false }: Extract<Outcome, { status: 'failed' }>,
-): boolean {
+/** Counts that it could not be asked for, or was not taken. @returns whether the same may be tried again */
+export function mayTryAgain(topic: UpstreamTopic, outcome: Exclude<Outcome, { status: 'success' }>): boolean {
+  const isOfAll = outcome.status === 'failed' && outcome.isOfAll === true;
   topic.failures++;
   topic.isSuspect = isOfAll && topic.failures >= FAILURES_TOGETHER;
   return topic.failures < MOST_FAILURES;
