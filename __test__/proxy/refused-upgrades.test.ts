@@ -253,6 +253,17 @@ describe('an upgrade', () => {
     await running.untilNoConnections();
   });
 
+  test('to another protocol with a body is answered with 400 and leaves no connection behind', async () => {
+    running.app.post('/mine', () => 'mine');
+    await start(() => undefined);
+    const headers = 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n';
+    const client = await running.rawClient('/mine', headers, 'POST');
+    client.socket.write('body');
+    await client.ended;
+    expect(client.status).toBe(400);
+    await running.untilNoConnections();
+  });
+
   test('to another protocol needs a key like any other request', async () => {
     await running.registerPlugin({ prefix: '/market', auth: { keys: ['a-long-secret'] } });
     await running.listen();

@@ -140,7 +140,8 @@ export class Upgrades {
     if (this.#isClosing) cutOff(upgrade);
   }
 
-  // To another protocol, like HTTP/2, nobody here upgrades: such a request is served as if it had not asked.
+  // To another protocol, like HTTP/2, nobody here upgrades: such a request is served as if it had not asked. Its body,
+  // if it has one, is not read: Node.js leaves that to who upgrades.
   #route({ request, socket, head }: Upgrade): void {
     if (asksForWebSocket(request) && this.#router !== undefined) {
       this.#router.emit('upgrade', request, socket, head);
