@@ -28,7 +28,13 @@ const preflight = (path: string, origin: string) =>
     headers: { 'access-control-request-method': 'GET', 'access-control-request-headers': 'x-api-key' },
   });
 
-const OWN = { origin: ['https://mine.example.com'], credentials: true, methods: ['GET', 'DELETE'] };
+const OWN = {
+  origin: ['https://mine.example.com'],
+  credentials: true,
+  methods: ['GET', 'DELETE'],
+  exposedHeaders: ['X-Mine'],
+  cacheControl: 60,
+};
 const options = { prefix: '/market', auth: { keys: [KEY] }, origins: [PAGE, 'http://localhost:5173'] };
 
 const HOSTS: [string, () => Promise<void>][] = [
@@ -62,6 +68,7 @@ describe.each(HOSTS)('with listed origins, in an application %s', (_which, prepa
       expect(headers['access-control-allow-origin']).toBe(origin);
       expect(headers['vary']).toBe('Origin');
       expect(headers['access-control-allow-credentials']).toBeUndefined();
+      expect(headers['access-control-expose-headers']).toBeUndefined();
     }
     for (const origin of [
       'https://evil.example.com',
@@ -75,7 +82,9 @@ describe.each(HOSTS)('with listed origins, in an application %s', (_which, prepa
   });
 
   test.each(PATHS)('a preflight of %s is answered without a key', async (path) => {
-    expect(await preflight(`/market${path}`, PAGE)).toMatchObject({
+    const allowed = await preflight(`/market${path}`, PAGE);
+    expect(allowed['cache-control']).toBeUndefined();
+    expect(allowed).toMatchObject({
       status: '204',
       'access-control-allow-origin': PAGE,
       'access-control-allow-methods': 'GET, HEAD',

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { Writable } from 'node:stream';
@@ -140,6 +141,25 @@ describe('behind a reverse proxy that is trusted (trustProxy)', () => {
     expect(await get('/stats', { 'x-forwarded-for': '192.0.2.1' })).toBe(200);
     expect(await upgrade({ 'x-forwarded-for': '192.0.2.1' })).toBe(101);
   });
+});
+
+test.each([
+  ['localhost', 200],
+  ['evil.example.com', 403],
+])('over HTTP/2, where the name is the authority, %s gets %i', async (authority, status) => {
+  await start();
+  const application = new RunningApplication({ http2: true } as object);
+  await application.registerPlugin();
+  await application.listen();
+  const session = connectHttp2(application.httpUrl);
+  try {
+    const stream = session.request({ ':path': '/stats', ':authority': authority });
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
+    expect(headers[':status']).toBe(status);
+  } finally {
+    session.destroy();
+    await application.stop();
+  }
 });
 
 const outside = Object.values(networkInterfaces())

@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { certificate, hasOpenSsl } from './certificate.ts';
 import { RawClient, RunningApplication, UPGRADE } from './running-application.ts';
 import { Client, until } from './running-proxy.ts';
@@ -250,6 +253,17 @@ describe('an upgrade', () => {
     await running.untilNoConnections();
   });
 
+  test('to another protocol with a body is answered with 400 and leaves no connection behind', async () => {
+    running.app.post('/mine', () => 'mine');
+    await start(() => undefined);
+    const headers = 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n';
+    const client = await running.rawClient('/mine', headers, 'POST');
+    client.socket.write('body');
+    await client.ended;
+    expect(client.status).toBe(400);
+    await running.untilNoConnections();
+  });
+
   test('to another protocol needs a key like any other request', async () => {
     await running.registerPlugin({ prefix: '/market', auth: { keys: ['a-long-secret'] } });
     await running.listen();
@@ -380,5 +394,34 @@ describe('an upgrade', () => {
     await running.untilNoConnections();
     proxy.admit = admit;
     expect(await (await Client.open(`${running.url}/market`)).ask({ action: 'ping' })).toMatchObject({ type: 'pong' });
+  });
+});
+
+describe('of the request for a WebSocket nothing is kept', () => {
+  test.each(['/market', '/mine', '/echo', '/raw'])('at %s, once its client is gone', async (path) => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const requests: WeakRef<object>[] = [];
+    const raw = new WebSocketServer({ noServer: true });
+    running.app.server.on('upgrade', (request, socket, head) => {
+      requests.push(new WeakRef(request));
+      if (request.url === '/raw') raw.handleUpgrade(request, socket, head, () => undefined);
+    });
+    running.app.addHook('onRequest', async () => moment());
+    await running.app.register(websocket);
+    await running.registerPlugin({ prefix: '/market' });
+    // A client of the proxy that comes by a route of the application.
+    running.app.get('/mine', { websocket: true }, (webSocket, request) => {
+      running.app.openalgoShm.admit(webSocket, request);
+    });
+    running.app.get('/echo', { websocket: true }, () => undefined);
+    await running.listen();
+    for (let i = 0; i < 3; i++) await (await Client.open(running.url + path)).close();
+    await running.untilNoConnections();
+    await until('all are collected', () => {
+      collect();
+      return requests.every((request) => request.deref() === undefined);
+    });
+    expect(requests).toHaveLength(3);
   });
 });

@@ -4,7 +4,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import { WebSocketServer } from 'ws';
 import { MESSAGE_PACK_PROTOCOL } from './format.ts';
 import type { Settings } from './options.ts';
-import { Upgrades, upgradeOf } from './upgrades.ts';
+import { type Upgrades, upgradeOf } from './upgrades.ts';
 
 /**
  * Has the routes of a context that have a `wsHandler` take WebSockets, by the proxy's own limits. To be called before
@@ -28,7 +28,7 @@ export async function acceptWebSockets(
   const webSockets = context.hasRequestDecorator('ws')
     ? new WebSocketServer({ ...options, noServer: true })
     : await registerWebSocket(context, upgrades, options);
-  context.addHook('onRoute', (route) => makeHandshakes(route, upgrades, webSockets));
+  context.addHook('onRoute', (route) => makeHandshakes(route, webSockets));
   return webSockets;
 }
 
@@ -40,14 +40,14 @@ async function registerWebSocket(context: FastifyInstance, upgrades: Upgrades, o
 }
 
 // Around what @fastify/websocket has made of the handler: which copy of it routed the request does not matter here.
-function makeHandshakes(route: RouteOptions, upgrades: Upgrades, webSockets: WebSocketServer): void {
+function makeHandshakes(route: RouteOptions, webSockets: WebSocketServer): void {
   if (![route.method].flat().includes('GET')) return;
   const { handler, wsHandler } = route;
   route.handler = function (request, reply) {
     const upgrade = upgradeOf(request.raw);
     if (upgrade === undefined) return handler.call(this, request, reply);
     if (wsHandler === undefined) return reply.callNotFound();
-    upgrades.accept(upgrade);
+    upgrade.followedBy.accept(upgrade);
     reply.hijack();
     webSockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (webSocket) => {
       try {

@@ -94,7 +94,7 @@ export class Clients {
   /** Lets a client in, or tells it why not and closes its connection. */
   admit(webSocket: WebSocket, request: FastifyRequest): void {
     const { socket } = request.raw;
-    releaseRequest(webSocket, socket);
+    releaseRequest(webSocket, request.raw);
     webSocket.on('error', this.#listeners.error);
     const address = request.ip;
     const obstacle = this.#obstacle(address);

@@ -178,7 +178,10 @@ export class Proxy {
   }
 
   // A WebSocket of a page always comes with its Origin; without one it is no page's, and its Host says nothing.
-  #hostRejectionOf({ headers: { host, origin } }: FastifyRequest): Rejection | undefined {
+  #hostRejectionOf({ headers }: FastifyRequest): Rejection | undefined {
+    const { origin } = headers;
+    // In HTTP/2 browsers send the name as the authority, and no Host.
+    const host = headers[':authority']?.toString() ?? headers.host;
     if (origin !== undefined || isHostAllowed(host, this.settings.origins)) return undefined;
     this.#counters.refuse('origin');
     this.#refusedOrigins.note('host', String(host));

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 
 /** A request for an upgrade on its way through the application's hooks. */
 export interface Upgrade {
+  readonly followedBy: Upgrades;
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   /** What the client has sent behind the request. */
@@ -76,7 +77,7 @@ export class Upgrades {
     return router;
   }
 
-  /** Its handshake is made now: nobody ends its socket here any more. */
+  /** Its handshake is made: nobody ends its socket here any more. */
   accept(upgrade: Upgrade): void {
     upgrade.isAccepted = true;
     this.#pending.delete(upgrade);
@@ -94,7 +95,8 @@ export class Upgrades {
     if ((request.socket as Socket | undefined) === undefined) {
       Object.assign(request, { socket: Object.assign(socket, INJECTED) });
     }
-    const upgrade = { request, socket, head, bytesBefore: bytesWritten(socket), isAccepted: false };
+    const bytesBefore = bytesWritten(socket);
+    const upgrade = { followedBy: this, request, socket, head, bytesBefore, isAccepted: false };
     request[UPGRADE] = upgrade;
     return upgrade;
   }
@@ -125,6 +127,8 @@ export class Upgrades {
     const { socket, isAccepted } = upgrade;
     if (isAccepted || socket.destroyed) return;
     const response = responseOf(socket);
+    // A WebSocket that the application has made without Fastify.
+    if (response === undefined && hasWritten(upgrade)) return;
     if (response?.writableEnded === true) return end(socket);
     if (socket.listenerCount('error') === 0) socket.on('error', destroy);
     this.#pending.add(upgrade);
@@ -136,7 +140,8 @@ export class Upgrades {
     if (this.#isClosing) cutOff(upgrade);
   }
 
-  // To another protocol, like HTTP/2, nobody here upgrades: such a request is served as if it had not asked.
+  // To another protocol, like HTTP/2, nobody here upgrades: such a request is served as if it had not asked. Its body,
+  // if it has one, is not read: Node.js leaves that to who upgrades.
   #route({ request, socket, head }: Upgrade): void {
     if (asksForWebSocket(request) && this.#router !== undefined) {
       this.#router.emit('upgrade', request, socket, head);
@@ -154,9 +159,14 @@ export class Upgrades {
  * route of the application's own, @fastify/websocket in its listener for errors, as long as the client stays. That is
  * more memory than all the rest.
  */
-export function releaseRequest(webSocket: EventEmitter, socket: Duplex | undefined): void {
+export function releaseRequest(webSocket: EventEmitter, request: UpgradeRequest): void {
   webSocket.removeAllListeners('error');
-  if (socket !== undefined) responseOf(socket)?.detachSocket(socket as Socket);
+  const upgrade = request[UPGRADE];
+  // Without its response, nothing would say when it is over.
+  upgrade?.followedBy.accept(upgrade);
+  // Not there at what the application injects by a way of its own.
+  const { socket } = request as { socket?: Socket };
+  if (socket !== undefined) responseOf(socket)?.detachSocket(socket);
 }
 
 function asksForWebSocket({ headers }: IncomingMessage): boolean {
