@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventPublisher } from '../../src/shm/events.ts';
 import { userOfKey } from '../../src/user-of-key.ts';
+import { authenticator } from '../../src/proxy/auth.ts';
 import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { OpenAlgoApi } from './openalgo-api.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
@@ -85,6 +86,22 @@ test('an OpenAlgo that is too old to tell a logout from a wrong key is believed'
   expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
   expect(await authenticate(await proxy.client(), 'bad')).toEqual(refused('Invalid API key'));
 });
+
+test('a page that is there for any path, as older servers have one, makes no key valid', async () => {
+  openAlgo.hasPageForAnyPath = true;
+  const proxy = await start();
+  const client = await proxy.client();
+  expect(await authenticate(client, 'bad')).toEqual(refused('The API key could not be checked; try again'));
+  expect(await authenticate(client, 'good')).toMatchObject({ status: 'success' });
+});
+
+test.each(['ftp://127.0.0.1', 'http://user:secret@127.0.0.1:5000', 'no url'])(
+  '%s is no URL to ask, which is said at the start',
+  (openalgo) => {
+    const invalid = expect.objectContaining({ code: 'ERR_INVALID_OPTION' }) as unknown;
+    expect(() => authenticator({ openalgo }, undefined, () => undefined)).toThrow(invalid as Error);
+  },
+);
 
 test('an OpenAlgo that cannot be reached, or gives no answer, refuses a new key', async () => {
   openAlgo.hold();
