@@ -111,3 +111,18 @@ test('a key that could not be checked leaves nothing behind, and one of a sessio
   unwatch();
   expect(revocations).toEqual([]);
 });
+
+test('a key that was accepted before is checked again, whoever guesses from the same address', async () => {
+  cache = new KeyCache(
+    async (key) => (key === 'good' ? { userId: 'alice' } : undefined),
+    60_000,
+    () => undefined,
+    { limits: new KeyCheckLimits() },
+  );
+  await cache.verify('good', SOMEBODY);
+  for (let number = 0; number < 10; number++) await cache.verify(`guess${number}`, SOMEBODY);
+  await expect(cache.verify('guess', SOMEBODY)).rejects.toBeInstanceOf(TooManyKeyChecks);
+  // What is known of it is too old now.
+  cache.recheck();
+  expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
+});

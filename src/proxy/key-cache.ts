@@ -73,8 +73,8 @@ export class KeyCache implements Authenticator {
     }
     const entry = known ?? this.#entryOf(key);
     entry.askers.add(asker);
-    // A key of a live session goes before those that are new.
-    return this.#refresh(entry, key, entry.key === undefined ? asker.address : undefined);
+    // A key that was accepted before is no guess: those who guess from its owner's address do not keep it out.
+    return this.#refresh(entry, key, entry.identity === undefined ? asker.address : undefined);
   }
 
   watch(key: string, onRevoked: () => void): () => void {
