@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { KeyVerdict } from '../../src/proxy/auth.ts';
 import { fileKeys } from '../../src/proxy/static-keys.ts';
 import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
@@ -241,6 +242,40 @@ describe('a function', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     answer('erin');
     expect(await client.next()).toMatchObject({ type: 'auth', status: 'success', user_id: 'erin' });
+  });
+
+  test('that never answers refuses the key, over HTTP too, and is asked again', async () => {
+    let asked = 0;
+    const verify = () => {
+      asked += 1;
+      return new Promise<never>(() => undefined);
+    };
+    await start({ verify, timeoutMs: 100 });
+    const client = await (running as RunningProxy).client();
+    expect(await authenticate(client, 'k')).toEqual(refused('The API key could not be checked; try again'));
+    expect(await (running as RunningProxy).get('/stats', { 'x-api-key': 'k' })).toMatchObject({ status: 503 });
+    expect(asked).toBe(2);
+  });
+
+  test('that gives a key to another user gives its sessions to that one', async () => {
+    let owner: KeyVerdict = { userId: 'alice', broker: 'dhan' };
+    let asked = 0;
+    const verify = () => {
+      asked += 1;
+      return owner;
+    };
+    await start({ verify, cacheMs: 200 }, {});
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'k');
+    await client.ask({ action: 'subscribe_orders' });
+    const told = () => client.ask({ action: 'get_broker_info' });
+    owner = { userId: 'alice' };
+    await until('it was asked again, twice', () => asked >= 3);
+    expect(await told()).toMatchObject({ user_id: 'alice', broker: 'dhan' });
+    owner = 'bob';
+    await until('it is known', async () => (await told())['user_id'] === 'bob');
+    const { proxy } = running as RunningProxy;
+    expect([proxy.deliverOrderUpdate('alice', {}), proxy.deliverOrderUpdate('bob', {})]).toEqual([0, 1]);
   });
 
   test('that takes its time keeps the client’s messages in order', async () => {

@@ -24,7 +24,7 @@ interface Remembered {
   checking: Promise<Identity | undefined> | undefined;
   /** Those that it is for, until it has ended. */
   askers: Set<Asker>;
-  watchers: Set<() => void>;
+  watchers: Set<(identity: Identity | undefined) => void>;
 }
 
 /** What a {@link KeyCache} may have. */
@@ -77,10 +77,10 @@ export class KeyCache implements Authenticator {
     return this.#refresh(entry, key, entry.identity === undefined ? asker.address : undefined);
   }
 
-  watch(key: string, onRevoked: () => void): () => void {
+  watch(key: string, onChecked: (identity: Identity | undefined) => void): () => void {
     const entry = this.#entryOf(key);
     // A function of its own, so that two sessions never share an entry of the set.
-    const watcher = (): void => onRevoked();
+    const watcher = (identity: Identity | undefined): void => onChecked(identity);
     entry.watchers.add(watcher);
     entry.key = key;
     this.#sort(entry);
@@ -183,7 +183,7 @@ export class KeyCache implements Authenticator {
     entry.identity = identity;
     entry.checkedAt = performance.now();
     entry.isDoubtful = false;
-    if (identity === undefined) for (const onRevoked of [...entry.watchers]) onRevoked();
+    for (const onChecked of [...entry.watchers]) onChecked(identity);
     return identity;
   }
 

@@ -279,7 +279,7 @@ export class Session implements RecipientOwner, Asker {
     this.#missed = CLOSE.UNAUTHORIZED;
     if (identity === undefined) return this.#refuseKey('Invalid API key', body);
     this.#unwatchKey?.();
-    this.#unwatchKey = authenticator.watch(key, () => this.#revoke());
+    this.#unwatchKey = authenticator.watch(key, (owner) => this.#noteOwner(owner));
     this.#admit(identity);
   }
 
@@ -533,6 +533,12 @@ export class Session implements RecipientOwner, Asker {
       if (this.#waiting !== undefined && hasTime) this.#endSoon(reason);
       else this.#missDeadline(reason);
     }, SECOND_CHANCE_MS).unref();
+  }
+
+  // A key may have been given to another user; a check that does not tell the broker takes none away.
+  #noteOwner(owner: Identity | undefined): void {
+    if (owner === undefined) return this.#revoke();
+    this.#identity = owner.userId === this.#identity?.userId ? { ...this.#identity, ...owner } : owner;
   }
 
   #revoke(): void {
