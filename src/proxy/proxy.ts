@@ -50,7 +50,7 @@ export class Proxy {
   /** Those that are no clients yet. */
   readonly connections: Connections;
   readonly #userNames = new UserNames();
-  readonly #orders = new OrderUpdates(this.#userNames);
+  readonly #orders = new OrderUpdates();
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
   readonly #monitor: Monitor;
@@ -233,7 +233,7 @@ export class Proxy {
    * @returns the number of sessions that it went to.
    */
   deliverOrderUpdate(userId: string, payload: Answer): number {
-    return this.#orders.deliver(userId, payload);
+    return this.#orders.deliver([userId], payload);
   }
 
   /** Sees the clients off and leaves the ring. Idempotent. */
@@ -269,7 +269,7 @@ export class Proxy {
       sources: this.#sources,
       userNames: this.#userNames,
       verdicts: this.#verdicts,
-      deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
+      orders: this.#orders,
       log: this.#log,
     });
     this.onInterest((interest) => feeds.want(interest));

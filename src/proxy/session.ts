@@ -119,6 +119,11 @@ export class Session implements RecipientOwner, Asker {
     return this.#identity && this.#services.userNames.of(this.#identity.userId);
   }
 
+  /** Its user, as the check of its key says: perhaps by a name made of the key, although the user's own is known. */
+  get checkedUserId(): string | undefined {
+    return this.#identity?.userId;
+  }
+
   get isGone(): boolean {
     return this.#ended;
   }
