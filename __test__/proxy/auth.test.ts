@@ -182,6 +182,19 @@ describe('keys', () => {
     expect(await isValid('third')).toBe(false);
   });
 
+  test('a file that is just being written takes no key back', async () => {
+    const file = join(folder, 'keys');
+    writeFileSync(file, 'first alice\n');
+    const check = fileKeys(file, [], () => undefined);
+    const userOf = async (key: string) => (await check(key, { recheck: true, isWanted: () => true }))?.userId;
+    // As a shell does it: the file is emptied first.
+    writeFileSync(file, '');
+    const asked = [userOf('first'), userOf('first')];
+    writeFileSync(file, 'first alice\nsecond bob\n');
+    expect(await Promise.all(asked)).toEqual(['alice', 'alice']);
+    expect(await userOf('second')).toBe('bob');
+  });
+
   test.each<[string, WebSocketProxyOptions['auth'], string]>([
     ['a file that is not there', { file: '/nowhere/keys' }, 'ERR_FILE'],
     ['an environment variable that is not set', { env: 'TEST_PROXY_NO_KEYS' }, 'ERR_INVALID_OPTION'],
