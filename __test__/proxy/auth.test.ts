@@ -208,6 +208,13 @@ describe('keys', () => {
   });
 });
 
+test('a client whose messages are compressed authenticates like any other', async () => {
+  await start({ keys: ['secret'] }, { perMessageDeflate: true });
+  const client = await (running as RunningProxy).client('/', { perMessageDeflate: true });
+  expect(client.webSocket.extensions).toBe('permessage-deflate');
+  expect(await authenticate(client, 'secret')).toMatchObject({ type: 'auth', status: 'success' });
+});
+
 describe('a function', () => {
   test('says whose a key is, once a key', async () => {
     const asked: string[] = [];
