@@ -49,6 +49,9 @@ const BYTES_AN_ENTRY = 100;
 /** Bytes above which messages of all clients are served one at a time. */
 const LONG_MESSAGE = 16 * 1024;
 
+/** Messages that wait of a client that has given no key: each takes far more memory than its bytes. */
+const MOST_WAITING_WITHOUT_KEY = 256;
+
 /** Time that a client whose key was refused has for another one, ms. */
 const SECOND_CHANCE_MS = 1_000;
 
@@ -84,6 +87,7 @@ export class Session implements RecipientOwner, Asker {
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked, or a long list was being served. */
   #waiting: Incoming[] | undefined;
+  #isKeyBeingChecked = false;
   /** A list is served over several turns of the event loop. */
   #isServing = false;
   /** Lets the next long message of all clients be served; undefined unless one of this client is. */
@@ -147,7 +151,7 @@ export class Session implements RecipientOwner, Asker {
 
   /** Whether its key is being checked, so that it is not known yet what it may send. */
   get isBeingChecked(): boolean {
-    return this.#waiting !== undefined && this.#identity === undefined;
+    return this.#isKeyBeingChecked && this.#identity === undefined;
   }
 
   /** Whether anything has come since this was asked the last time. */
@@ -258,9 +262,13 @@ export class Session implements RecipientOwner, Asker {
     if (typeof key !== 'string') return this.#refuseKey('Invalid API key', body);
     if (this.#services.authenticator.open) return this.#admit(LOCAL_USER);
     this.#waiting = [];
+    this.#isKeyBeingChecked = true;
     this.#checkKey(key, body)
       .catch((error: unknown) => this.#refuse(error, body))
-      .then(() => this.#goOn())
+      .then(() => {
+        this.#isKeyBeingChecked = false;
+        this.#goOn();
+      })
       .catch((error: unknown) =>
         this.#log.error({ err: error }, 'a session could not go on after its key was checked'),
       );
@@ -317,6 +325,8 @@ export class Session implements RecipientOwner, Asker {
     if (this.#waiting !== undefined) {
       this.#waiting.push(incoming);
       this.connection.webSocket.pause();
+      const isKnown = this.#identity !== undefined || this.#isKeyBeingChecked;
+      if (!isKnown && this.#waiting.length > MOST_WAITING_WITHOUT_KEY) this.#endFlood();
       return;
     }
     this.#rate ??= new MessageRate(this.#services.settings.limits.messagesPerSecond);
@@ -324,6 +334,12 @@ export class Session implements RecipientOwner, Asker {
     if (waitMs !== undefined) this.#takeLater(incoming, waitMs);
     else if (incoming.data.length > LONG_MESSAGE) this.#takeInTurn(incoming);
     else this.#answer(incoming);
+  }
+
+  #endFlood(): void {
+    this.#services.counters.refuse('not_authenticated');
+    this.connection.closeUnread(CLOSE.POLICY, 'too many messages without a key');
+    this.end();
   }
 
   // Back-pressure: what has been read waits here, and what the client sends beyond it waits in its socket.
