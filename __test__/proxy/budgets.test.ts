@@ -162,6 +162,7 @@ describe('very many short messages in one read', () => {
     await until('they are there', () => running.proxy.getStats().messages.received > 1);
     answer('alice');
     await until('all are answered', () => text.split('"type":"broker_info","status":"success"').length === 1_001);
+    socket.destroy();
   });
 });
 

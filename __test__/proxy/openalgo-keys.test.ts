@@ -95,13 +95,14 @@ test('a page that is there for any path, as older servers have one, makes no key
   expect(await authenticate(client, 'good')).toMatchObject({ status: 'success' });
 });
 
-test.each(['ftp://127.0.0.1', 'http://user:secret@127.0.0.1:5000', 'no url'])(
-  '%s is no URL to ask, which is said at the start',
-  (openalgo) => {
-    const invalid = expect.objectContaining({ code: 'ERR_INVALID_OPTION' }) as unknown;
-    expect(() => authenticator({ openalgo }, undefined, () => undefined)).toThrow(invalid as Error);
-  },
-);
+test.each([
+  { openalgo: 'ftp://127.0.0.1' },
+  { openalgo: 'http://user:secret@127.0.0.1:5000' },
+  { openalgo: 'http://127.0.0.1:5000', userId: '' },
+])('%o is refused at the start', (option) => {
+  const invalid: unknown = expect.objectContaining({ code: 'ERR_INVALID_OPTION' });
+  expect(() => authenticator(option, undefined, () => undefined)).toThrow(invalid as Error);
+});
 
 test('an OpenAlgo that cannot be reached, or gives no answer, refuses a new key', async () => {
   openAlgo.hold();

@@ -29,10 +29,12 @@ export interface OpenAlgoKeysOptions {
  * No endpoint tells the user's name.
  *
  * @param baseUrl as in the browser, `http://127.0.0.1:5000`.
- * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` for a URL that is none.
+ * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` for a URL that is none, and for an empty name.
  */
 export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKeysOptions): KeyCheck {
   const base = checkedBase(baseUrl);
+  if (userId === '')
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth.userId is empty, expected the name of a user');
   const ask = (path: string, init: RequestInit): Promise<RestAnswer> => request(endpoint(base, path), init, timeoutMs);
   return async (key) => {
     if (!canBeKey(key)) return undefined;
