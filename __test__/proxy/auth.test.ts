@@ -277,6 +277,13 @@ describe('a function', () => {
     expect(asked).toBe(2);
   });
 
+  test('that takes longer than a client may without a key says nothing against the key', async () => {
+    await start(() => new Promise<never>(() => undefined), { authTimeout: 100 });
+    const client = await (running as RunningProxy).client();
+    client.send({ action: 'authenticate', api_key: 'k' });
+    expect(await client.closed).toEqual({ code: 1013, reason: 'auth timeout' });
+  });
+
   test('that gives a key to another user gives its sessions to that one', async () => {
     let owner: KeyVerdict = { userId: 'alice', broker: 'dhan' };
     let asked = 0;

@@ -126,3 +126,17 @@ test('a key that was accepted before is checked again, whoever guesses from the 
   cache.recheck();
   expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
 });
+
+test('wrong keys that come again and again are no more guesses, and keep no other key of their address out', async () => {
+  cache = new KeyCache(
+    async (key) => (key === 'good' ? { userId: 'alice' } : undefined),
+    // Nothing is remembered for long enough to be used again.
+    0,
+    () => undefined,
+    { limits: new KeyCheckLimits() },
+  );
+  for (let round = 0; round < 10; round++) {
+    for (const key of ['old', 'older', 'oldest']) expect(await cache.verify(key, SOMEBODY)).toBeUndefined();
+  }
+  expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
+});

@@ -165,13 +165,15 @@ export class KeyCache implements Authenticator {
     const begun = this.#options.limits?.begin({ address, isWanted: () => isWanted(entry) });
     // At once where it can be: a check that is to go before others is asked for in this turn.
     const end = begun instanceof Promise ? await begun : begun;
-    let isWrong = false;
+    const wasWrong = entry.identity === undefined && entry.checkedAt !== -Infinity;
+    let isGuess = false;
     try {
       const identity = await this.#ask(entry, key, address === undefined);
-      isWrong = identity === undefined;
+      // Who comes with the same wrong key again has forgotten to change it, and guesses nothing.
+      isGuess = identity === undefined && !wasWrong;
       return identity;
     } finally {
-      end?.(isWrong);
+      end?.(isGuess);
     }
   }
 

@@ -30,8 +30,8 @@ export class TooManyKeyChecks extends Error {
   override readonly name = 'TooManyKeyChecks';
 }
 
-/** Ends a check. @param isWrong whether the key was refused */
-export type EndCheck = (isWrong: boolean) => void;
+/** Ends a check. @param isGuess whether the key was refused, and for the first time */
+export type EndCheck = (isGuess: boolean) => void;
 
 /** What wants to be checked. */
 export interface CheckRequest {
@@ -113,13 +113,13 @@ export class KeyCheckLimits {
       this.#newUnderWay += 1;
       this.#of(group).underWay += 1;
     }
-    return (isWrong) => {
+    return (isGuess) => {
       this.#underWay -= 1;
       if (group !== undefined) {
         this.#newUnderWay -= 1;
         this.#of(group).underWay -= 1;
         this.#forgetIfIdle(group);
-        if (isWrong) this.#noteWrong(group);
+        if (isGuess) this.#noteWrong(group);
       }
       this.#next();
     };

@@ -572,7 +572,8 @@ export class Session implements RecipientOwner, Asker {
   #missDeadline(reason = 'auth timeout'): void {
     if (this.#identity !== undefined) return;
     this.#services.counters.refuse('authentication_timeout');
-    this.connection.close(this.#missed, reason);
+    // A key that is still being checked is not known to be bad.
+    this.connection.close(this.#isKeyBeingChecked ? CLOSE.TRY_AGAIN_LATER : this.#missed, reason);
     this.end();
   }
 
