@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventPublisher } from '../../src/shm/events.ts';
 import { userOfKey } from '../../src/user-of-key.ts';
@@ -102,6 +105,34 @@ test.each([
 ])('%o is refused at the start', (option) => {
   const invalid: unknown = expect.objectContaining({ code: 'ERR_INVALID_OPTION' });
   expect(() => authenticator(option, undefined, () => undefined)).toThrow(invalid as Error);
+});
+
+test('a key is in no line of the log, although it is in a URL, whatever becomes of the question', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const proxy = await start({ timeoutMs: 200 }, { log: pino({ level: 'trace' }, stream) as never });
+  const fates: ((response: ServerResponse) => unknown)[] = [
+    (response) => response.destroy(),
+    (response) => response.writeHead(302, { location: `${response.req.url}&more` }).end(),
+    (response) => response.socket?.end(`NO HTTP ${response.req.url}`),
+    () => undefined,
+  ];
+  for (const [number, fate] of fates.entries()) {
+    openAlgo.instead = (response) => {
+      if (response.req.url?.includes('/chart')) fate(response);
+      else response.writeHead(403, { 'content-type': 'application/json' }).end('{"status":"error"}');
+    };
+    const trouble = refused('The API key could not be checked; try again');
+    expect(await authenticate(await proxy.client(), `very-secret-key-${number}`)).toEqual(trouble);
+  }
+  await proxy.stop();
+  expect(lines.filter((line) => line.includes('could not be checked'))).toHaveLength(fates.length);
+  expect(lines.join('')).not.toContain('very-secret-key');
 });
 
 test('an OpenAlgo that cannot be reached, or gives no answer, refuses a new key', async () => {
