@@ -394,3 +394,23 @@ test('a key is in no line of the log, at any level', async () => {
   expect(lines.length).toBeGreaterThan(0);
   expect(lines.join('')).not.toContain(key);
 });
+
+test('keys that cannot be checked, however many, are a few lines of the log', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const verify = (): never => {
+    throw new Error('no database');
+  };
+  await start(verify, { log: pino({ level: 'info' }, stream) as never });
+  const client = await (running as RunningProxy).client();
+  for (let number = 0; number < 200; number++) client.send({ action: 'authenticate', api_key: `k${number}` });
+  await until('all are answered', () => client.received.length === 200);
+  const told = lines.filter((line) => line.includes('no database'));
+  expect(told.length).toBeGreaterThan(0);
+  expect(told.length).toBeLessThan(20);
+});

@@ -107,7 +107,12 @@ test.each([
   expect(() => authenticator(option, undefined, () => undefined)).toThrow(invalid as Error);
 });
 
-test('a key is in no line of the log, although it is in a URL, whatever becomes of the question', async () => {
+test.each<[string, (response: ServerResponse) => unknown]>([
+  ['breaks off', (response) => response.destroy()],
+  ['leads elsewhere', (response) => response.writeHead(302, { location: `${response.req.url}&more` }).end()],
+  ['is no HTTP', (response) => response.socket?.end(`NO HTTP ${response.req.url}`)],
+  ['never comes', () => undefined],
+])('a key is in no line of the log, although it is in the URL, where the answer %s', async (_what, answer) => {
   const lines: string[] = [];
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -116,22 +121,14 @@ test('a key is in no line of the log, although it is in a URL, whatever becomes 
     },
   });
   const proxy = await start({ timeoutMs: 200 }, { log: pino({ level: 'trace' }, stream) as never });
-  const fates: ((response: ServerResponse) => unknown)[] = [
-    (response) => response.destroy(),
-    (response) => response.writeHead(302, { location: `${response.req.url}&more` }).end(),
-    (response) => response.socket?.end(`NO HTTP ${response.req.url}`),
-    () => undefined,
-  ];
-  for (const [number, fate] of fates.entries()) {
-    openAlgo.instead = (response) => {
-      if (response.req.url?.includes('/chart')) fate(response);
-      else response.writeHead(403, { 'content-type': 'application/json' }).end('{"status":"error"}');
-    };
-    const trouble = refused('The API key could not be checked; try again');
-    expect(await authenticate(await proxy.client(), `very-secret-key-${number}`)).toEqual(trouble);
-  }
+  openAlgo.instead = (response) => {
+    if (response.req.url?.includes('/chart')) answer(response);
+    else response.writeHead(403, { 'content-type': 'application/json' }).end('{"status":"error"}');
+  };
+  const trouble = refused('The API key could not be checked; try again');
+  expect(await authenticate(await proxy.client(), 'very-secret-key')).toEqual(trouble);
   await proxy.stop();
-  expect(lines.filter((line) => line.includes('could not be checked'))).toHaveLength(fates.length);
+  expect(lines.join('')).toContain('keys could not be checked');
   expect(lines.join('')).not.toContain('very-secret-key');
 });
 

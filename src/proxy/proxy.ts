@@ -18,6 +18,7 @@ import { FeedStatus } from './feed-status.ts';
 import { payloads } from './frames.ts';
 import type { Health } from './health.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
+import { KeyTrouble } from './key-trouble.ts';
 import { MODES_HIGHEST_FIRST } from './modes.ts';
 import { Monitor } from './monitor.ts';
 import { type ProxyOptions, type Settings, settingsOf } from './options.ts';
@@ -46,6 +47,7 @@ export class Proxy {
   readonly settings: Settings;
   readonly #delivery: Delivery;
   readonly #authenticator: Authenticator;
+  readonly #keyTrouble: KeyTrouble;
   readonly #counters = new Counters();
   /** Those that are no clients yet. */
   readonly connections: Connections;
@@ -72,6 +74,7 @@ export class Proxy {
     this.settings = settings;
     this.#log = log;
     this.connections = new Connections(settings.limits, this.#counters);
+    this.#keyTrouble = new KeyTrouble(log);
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'keys could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#delivery = this.#openDelivery();
@@ -99,6 +102,7 @@ export class Proxy {
       counters: this.#counters,
       delivery: this.#delivery,
       feedStatus,
+      keyTrouble: this.#keyTrouble,
       monitor: this.#monitor,
       orders: this.#orders,
       subscriber,
@@ -153,7 +157,7 @@ export class Proxy {
         this.#counters.refuse('too_many_key_checks');
         return { statusCode: 429, code: 'RATE_LIMIT_EXCEEDED', message: error.message };
       }
-      this.#log.warn({ err: error }, 'a key could not be checked');
+      this.#keyTrouble.note(error);
       const message = 'The API key could not be checked; try again';
       return { statusCode: 503, code: 'AUTHENTICATION_ERROR', message };
     }

@@ -285,7 +285,7 @@ export class Session implements RecipientOwner, Asker {
       if (error instanceof TooManyKeyChecks) {
         return this.#refuseKey(error.message, body, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
       }
-      this.#log.warn({ err: error }, 'a key could not be checked');
+      this.#services.keyTrouble.note(error);
       return this.#refuseKey('The API key could not be checked; try again', body);
     }
     if (this.#ended) return;
