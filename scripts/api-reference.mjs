@@ -44,7 +44,7 @@ function declarationOf({ name, file }) {
   }
   // What is longer than a line ends with a bracket at its beginning.
   let end = start;
-  if (!lines[start].endsWith(';')) while (!/^[})\]].*[;}]?$/.test(lines[end])) end++;
+  if (!lines[start].endsWith(';')) while (!/^[})\]](.*[;}])?$/.test(lines[end])) end++;
   const kind = /(class|interface|type|const|function) /.exec(lines[start])[1];
   return { kind, lines: lines.slice(start, end + 1), comment: commentBefore(lines, start) };
 }

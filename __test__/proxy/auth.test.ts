@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { KeyVerdict } from '../../src/proxy/auth.ts';
 import { fileKeys } from '../../src/proxy/static-keys.ts';
 import { WebSocketProxy, type WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
@@ -181,6 +182,19 @@ describe('keys', () => {
     expect(await isValid('third')).toBe(false);
   });
 
+  test('a file that is just being written takes no key back', async () => {
+    const file = join(folder, 'keys');
+    writeFileSync(file, 'first alice\n');
+    const check = fileKeys(file, [], () => undefined);
+    const userOf = async (key: string) => (await check(key, { recheck: true, isWanted: () => true }))?.userId;
+    // As a shell does it: the file is emptied first.
+    writeFileSync(file, '');
+    const asked = [userOf('first'), userOf('first')];
+    writeFileSync(file, 'first alice\nsecond bob\n');
+    expect(await Promise.all(asked)).toEqual(['alice', 'alice']);
+    expect(await userOf('second')).toBe('bob');
+  });
+
   test.each<[string, WebSocketProxyOptions['auth'], string]>([
     ['a file that is not there', { file: '/nowhere/keys' }, 'ERR_FILE'],
     ['an environment variable that is not set', { env: 'TEST_PROXY_NO_KEYS' }, 'ERR_INVALID_OPTION'],
@@ -192,6 +206,13 @@ describe('keys', () => {
       new WebSocketProxy({ port: 0, log: 'silent', ring: { name: 'never' }, auth: auth ?? 'none' }).start(),
     ).rejects.toMatchObject({ code });
   });
+});
+
+test('a client whose messages are compressed authenticates like any other', async () => {
+  await start({ keys: ['secret'] }, { perMessageDeflate: true });
+  const client = await (running as RunningProxy).client('/', { perMessageDeflate: true });
+  expect(client.webSocket.extensions).toBe('permessage-deflate');
+  expect(await authenticate(client, 'secret')).toMatchObject({ type: 'auth', status: 'success' });
 });
 
 describe('a function', () => {
@@ -241,6 +262,47 @@ describe('a function', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     answer('erin');
     expect(await client.next()).toMatchObject({ type: 'auth', status: 'success', user_id: 'erin' });
+  });
+
+  test('that never answers refuses the key, over HTTP too, and is asked again', async () => {
+    let asked = 0;
+    const verify = () => {
+      asked += 1;
+      return new Promise<never>(() => undefined);
+    };
+    await start({ verify, timeoutMs: 100 });
+    const client = await (running as RunningProxy).client();
+    expect(await authenticate(client, 'k')).toEqual(refused('The API key could not be checked; try again'));
+    expect(await (running as RunningProxy).get('/stats', { 'x-api-key': 'k' })).toMatchObject({ status: 503 });
+    expect(asked).toBe(2);
+  });
+
+  test('that takes longer than a client may without a key says nothing against the key', async () => {
+    await start(() => new Promise<never>(() => undefined), { authTimeout: 100 });
+    const client = await (running as RunningProxy).client();
+    client.send({ action: 'authenticate', api_key: 'k' });
+    expect(await client.closed).toEqual({ code: 1013, reason: 'auth timeout' });
+  });
+
+  test('that gives a key to another user gives its sessions to that one', async () => {
+    let owner: KeyVerdict = { userId: 'alice', broker: 'dhan' };
+    let asked = 0;
+    const verify = () => {
+      asked += 1;
+      return owner;
+    };
+    await start({ verify, cacheMs: 200 }, {});
+    const client = await (running as RunningProxy).client();
+    await authenticate(client, 'k');
+    await client.ask({ action: 'subscribe_orders' });
+    const told = () => client.ask({ action: 'get_broker_info' });
+    owner = { userId: 'alice' };
+    await until('it was asked again, twice', () => asked >= 3);
+    expect(await told()).toMatchObject({ user_id: 'alice', broker: 'dhan' });
+    owner = 'bob';
+    await until('it is known', async () => (await told())['user_id'] === 'bob');
+    const { proxy } = running as RunningProxy;
+    expect([proxy.deliverOrderUpdate('alice', {}), proxy.deliverOrderUpdate('bob', {})]).toEqual([0, 1]);
   });
 
   test('that takes its time keeps the client’s messages in order', async () => {
@@ -331,4 +393,24 @@ test('a key is in no line of the log, at any level', async () => {
   await (running as RunningProxy).stop();
   expect(lines.length).toBeGreaterThan(0);
   expect(lines.join('')).not.toContain(key);
+});
+
+test('keys that cannot be checked, however many, are a few lines of the log', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const verify = (): never => {
+    throw new Error('no database');
+  };
+  await start(verify, { log: pino({ level: 'info' }, stream) as never });
+  const client = await (running as RunningProxy).client();
+  for (let number = 0; number < 200; number++) client.send({ action: 'authenticate', api_key: `k${number}` });
+  await until('all are answered', () => client.received.length === 200);
+  const told = lines.filter((line) => line.includes('no database'));
+  expect(told.length).toBeGreaterThan(0);
+  expect(told.length).toBeLessThan(20);
 });

@@ -124,6 +124,48 @@ test('names that never tick have a quota for each client, and those that tick co
   ]);
 });
 
+/** The close code that comes. */
+function closeCode(socket: Socket): Promise<number> {
+  return new Promise((resolve) => {
+    let all = Buffer.alloc(0);
+    socket.on('data', (data) => {
+      all = Buffer.concat([all, data]);
+      const at = all.indexOf(0x88);
+      if (at >= 0 && all.length >= at + 4) resolve(all.readUInt16BE(at + 2));
+    });
+    socket.on('close', () => resolve(1006));
+  });
+}
+
+describe('very many short messages in one read', () => {
+  const messages = Buffer.concat(Array.from({ length: 3_000 }, () => maskedFrame(1, Buffer.from('1'))));
+
+  test('of a client without a key do not wait in memory', async () => {
+    running = await RunningProxy.start({ auth: { keys: ['secret'] } });
+    const socket = await running.rawClient();
+    const code = closeCode(socket);
+    socket.write(messages);
+    expect(await code).toBe(1008);
+    expect(running.proxy.getStats().refused.not_authenticated).toBe(1);
+  });
+
+  test('wait for the check of the key before them, and are all answered', async () => {
+    let answer: (user: string) => void = () => undefined;
+    running = await RunningProxy.start({ auth: () => new Promise<string>((resolve) => (answer = resolve)) });
+    const socket = await running.rawClient();
+    let text = '';
+    socket.setEncoding('latin1').on('data', (data: string) => (text += data));
+    const frameOf = (message: object) => maskedFrame(1, Buffer.from(JSON.stringify(message)));
+    const asked = Array.from({ length: 1_000 }, () => frameOf({ action: 'get_broker_info' }));
+    // In one write, so that they come in one read.
+    socket.write(Buffer.concat([frameOf({ action: 'authenticate', api_key: 'k' }), ...asked]));
+    await until('they are there', () => running.proxy.getStats().messages.received > 1);
+    answer('alice');
+    await until('all are answered', () => text.split('"type":"broker_info","status":"success"').length === 1_001);
+    socket.destroy();
+  });
+});
+
 describe('messages that begin and do not end', () => {
   const begin = async (bytes: number): Promise<{ socket: Socket; code: Promise<number> }> => {
     const socket = await running.rawClient();
@@ -131,18 +173,6 @@ describe('messages that begin and do not end', () => {
     socket.write(maskedFrame(1, Buffer.alloc(bytes, 'x'), { fin: false }));
     return { socket, code };
   };
-  /** The close code that comes. */
-  const closeCode = (socket: Socket): Promise<number> =>
-    new Promise((resolve) => {
-      let all = Buffer.alloc(0);
-      socket.on('data', (data) => {
-        all = Buffer.concat([all, data]);
-        const at = all.indexOf(0x88);
-        if (at >= 0 && all.length >= at + 4) resolve(all.readUInt16BE(at + 2));
-      });
-      socket.on('close', () => resolve(1006));
-    });
-
   test('are bounded for a client without a key', async () => {
     running = await RunningProxy.start({ auth: { keys: ['a-secret-key-of-length'] } });
     const clients = [await begin(20_000), await begin(900_000)];

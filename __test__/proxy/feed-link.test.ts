@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventPublisher } from '../../src/shm/events.ts';
 import { InterestReader } from '../../src/shm/interest.ts';
 import { userOfKey } from '../../src/user-of-key.ts';
-import { RunningProxy, until } from './running-proxy.ts';
+import { type Client, type Received, RunningProxy, until } from './running-proxy.ts';
 
 let running: RunningProxy;
 let open: { close(): void }[];
@@ -63,6 +63,55 @@ test('a proxy that closes wants nothing any more', async () => {
   await until('it is wanted', () => interest().length === 1);
   await running.proxy.stop();
   await until('it is wanted no more', () => interest().length === 0);
+});
+
+/** A session with this key that has asked for order updates. */
+async function orderSession(key: string): Promise<Client> {
+  const client = await running.client();
+  await client.ask({ action: 'auth', apikey: key });
+  await client.ask({ action: 'subscribe_orders' });
+  return client;
+}
+
+/** The order updates that a session has got, once it has got all that feeds have told up to now. */
+async function updatesOf(session: Client, owner: string, feeds: readonly EventPublisher[]): Promise<Received[]> {
+  feeds.forEach((feed, end) => feed.publish({ type: 'order_update', owners: [owner], update: { end } }));
+  const updates = () => session.received.filter(({ type }) => type === 'order_update');
+  await until('all have come', () => updates().filter(({ end }) => end !== undefined).length === feeds.length);
+  return updates().filter(({ end }) => end === undefined);
+}
+
+test('users of two servers may have the same name: each gets the order updates of its own key', async () => {
+  running = await RunningProxy.start({ auth: { keys: ['k1', 'k2'] } });
+  const sessions = [await orderSession('k1'), await orderSession('k2')];
+  const feeds = [feedEvents('first'), feedEvents('second')];
+  for (const round of [1, 2]) {
+    feeds.forEach((feed, i) => {
+      const owners = ['admin', userOfKey(`k${i + 1}`)];
+      feed.publish({ type: 'order_update', owners, update: { orderid: `${round} of k${i + 1}` } });
+    });
+  }
+  for (const [i, session] of sessions.entries()) {
+    const key = `k${i + 1}`;
+    const updates = await updatesOf(session, userOfKey(key), feeds);
+    expect(updates.map(({ orderid: id }) => id)).toEqual([`1 of ${key}`, `2 of ${key}`]);
+    expect(updates.map(({ user_id: user }) => user)).toEqual(['admin', 'admin']);
+  }
+});
+
+test('an order update that two feeds of one OpenAlgo tell comes once, as often as either of them tells it', async () => {
+  running = await RunningProxy.start({ auth: { keys: [{ key: 'a1', userId: 'alice' }] } });
+  const session = await orderSession('a1');
+  const [bus, server] = [feedEvents('zmq'), feedEvents('openalgo')];
+  const update = { orderid: '7', order_status: 'open' };
+  // The broker sends the first once more.
+  for (const price of [10, 11, 10]) {
+    bus.publish({ type: 'order_update', owners: ['alice'], update: { mode: 'live', ...update, price } });
+    const same = { type: 'order_update', user_id: 'alice', ...update, price, mode: 'live' };
+    server.publish({ type: 'order_update', owners: ['alice', userOfKey('a1')], update: same });
+  }
+  const updates = await updatesOf(session, 'alice', [bus, server]);
+  expect(updates.map(({ price }) => price)).toEqual([10, 11, 10]);
 });
 
 test('an order update of a feed reaches the sessions of its user, by name or by key, that asked for it', async () => {

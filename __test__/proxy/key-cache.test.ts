@@ -46,7 +46,7 @@ test('a key that is refused between its acceptance and its watch ends the sessio
   isValid = false;
   cache.recheck();
   expect(await cache.verify('k', SOMEBODY)).toBeUndefined();
-  await new Promise<void>((resolve) => void cache.watch('k', resolve));
+  expect(await new Promise((resolve) => void cache.watch('k', resolve))).toBeUndefined();
 });
 
 test('guesses beyond the limit put nothing away that is known', async () => {
@@ -101,7 +101,7 @@ test('a key that could not be checked leaves nothing behind, and one of a sessio
   );
   await cache.verify('held', SOMEBODY);
   const revocations: string[] = [];
-  const unwatch = cache.watch('held', () => revocations.push('held'));
+  const unwatch = cache.watch('held', (owner) => owner ?? revocations.push('held'));
   for (let number = 0; number < 10_100; number++) await cache.verify(`key${number}`, SOMEBODY);
   isThere = false;
   expect(await cache.verify('held', SOMEBODY)).toEqual({ userId: 'held' });
@@ -110,4 +110,33 @@ test('a key that could not be checked leaves nothing behind, and one of a sessio
   expect(await cache.verify('never', SOMEBODY)).toEqual({ userId: 'never' });
   unwatch();
   expect(revocations).toEqual([]);
+});
+
+test('a key that was accepted before is checked again, whoever guesses from the same address', async () => {
+  cache = new KeyCache(
+    async (key) => (key === 'good' ? { userId: 'alice' } : undefined),
+    60_000,
+    () => undefined,
+    { limits: new KeyCheckLimits() },
+  );
+  await cache.verify('good', SOMEBODY);
+  for (let number = 0; number < 10; number++) await cache.verify(`guess${number}`, SOMEBODY);
+  await expect(cache.verify('guess', SOMEBODY)).rejects.toBeInstanceOf(TooManyKeyChecks);
+  // What is known of it is too old now.
+  cache.recheck();
+  expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
+});
+
+test('wrong keys that come again and again are no more guesses, and keep no other key of their address out', async () => {
+  cache = new KeyCache(
+    async (key) => (key === 'good' ? { userId: 'alice' } : undefined),
+    // Nothing is remembered for long enough to be used again.
+    0,
+    () => undefined,
+    { limits: new KeyCheckLimits() },
+  );
+  for (let round = 0; round < 10; round++) {
+    for (const key of ['old', 'older', 'oldest']) expect(await cache.verify(key, SOMEBODY)).toBeUndefined();
+  }
+  expect(await cache.verify('good', SOMEBODY)).toEqual({ userId: 'alice' });
 });

@@ -1,5 +1,15 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { OldestFirst } from '../../src/proxy/oldest-first.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function heapUsed(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
 
 test('the oldest member comes first, however members came and went', () => {
   const members = new OldestFirst<number>();
@@ -15,4 +25,12 @@ test('the oldest member comes first, however members came and went', () => {
   members.clear();
   members.add(8);
   expect([members.takeOldest(), members.takeOldest()]).toEqual([8, undefined]);
+});
+
+test('members that come and go leave nothing behind in memory', () => {
+  const members = new OldestFirst<number>();
+  const before = heapUsed();
+  for (let change = 0; change < 1_000_000; change++) members.add(change % 10);
+  expect(heapUsed() - before).toBeLessThan(4 * 2 ** 20);
+  expect([members.size, members.takeOldest()]).toEqual([10, 0]);
 });

@@ -20,6 +20,8 @@ export class OpenAlgoApi {
   isBanning = false;
   /** Whether its version is too old for `chart`. */
   isOld = false;
+  /** Whether it has no `chart`, and a page for every path that it does not know, with status 200. */
+  hasPageForAnyPath = false;
   /** Answers everything in this way, if set. */
   instead: ((response: ServerResponse) => void) | undefined;
   /** Holds answers back until it is called. */
@@ -75,6 +77,9 @@ export class OpenAlgoApi {
       if (this.#answersOtherwise(response)) return;
       if (broker === undefined) return refuse(response);
       return json(response, 200, { status: 'success', data: { message: 'pong', broker } });
+    }
+    if (this.hasPageForAnyPath) {
+      return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html>');
     }
     if (what === 'GET /api/v1/chart' && !this.isOld) {
       const key = searchParams.get('apikey') ?? '';

@@ -1,6 +1,10 @@
+import type { ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventPublisher } from '../../src/shm/events.ts';
 import { userOfKey } from '../../src/user-of-key.ts';
+import { authenticator } from '../../src/proxy/auth.ts';
 import type { WebSocketProxyOptions } from '../../src/proxy/websocket-proxy.ts';
 import { OpenAlgoApi } from './openalgo-api.ts';
 import { type Client, RunningProxy, until } from './running-proxy.ts';
@@ -84,6 +88,48 @@ test('an OpenAlgo that is too old to tell a logout from a wrong key is believed'
   const proxy = await start();
   expect(await authenticate(await proxy.client(), 'good')).toMatchObject({ status: 'success' });
   expect(await authenticate(await proxy.client(), 'bad')).toEqual(refused('Invalid API key'));
+});
+
+test('a page that is there for any path, as older servers have one, makes no key valid', async () => {
+  openAlgo.hasPageForAnyPath = true;
+  const proxy = await start();
+  const client = await proxy.client();
+  expect(await authenticate(client, 'bad')).toEqual(refused('The API key could not be checked; try again'));
+  expect(await authenticate(client, 'good')).toMatchObject({ status: 'success' });
+});
+
+test.each([
+  { openalgo: 'ftp://127.0.0.1' },
+  { openalgo: 'http://user:secret@127.0.0.1:5000' },
+  { openalgo: 'http://127.0.0.1:5000', userId: '' },
+])('%o is refused at the start', (option) => {
+  const invalid: unknown = expect.objectContaining({ code: 'ERR_INVALID_OPTION' });
+  expect(() => authenticator(option, undefined, () => undefined)).toThrow(invalid as Error);
+});
+
+test.each<[string, (response: ServerResponse) => unknown]>([
+  ['breaks off', (response) => response.destroy()],
+  ['leads elsewhere', (response) => response.writeHead(302, { location: `${response.req.url}&more` }).end()],
+  ['is no HTTP', (response) => response.socket?.end(`NO HTTP ${response.req.url}`)],
+  ['never comes', () => undefined],
+])('a key is in no line of the log, although it is in the URL, where the answer %s', async (_what, answer) => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const proxy = await start({ timeoutMs: 200 }, { log: pino({ level: 'trace' }, stream) as never });
+  openAlgo.instead = (response) => {
+    if (response.req.url?.includes('/chart')) answer(response);
+    else response.writeHead(403, { 'content-type': 'application/json' }).end('{"status":"error"}');
+  };
+  const trouble = refused('The API key could not be checked; try again');
+  expect(await authenticate(await proxy.client(), 'very-secret-key')).toEqual(trouble);
+  await proxy.stop();
+  expect(lines.join('')).toContain('keys could not be checked');
+  expect(lines.join('')).not.toContain('very-secret-key');
 });
 
 test('an OpenAlgo that cannot be reached, or gives no answer, refuses a new key', async () => {

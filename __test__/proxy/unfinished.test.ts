@@ -56,3 +56,17 @@ test('a compressed one counts as what it may become, and has its time from the f
   expect(all.oneOfTooMany('newcomer', 1_001)).toBe('client');
   expect(judge(clients[0]!, 'client', 1, 10_001, true)).toBe('too_slow');
 });
+
+test('without a key a compressed one has a second to come whole, and no more room than a plain one after that', () => {
+  const { message } = setUp();
+  const [whole, plain, unfinished] = [message(), message(), message()];
+  const judge = (of: UnfinishedMessage<string>, bytes: number, isCompressed: boolean, now: number) =>
+    of.judge('client', bytes, isCompressed, false, now);
+  expect(judge(whole, 100, true, 0)).toBe('pass');
+  whole.complete(2_000)();
+  expect(judge(whole, 100, true, 2_000)).toBe('pass');
+  expect(judge(plain, 100, false, 0)).toBe('pass');
+  expect(judge(plain, 20_000, false, 0)).toBe('too_big');
+  expect(judge(unfinished, 100, true, 0)).toBe('pass');
+  expect(judge(unfinished, 1, true, 1_000)).toBe('too_big');
+});

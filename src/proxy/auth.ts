@@ -45,7 +45,8 @@ export type KeyVerdict = Identity | string | boolean | null | undefined;
  * - `'none'`: everybody, from this machine only.
  * - `keys`: a list (with or without user names), a `file` (one key a line, then perhaps a user name; read
  *   again when it changes) or an environment variable `env` (keys separated by commas), or several of them.
- * - `verify`: a function, asked once per key and cache time.
+ * - `verify`: a function, asked once per key and cache time. One that gives no answer within `timeoutMs`, default 5,000 ms,
+ *   counts as one that fails: the key could not be checked.
  * - `openalgo`: the base URL of an OpenAlgo server, whose REST API is asked once per key and cache time. It does not tell
  *   the user's name: `userId` says it, as order updates carry it. Without it the name is made of the key, until a feed
  *   tells whose key that is.
@@ -56,7 +57,7 @@ export type AuthOption =
   | 'none'
   | { keys?: readonly KeyEntry[]; file?: string; env?: string }
   | ((key: string) => KeyVerdict | Promise<KeyVerdict>)
-  | { verify: (key: string) => KeyVerdict | Promise<KeyVerdict>; cacheMs?: number }
+  | { verify: (key: string) => KeyVerdict | Promise<KeyVerdict>; cacheMs?: number; timeoutMs?: number }
   | { openalgo: string; userId?: string; cacheMs?: number; timeoutMs?: number }
   | { socket: string | true; cacheMs?: number; timeoutMs?: number };
 
@@ -66,8 +67,12 @@ export interface Authenticator {
   readonly open: boolean;
   /** @throws {TooManyKeyChecks} at a limit, and whatever else kept the key from being checked. */
   verify(key: string, asker: Asker): Promise<Identity | undefined>;
-  /** Watches a key of a live session; the returned function ends the watch. */
-  watch(key: string, onRevoked: () => void): () => void;
+  /**
+   * Watches a key of a live session; the returned function ends the watch.
+   *
+   * @param onChecked hears whose the key is whenever it was checked again; undefined once it is revoked.
+   */
+  watch(key: string, onChecked: (identity: Identity | undefined) => void): () => void;
   close(): void;
 }
 
@@ -91,8 +96,11 @@ export function authenticator(
   onTrouble: (error: unknown) => void,
 ): Authenticator {
   if (option === 'none') return OPEN;
-  if (typeof option === 'function') return new KeyCache(checkOf(option), DEFAULT_CACHE_MS, onTrouble);
-  if ('verify' in option) return new KeyCache(checkOf(option.verify), option.cacheMs ?? DEFAULT_CACHE_MS, onTrouble);
+  if (typeof option === 'function') return authenticator({ verify: option }, ring, onTrouble);
+  if ('verify' in option) {
+    const { verify, cacheMs = DEFAULT_CACHE_MS, timeoutMs = DEFAULT_TIMEOUT_MS } = option;
+    return new KeyCache(checkOf(verify, timeoutMs), cacheMs, onTrouble);
+  }
   if ('openalgo' in option) {
     const { userId, timeoutMs = DEFAULT_TIMEOUT_MS } = option;
     const check = openAlgoKeys(option.openalgo, { timeoutMs, ...(userId !== undefined && { userId }) });
@@ -143,11 +151,24 @@ function keysOfEnvironment(variable: string | undefined): string[] {
   );
 }
 
-function checkOf(verify: (key: string) => KeyVerdict | Promise<KeyVerdict>): KeyCheck {
+function checkOf(verify: (key: string) => KeyVerdict | Promise<KeyVerdict>, timeoutMs: number): KeyCheck {
   return async (key) => {
-    const verdict = await verify(key);
+    const verdict = await inTime(verify(key), timeoutMs);
     if (!verdict) return undefined;
     if (verdict === true) return { userId: userOfKey(key) };
     return typeof verdict === 'string' ? { userId: verdict } : verdict;
   };
+}
+
+async function inTime<T>(asked: T | Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new OpenAlgoShmError('ERR_UPSTREAM', `auth.verify gave no answer in ${timeoutMs} ms`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

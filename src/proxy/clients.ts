@@ -329,7 +329,12 @@ export class Clients {
   #pingAll(): void {
     for (const session of this.#sessions.values()) {
       const { connection } = session;
-      if (!connection.isOpen || connection.webSocket.isPaused) continue;
+      if (!connection.isOpen) continue;
+      if (connection.webSocket.isPaused) {
+        // What it has sent meanwhile, an answer to the last ping perhaps, is not read yet.
+        session.markAlive();
+        continue;
+      }
       if (connection.backlog > 0) continue;
       if (session.answersPing()) {
         connection.webSocket.ping();

@@ -4,9 +4,11 @@ import { EventReader, type RingEvent } from '../shm/events.ts';
 import { InterestPublisher } from '../shm/interest.ts';
 import { withoutWaiting } from '../shm/options.ts';
 import { readResults } from '../shm/subscription-results.ts';
-import type { Answer } from './answers.ts';
+import { isNameOfKey } from '../user-of-key.ts';
 import { LOCAL_USER } from './auth.ts';
+import type { OrderUpdates } from './events.ts';
 import { type Body, isObject } from './protocol.ts';
+import { RepeatedUpdates } from './repeated-updates.ts';
 import { WILDCARD } from './requests.ts';
 import type { FeedSources } from './feed-sources.ts';
 import type { Interest } from './subscriptions.ts';
@@ -27,7 +29,7 @@ export interface FeedLinkServices {
   sources: FeedSources;
   userNames: UserNames;
   verdicts: Verdicts;
-  deliverOrderUpdate(userId: string, update: Answer): number;
+  orders: OrderUpdates;
   /** What all clients together want now. */
   interests(): Iterable<Interest>;
   log: FastifyBaseLogger;
@@ -39,6 +41,7 @@ export class FeedLink {
   #interest: InterestPublisher | undefined;
   #events: EventReader | undefined;
   #retry: NodeJS.Timeout | undefined;
+  readonly #repeated = new RepeatedUpdates();
   #eventsUnknown = 0;
 
   constructor(services: FeedLinkServices) {
@@ -95,7 +98,8 @@ export class FeedLink {
 
   #receive(event: RingEvent, lane: number): void {
     try {
-      if (event.type === 'order_update' && isObject(event['update'])) this.#deliver(event['owners'], event['update']);
+      if (event.type === 'order_update' && isObject(event['update']))
+        this.#deliver(event['owners'], event['update'], lane);
       else if (event.type === 'feed_source' && typeof event['feed'] === 'string')
         this.#note(event['feed'], event, lane);
       else if (event.type === 'subscription_result') this.#judge(event, lane);
@@ -105,14 +109,13 @@ export class FeedLink {
     }
   }
 
-  #deliver(owners: unknown, update: Body): void {
-    const { isOpen, userNames, deliverOrderUpdate } = this.#services;
-    const users = new Set<string>(isOpen ? [LOCAL_USER.userId] : []);
-    if (Array.isArray(owners)) {
-      userNames.learn(owners);
-      for (const owner of owners) if (typeof owner === 'string') users.add(userNames.of(owner));
-    }
-    for (const user of users) deliverOrderUpdate(user, update);
+  #deliver(told: unknown, update: Body, lane: number): void {
+    const { isOpen, userNames, orders } = this.#services;
+    const owners: string[] = Array.isArray(told) ? told.filter((owner) => typeof owner === 'string') : [];
+    userNames.learn(owners);
+    const user = owners.find((owner) => !isNameOfKey(owner)) ?? owners[0] ?? '';
+    if (this.#repeated.isRepeated(lane, user, update)) return;
+    orders.deliver(isOpen ? [LOCAL_USER.userId, ...owners] : owners, update);
   }
 
   #note(feed: string, { up, reason, answers, broker, owners }: RingEvent, lane: number): void {

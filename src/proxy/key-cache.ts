@@ -24,7 +24,7 @@ interface Remembered {
   checking: Promise<Identity | undefined> | undefined;
   /** Those that it is for, until it has ended. */
   askers: Set<Asker>;
-  watchers: Set<() => void>;
+  watchers: Set<(identity: Identity | undefined) => void>;
 }
 
 /** What a {@link KeyCache} may have. */
@@ -73,14 +73,14 @@ export class KeyCache implements Authenticator {
     }
     const entry = known ?? this.#entryOf(key);
     entry.askers.add(asker);
-    // A key of a live session goes before those that are new.
-    return this.#refresh(entry, key, entry.key === undefined ? asker.address : undefined);
+    // A key that was accepted before is no guess: those who guess from its owner's address do not keep it out.
+    return this.#refresh(entry, key, entry.identity === undefined ? asker.address : undefined);
   }
 
-  watch(key: string, onRevoked: () => void): () => void {
+  watch(key: string, onChecked: (identity: Identity | undefined) => void): () => void {
     const entry = this.#entryOf(key);
     // A function of its own, so that two sessions never share an entry of the set.
-    const watcher = (): void => onRevoked();
+    const watcher = (identity: Identity | undefined): void => onChecked(identity);
     entry.watchers.add(watcher);
     entry.key = key;
     this.#sort(entry);
@@ -165,13 +165,15 @@ export class KeyCache implements Authenticator {
     const begun = this.#options.limits?.begin({ address, isWanted: () => isWanted(entry) });
     // At once where it can be: a check that is to go before others is asked for in this turn.
     const end = begun instanceof Promise ? await begun : begun;
-    let isWrong = false;
+    const wasWrong = entry.identity === undefined && entry.checkedAt !== -Infinity;
+    let isGuess = false;
     try {
       const identity = await this.#ask(entry, key, address === undefined);
-      isWrong = identity === undefined;
+      // Who comes with the same wrong key again has forgotten to change it, and guesses nothing.
+      isGuess = identity === undefined && !wasWrong;
       return identity;
     } finally {
-      end?.(isWrong);
+      end?.(isGuess);
     }
   }
 
@@ -183,7 +185,7 @@ export class KeyCache implements Authenticator {
     entry.identity = identity;
     entry.checkedAt = performance.now();
     entry.isDoubtful = false;
-    if (identity === undefined) for (const onRevoked of [...entry.watchers]) onRevoked();
+    for (const onChecked of [...entry.watchers]) onChecked(identity);
     return identity;
   }
 

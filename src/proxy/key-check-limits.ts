@@ -30,8 +30,8 @@ export class TooManyKeyChecks extends Error {
   override readonly name = 'TooManyKeyChecks';
 }
 
-/** Ends a check. @param isWrong whether the key was refused */
-export type EndCheck = (isWrong: boolean) => void;
+/** Ends a check. @param isGuess whether the key was refused, and for the first time */
+export type EndCheck = (isGuess: boolean) => void;
 
 /** What wants to be checked. */
 export interface CheckRequest {
@@ -73,7 +73,8 @@ export class KeyCheckLimits {
    */
   begin({ address, isWanted }: CheckRequest): EndCheck | Promise<EndCheck> {
     const group = address === undefined ? undefined : addressGroup(address);
-    if (group !== undefined) this.#refuseGuesser(group);
+    const obstacle = this.#tooManyGuesses(group);
+    if (obstacle !== undefined) throw obstacle;
     if (this.#hasRoom(group)) return this.#start(group);
     if (group !== undefined) this.#refuseCrowd(group);
     return new Promise((resolve, reject) => {
@@ -94,8 +95,10 @@ export class KeyCheckLimits {
     if (this.#underWay >= MOST) return false;
     if (group === undefined) return true;
     if (this.#newUnderWay >= MOST_NEW) return false;
-    if (isLoopback(group)) return true;
-    return (this.#ofAddress.get(group)?.underWay ?? 0) < MOST_OF_ADDRESS;
+    const underWay = this.#ofAddress.get(group)?.underWay ?? 0;
+    if (underWay >= MOST_OF_ADDRESS && !isLoopback(group)) return false;
+    // All that are under way may turn out to be wrong.
+    return this.#guessesLeft(group) - underWay >= 1;
   }
 
   #refuseCrowd(group: string): void {
@@ -110,13 +113,13 @@ export class KeyCheckLimits {
       this.#newUnderWay += 1;
       this.#of(group).underWay += 1;
     }
-    return (isWrong) => {
+    return (isGuess) => {
       this.#underWay -= 1;
       if (group !== undefined) {
         this.#newUnderWay -= 1;
         this.#of(group).underWay -= 1;
         this.#forgetIfIdle(group);
-        if (isWrong) this.#noteWrong(group);
+        if (isGuess) this.#noteWrong(group);
       }
       this.#next();
     };
@@ -126,10 +129,14 @@ export class KeyCheckLimits {
     for (const queue of [this.#again, this.#new]) {
       for (const waiting of queue) {
         if (this.#underWay >= MOST) return;
-        if (!waiting.isWanted()) this.#leave(waiting, new TooManyKeyChecks('Nobody waits for the result any more'));
-        else if (this.#hasRoom(waiting.address)) {
+        const { address } = waiting;
+        const obstacle = waiting.isWanted()
+          ? this.#tooManyGuesses(address)
+          : new TooManyKeyChecks('Nobody waits for the result any more');
+        if (obstacle !== undefined) this.#leave(waiting, obstacle);
+        else if (this.#hasRoom(address)) {
           this.#leave(waiting);
-          waiting.begin(this.#start(waiting.address));
+          waiting.begin(this.#start(address));
         }
       }
     }
@@ -156,12 +163,12 @@ export class KeyCheckLimits {
     if (underWay === 0 && waiting === 0) this.#ofAddress.delete(group);
   }
 
-  #refuseGuesser(group: string): void {
-    const { perSecond } = guessesOf(group);
+  #tooManyGuesses(group: string | undefined): TooManyKeyChecks | undefined {
+    if (group === undefined) return undefined;
     const left = this.#guessesLeft(group);
-    if (left >= 1) return;
-    const seconds = Math.ceil((1 - left) / perSecond);
-    throw new TooManyKeyChecks(`Too many wrong API keys from this address; try again in ${seconds} s`);
+    if (left >= 1) return undefined;
+    const seconds = Math.ceil((1 - left) / guessesOf(group).perSecond);
+    return new TooManyKeyChecks(`Too many wrong API keys from this address; try again in ${seconds} s`);
   }
 
   #guessesLeft(group: string): number {

@@ -29,10 +29,12 @@ export interface OpenAlgoKeysOptions {
  * No endpoint tells the user's name.
  *
  * @param baseUrl as in the browser, `http://127.0.0.1:5000`.
- * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` for a URL that is none.
+ * @throws {OpenAlgoShmError} `ERR_INVALID_OPTION` for a URL that is none, and for an empty name.
  */
 export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKeysOptions): KeyCheck {
   const base = checkedBase(baseUrl);
+  if (userId === '')
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth.userId is empty, expected the name of a user');
   const ask = (path: string, init: RequestInit): Promise<RestAnswer> => request(endpoint(base, path), init, timeoutMs);
   return async (key) => {
     if (!canBeKey(key)) return undefined;
@@ -45,7 +47,7 @@ export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKey
     if (isSuccess(ping)) return withBroker(identity, ping.body?.['data']);
     if (!isRefusal(ping)) throw unexpected(base, ping);
     const chart = await ask(`chart?apikey=${encodeURIComponent(key)}`, { method: 'GET' });
-    if (chart.status === 200) return identity;
+    if (chart.status === 200 && chart.body !== undefined) return identity;
     if (isRefusal(chart) || chart.status === 404) return undefined;
     throw unexpected(base, chart);
   };
@@ -54,10 +56,10 @@ export function openAlgoKeys(baseUrl: string, { timeoutMs, userId }: OpenAlgoKey
 async function request(url: string, init: RequestInit, timeoutMs: number): Promise<RestAnswer> {
   try {
     const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
-    // Charts of the user, which may be megabytes.
-    if (init.method === 'GET' && response.ok) {
+    if (init.method === 'GET' && response.status === 200) {
+      // Charts of the user, which may be megabytes: that it is JSON tells them from a page that is there for any path.
       await response.body?.cancel();
-      return { status: response.status, body: undefined };
+      return { status: 200, body: isJson(response) ? {} : undefined };
     }
     const body: unknown = await response.json().catch((error: unknown) => {
       if ((error as Error).name === 'TimeoutError') throw error;
@@ -68,6 +70,10 @@ async function request(url: string, init: RequestInit, timeoutMs: number): Promi
     // Not the URL, which may have the key in it.
     throw new OpenAlgoShmError('ERR_UPSTREAM', `OpenAlgo at ${new URL(url).origin} ${reason}`, { cause });
   }
+}
+
+function isJson({ headers }: Response): boolean {
+  return /^application\/json\b/i.test(headers.get('content-type') ?? '');
 }
 
 // To others OpenAlgo says that the question is wrong, not the key: they would be asked for again and again.
@@ -113,6 +119,9 @@ function checkedBase(baseUrl: string): URL {
   }
   if (base.protocol !== 'http:' && base.protocol !== 'https:') {
     throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth.openalgo: the URL must begin with http:// or https://');
+  }
+  if (base.username !== '' || base.password !== '') {
+    throw new OpenAlgoShmError('ERR_INVALID_OPTION', 'auth.openalgo: the URL must not have a user and password in it');
   }
   base.pathname = `${base.pathname.replace(/\/+$/, '')}/`;
   base.search = '';

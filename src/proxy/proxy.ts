@@ -19,6 +19,7 @@ import { FeedStatus } from './feed-status.ts';
 import { payloads } from './frames.ts';
 import type { Health, Liveness } from './health.ts';
 import { TooManyKeyChecks } from './key-check-limits.ts';
+import { KeyTrouble } from './key-trouble.ts';
 import { MODES_HIGHEST_FIRST } from './modes.ts';
 import { Monitor } from './monitor.ts';
 import { marketOf, type ProxyOptions, type Settings, settingsOf } from './options.ts';
@@ -49,11 +50,12 @@ export class Proxy {
   readonly settings: Settings;
   readonly #delivery: Delivery;
   readonly #authenticator: Authenticator;
+  readonly #keyTrouble: KeyTrouble;
   readonly #counters = new Counters();
   /** Those that are no clients yet. */
   readonly connections: Connections;
   readonly #userNames = new UserNames();
-  readonly #orders = new OrderUpdates(this.#userNames);
+  readonly #orders = new OrderUpdates();
   readonly #subscriptions: Subscriptions;
   readonly #topics: TickedTopics;
   readonly #monitor: Monitor;
@@ -79,6 +81,7 @@ export class Proxy {
     this.#log = log;
     this.#refusedOrigins = new RefusedOrigins(log);
     this.connections = new Connections(settings.limits, this.#counters);
+    this.#keyTrouble = new KeyTrouble(log);
     const onTrouble = (error: unknown): void => log.warn({ err: error }, 'keys could not be checked again');
     this.#authenticator = authenticator(settings.auth, settings.ring.name, onTrouble);
     this.#delivery = closeOnError(this.#authenticator, () => this.#openDelivery());
@@ -107,6 +110,7 @@ export class Proxy {
       counters: this.#counters,
       delivery: this.#delivery,
       feedStatus,
+      keyTrouble: this.#keyTrouble,
       monitor: this.#monitor,
       orders: this.#orders,
       subscriber,
@@ -164,7 +168,7 @@ export class Proxy {
         this.#counters.refuse('too_many_key_checks');
         return { statusCode: 429, code: 'RATE_LIMIT_EXCEEDED', message: error.message };
       }
-      this.#log.warn({ err: error }, 'a key could not be checked');
+      this.#keyTrouble.note(error);
       const message = 'The API key could not be checked; try again';
       return { statusCode: 503, code: 'AUTHENTICATION_ERROR', message };
     }
@@ -269,7 +273,7 @@ export class Proxy {
    * @returns the number of sessions that it went to.
    */
   deliverOrderUpdate(userId: string, payload: Answer): number {
-    return this.#orders.deliver(userId, payload);
+    return this.#orders.deliver([userId], payload);
   }
 
   /** Sees the clients off and leaves the ring. Idempotent. */
@@ -312,7 +316,7 @@ export class Proxy {
       sources: this.#sources,
       userNames: this.#userNames,
       verdicts: this.#verdicts,
-      deliverOrderUpdate: (userId, update) => this.deliverOrderUpdate(userId, update),
+      orders: this.#orders,
       interests: () => this.#subscriptions.interests(),
       log: this.#log,
     });

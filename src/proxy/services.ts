@@ -5,6 +5,7 @@ import type { Connections } from './connections.ts';
 import type { Counters } from './counters.ts';
 import type { OrderUpdates } from './events.ts';
 import type { FeedStatus } from './feed-status.ts';
+import type { KeyTrouble } from './key-trouble.ts';
 import type { Monitor } from './monitor.ts';
 import type { Settings } from './options.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -22,6 +23,7 @@ export interface Services {
   readonly counters: Counters;
   readonly delivery: Delivery;
   readonly feedStatus: FeedStatus;
+  readonly keyTrouble: KeyTrouble;
   readonly monitor: Monitor;
   readonly orders: OrderUpdates;
   readonly subscriber: Subscriber;

@@ -49,6 +49,9 @@ const BYTES_AN_ENTRY = 100;
 /** Bytes above which messages of all clients are served one at a time. */
 const LONG_MESSAGE = 16 * 1024;
 
+/** Messages that wait of a client that has given no key: each takes far more memory than its bytes. */
+const MOST_WAITING_WITHOUT_KEY = 256;
+
 /** Time that a client whose key was refused has for another one, ms. */
 const SECOND_CHANCE_MS = 1_000;
 
@@ -84,6 +87,7 @@ export class Session implements RecipientOwner, Asker {
   #unwatchKey: (() => void) | undefined;
   /** Messages that came while a key was being checked, or a long list was being served. */
   #waiting: Incoming[] | undefined;
+  #isKeyBeingChecked = false;
   /** A list is served over several turns of the event loop. */
   #isServing = false;
   /** Lets the next long message of all clients be served; undefined unless one of this client is. */
@@ -119,6 +123,11 @@ export class Session implements RecipientOwner, Asker {
     return this.#identity && this.#services.userNames.of(this.#identity.userId);
   }
 
+  /** Its user, as the check of its key says: perhaps by a name made of the key, although the user's own is known. */
+  get checkedUserId(): string | undefined {
+    return this.#identity?.userId;
+  }
+
   get isGone(): boolean {
     return this.#ended;
   }
@@ -142,7 +151,7 @@ export class Session implements RecipientOwner, Asker {
 
   /** Whether its key is being checked, so that it is not known yet what it may send. */
   get isBeingChecked(): boolean {
-    return this.#waiting !== undefined && this.#identity === undefined;
+    return this.#isKeyBeingChecked && this.#identity === undefined;
   }
 
   /** Whether anything has come since this was asked the last time. */
@@ -253,9 +262,13 @@ export class Session implements RecipientOwner, Asker {
     if (typeof key !== 'string') return this.#refuseKey('Invalid API key', body);
     if (this.#services.authenticator.open) return this.#admit(LOCAL_USER);
     this.#waiting = [];
+    this.#isKeyBeingChecked = true;
     this.#checkKey(key, body)
       .catch((error: unknown) => this.#refuse(error, body))
-      .then(() => this.#goOn())
+      .then(() => {
+        this.#isKeyBeingChecked = false;
+        this.#goOn();
+      })
       .catch((error: unknown) =>
         this.#log.error({ err: error }, 'a session could not go on after its key was checked'),
       );
@@ -272,14 +285,14 @@ export class Session implements RecipientOwner, Asker {
       if (error instanceof TooManyKeyChecks) {
         return this.#refuseKey(error.message, body, 'RATE_LIMIT_EXCEEDED', 'too_many_key_checks');
       }
-      this.#log.warn({ err: error }, 'a key could not be checked');
+      this.#services.keyTrouble.note(error);
       return this.#refuseKey('The API key could not be checked; try again', body);
     }
     if (this.#ended) return;
     this.#missed = CLOSE.UNAUTHORIZED;
     if (identity === undefined) return this.#refuseKey('Invalid API key', body);
     this.#unwatchKey?.();
-    this.#unwatchKey = authenticator.watch(key, () => this.#revoke());
+    this.#unwatchKey = authenticator.watch(key, (owner) => this.#noteOwner(owner));
     this.#admit(identity);
   }
 
@@ -312,6 +325,8 @@ export class Session implements RecipientOwner, Asker {
     if (this.#waiting !== undefined) {
       this.#waiting.push(incoming);
       this.connection.webSocket.pause();
+      const isKnown = this.#identity !== undefined || this.#isKeyBeingChecked;
+      if (!isKnown && this.#waiting.length > MOST_WAITING_WITHOUT_KEY) this.#endFlood();
       return;
     }
     this.#rate ??= new MessageRate(this.#services.settings.limits.messagesPerSecond);
@@ -319,6 +334,12 @@ export class Session implements RecipientOwner, Asker {
     if (waitMs !== undefined) this.#takeLater(incoming, waitMs);
     else if (incoming.data.length > LONG_MESSAGE) this.#takeInTurn(incoming);
     else this.#answer(incoming);
+  }
+
+  #endFlood(): void {
+    this.#services.counters.refuse('not_authenticated');
+    this.connection.closeUnread(CLOSE.POLICY, 'too many messages without a key');
+    this.end();
   }
 
   // Back-pressure: what has been read waits here, and what the client sends beyond it waits in its socket.
@@ -535,6 +556,12 @@ export class Session implements RecipientOwner, Asker {
     }, SECOND_CHANCE_MS).unref();
   }
 
+  // A key may have been given to another user; a check that does not tell the broker takes none away.
+  #noteOwner(owner: Identity | undefined): void {
+    if (owner === undefined) return this.#revoke();
+    this.#identity = owner.userId === this.#identity?.userId ? { ...this.#identity, ...owner } : owner;
+  }
+
   #revoke(): void {
     this.#services.counters.refuse('revoked_key');
     this.#identity = undefined;
@@ -545,7 +572,8 @@ export class Session implements RecipientOwner, Asker {
   #missDeadline(reason = 'auth timeout'): void {
     if (this.#identity !== undefined) return;
     this.#services.counters.refuse('authentication_timeout');
-    this.connection.close(this.#missed, reason);
+    // A key that is still being checked is not known to be bad.
+    this.connection.close(this.#isKeyBeingChecked ? CLOSE.TRY_AGAIN_LATER : this.#missed, reason);
     this.end();
   }
 

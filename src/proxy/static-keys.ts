@@ -1,8 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { OpenAlgoShmError } from '../errors.ts';
 import { userOfKey } from '../user-of-key.ts';
 import type { Identity, KeyCheck } from './auth.ts';
+
+/** How long a file that is being written may be empty, ms. */
+const WRITTEN_MS = 250;
 
 /** A key, alone or with the name of its user. */
 export type KeyEntry = string | { key: string; userId: string };
@@ -32,21 +36,29 @@ export function fileKeys(path: string, others: readonly KeyEntry[], onTrouble: (
   let known = [...fixed, ...readKeys(path)];
   if (known.length === 0) throw new OpenAlgoShmError('ERR_FILE', `auth: ${path} holds no key; write one on a line`);
   let isReadable = true;
-  const follow = (): void => {
+  const read = async (): Promise<void> => {
     try {
-      const current = versionOf(path);
-      if (current !== version) {
-        known = [...fixed, ...readKeys(path)];
-        version = current;
+      let current = versionOf(path);
+      if (current === version) return void (isReadable = true);
+      let keys = readKeys(path);
+      if (keys.length === 0) {
+        // Perhaps it is being written, and has been emptied for that.
+        await setTimeout(WRITTEN_MS);
+        current = versionOf(path);
+        keys = readKeys(path);
       }
+      known = [...fixed, ...keys];
+      version = current;
       isReadable = true;
     } catch (error) {
       if (isReadable) onTrouble(error);
       isReadable = false;
     }
   };
+  let underWay: Promise<void> | undefined;
   return async (key) => {
-    follow();
+    underWay ??= read().finally(() => (underWay = undefined));
+    await underWay;
     return find(known, key);
   };
 }

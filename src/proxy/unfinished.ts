@@ -111,7 +111,7 @@ export class UnfinishedMessage<Client> {
     }
     this.#bytes = coming;
     if (this.#bytes <= FREE_BYTES && !isCompressed) return 'pass';
-    if (!mayHaveMore && this.#longestLength() > FREE_BYTES) return 'too_big';
+    if (!mayHaveMore && this.#length(now) > FREE_BYTES) return 'too_big';
     if (this.#since === undefined) {
       this.#since = now;
       this.#all.begin(this, client);
@@ -122,14 +122,13 @@ export class UnfinishedMessage<Client> {
 
   /** Counts what has come, as what it may have become by now. */
   countAnew(now: number): void {
-    const isInflated = now - (this.#since ?? now) >= INFLATED_AFTER_MS;
-    const length = isInflated ? this.#longestLength() : this.#bytes;
-    this.#setComing(Math.max(0, length - FREE_BYTES));
+    this.#setComing(Math.max(0, this.#length(now) - FREE_BYTES));
   }
 
-  /** What has come, as what it may have become. */
-  #longestLength(): number {
-    return this.#isCompressed ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
+  // A compressed one that has come whole is still on its way through the decompression, and no unfinished one.
+  #length(now: number): number {
+    const isInflated = this.#isCompressed && now - (this.#since ?? now) >= INFLATED_AFTER_MS;
+    return isInflated ? Math.min(this.#bytes * MOST_INFLATED, this.#longest) : this.#bytes;
   }
 
   /** Whether it counts for all clients. */
