@@ -163,6 +163,65 @@ fn members_are_as_the_adapter_wrote_them_in_ticks_and_in_snapshots() {
 }
 
 #[test]
+fn no_name_is_there_twice_whatever_a_publisher_writes() {
+    let mut market = Market::new();
+    let mut tick = image(&[(Field::Ltp, 2.0), (Field::Ltt, 3.0), (Field::Oi, 5.0)]);
+    let number = SYNONYMS.iter().position(|&(_, name)| name == "last_price").unwrap();
+    tick.set_synonym(number as u8);
+    tick.set_depth(&[DepthLevel { price: 1.0, quantity: 1.0, orders: 1.0 }], &[]);
+    for name in [
+        "ltp",
+        "ltt",
+        "ltt_ms",
+        "oi",
+        "open_interest",
+        "last_price",
+        "depth",
+        "depth_level",
+        "mode",
+        "a",
+        "\n",
+    ] {
+        assert!(
+            tick.push_member(name, MemberValue::Flag(true))
+                && tick.push_member(name, MemberValue::Flag(false))
+        );
+    }
+    let messages = market.publish(Mode::Depth, &mut tick);
+    assert_eq!(messages.len(), 6, "read without a name that is there twice");
+    let level = json!({ "price": 1, "quantity": 1, "orders": 1 });
+    let expected = json!({
+        "symbol": "TCS", "exchange": "NSE", "mode": true, "ltp": 2, "ltt": true, "ltt_ms": 3, "oi": 5,
+        "open_interest": true, "last_price": true, "a": true, "\n": true,
+        "depth": { "buy": [level], "sell": [] }, "depth_level": 1,
+    });
+    assert!(messages.iter().all(|message| message["data"] == expected), "{}", messages[0]);
+}
+
+#[test]
+fn members_of_the_newest_tick_stand_alone_beside_older_values_under_the_same_names() {
+    let mut market = Market::new();
+    let mut older =
+        image(&[(Field::Ltp, 1.0), (Field::Ltt, 1_748_426_445_000.0), (Field::InstrumentToken, 5.0)]);
+    let number = SYNONYMS.iter().position(|&(_, name)| name == "last_trade_time").unwrap();
+    older.set_synonym(number as u8);
+    market.publish(Mode::Quote, &mut older);
+    let mut newest = image(&[(Field::Ltp, 2.0)]);
+    assert!(newest.push_member("last_trade_time", MemberValue::Text("15:29:55")));
+    assert!(newest.push_member("instrument_token", MemberValue::Text("NSE_EQ|INE002A01018")));
+    market.publish(Mode::Quote, &mut newest);
+    for variant in [Mode::Quote as usize, 4 + Mode::Quote as usize] {
+        let mut frame = Vec::new();
+        assert!(market.encoder.snapshot(market.topic.number(), variant as u8, None, &mut frame));
+        let data = message(&frame)["data"].take();
+        assert_eq!(
+            (&data["last_trade_time"], &data["ltt"], &data["instrument_token"]),
+            (&json!("15:29:55"), &json!(1_748_426_445_000_u64), &json!(5))
+        );
+    }
+}
+
+#[test]
 fn the_longest_annex_fits_a_frame() {
     let values = [
         MemberValue::Flag(false),
