@@ -10,6 +10,7 @@ use openalgo_shm_ring::stats::PublisherNames;
 
 use crate::encode::{BrokerText, Context, Format, SnapshotAge, write_frame};
 use crate::lane_topics::LaneTopics;
+use crate::last_values::published_ns;
 use crate::snapshot::Snapshot;
 use crate::topic_table::TopicTable;
 use crate::topics::{LocalTopic, Topics, text_of};
@@ -17,7 +18,7 @@ use crate::variants::{Variants, mode_and_format, variants_up_to};
 
 /// Latencies above this (10 s) are recorded as this.
 const LONGEST_LATENCY_NS: u64 = 10_000_000_000;
-const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_MS: i64 = 1_000_000;
 
 /// A frame in the arena of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +153,8 @@ impl Encoding {
         let Some(local) = self.topics.at_mut(place) else { return used };
         local.carried += 1;
         let is_newer = local.last.keep_carried(tick, publisher, local.ticks());
-        let publish_ns = tick.publish_ns();
-        let earliest_ns = now.saturating_sub(self.carried_max_age_ns);
-        if publish_ns < earliest_ns {
+        let earliest_ns = earliest_of(now, self.carried_max_age_ns);
+        if published_ns(tick) < earliest_ns {
             return used;
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());
@@ -179,6 +179,11 @@ impl Encoding {
     }
 }
 
+/// When what is so old was published, ns: below 0 if that was before the clock began.
+pub(crate) fn earliest_of(now: u64, max_age_ns: u64) -> i64 {
+    now as i64 - i64::try_from(max_age_ns).unwrap_or(i64::MAX)
+}
+
 /// Variants of a topic that are wanted, also through its exchange.
 #[inline]
 fn wanted_of(
@@ -200,20 +205,20 @@ pub(crate) fn write_snapshot(
     brokers: &[BrokerText],
     (mode, format): (Mode, Format),
     now: u64,
-    earliest_ns: u64,
+    earliest_ns: i64,
     room: &mut [u8],
 ) -> Option<usize> {
     let snapshot = Snapshot::new(&local.last, mode, earliest_ns)?;
     let tick = snapshot.view();
-    let age_ms = |publish_ns| now.saturating_sub(publish_ns) / NS_PER_MS;
-    let has_older = tick.publish_ns() - snapshot.oldest_ns >= NS_PER_MS;
+    let age_ms = |publish_ns| ((now as i64).saturating_sub(publish_ns) / NS_PER_MS).max(0) as u64;
+    let has_older = snapshot.newest_ns.saturating_sub(snapshot.oldest_ns) >= NS_PER_MS;
     let context = Context {
         format,
         mode,
         sequence: local.sequences[mode as usize - 1],
         broker: &brokers[snapshot.publisher as usize],
         snapshot: Some(SnapshotAge {
-            newest_ms: age_ms(tick.publish_ns()),
+            newest_ms: age_ms(snapshot.newest_ns),
             oldest_ms: has_older.then(|| age_ms(snapshot.oldest_ns)),
         }),
     };

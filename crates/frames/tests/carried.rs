@@ -95,6 +95,18 @@ fn one_that_is_older_than_the_bound_goes_to_nobody_unasked() {
 }
 
 #[test]
+fn one_from_before_this_machine_started_is_as_old_as_it_was() {
+    let mut market = Market::new();
+    let mut tick = carried(u32::MAX - 1, u32::MAX, &[(Field::Ltp, 1.0)]);
+    assert!(market.publish(Mode::Ltp, &mut tick).is_empty());
+    let snapshot = market.snapshot(Mode::Ltp).unwrap();
+    let is_at_least = |name: &str, ms: u32| snapshot[name].as_u64().unwrap() >= u64::from(ms);
+    assert!(is_at_least("age_ms", u32::MAX - 1) && is_at_least("oldest_age_ms", u32::MAX), "{snapshot}");
+    let days_30 = Some(30 * 24 * 3600 * 1_000_000_000);
+    assert!(!market.encoder.snapshot(market.topic.number(), Mode::Ltp as u8, days_30, &mut Vec::new()));
+}
+
+#[test]
 fn they_change_no_newer_value_and_fill_in_what_is_missing() {
     let mut market = Market::new();
     market.publish(Mode::Quote, &mut image(&[(Field::Ltp, 2.0), (Field::Volume, 20.0)]));
