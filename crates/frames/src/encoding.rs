@@ -27,6 +27,8 @@ pub struct Entry {
     pub topic: u32,
     /// The number of the variant: its bit in [`Variants`].
     pub variant: u8,
+    /// Whether it is the first entry of its tick.
+    pub is_first: bool,
     /// Whether the tick says a price (LTP).
     pub has_price: bool,
     /// Where the frame begins in the arena, bytes.
@@ -95,6 +97,7 @@ impl Encoding {
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());
         if wanted != 0 {
+            let mut is_first = true;
             let LocalTopic { topic, number, text, sequences, .. } = local;
             let text = text.get_or_insert_with(|| text_of(topic));
             let has_price = tick.field(Field::Ltp).is_some();
@@ -112,7 +115,16 @@ impl Encoding {
                 };
                 let length = write_frame(&mut arena[used..], text, tick, &context);
                 let (offset, length) = (used as u32, length as u32);
-                entries.push(Entry { topic: *number, variant, has_price, offset, length, publish_ns });
+                entries.push(Entry {
+                    topic: *number,
+                    variant,
+                    is_first,
+                    has_price,
+                    offset,
+                    length,
+                    publish_ns,
+                });
+                is_first = false;
                 used += length as usize;
             }
         }
@@ -158,6 +170,7 @@ impl Encoding {
             return used;
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());
+        let mut is_first = true;
         while let Some(variant) = wanted.checked_ilog2() {
             wanted ^= 1 << variant;
             let variant = variant as u8;
@@ -171,9 +184,10 @@ impl Encoding {
                 continue;
             };
             let has_price = tick.field(Field::Ltp).is_some();
-            let (offset, topic) = (used as u32, local.number);
-            entries.push(Entry { topic, variant, has_price, offset, length: length as u32, publish_ns: now });
-            used += length;
+            let (topic, offset, length) = (local.number, used as u32, length as u32);
+            entries.push(Entry { topic, variant, is_first, has_price, offset, length, publish_ns: now });
+            is_first = false;
+            used += length as usize;
         }
         used
     }

@@ -39,6 +39,7 @@ impl Market {
         let mut arena = vec![0; self.encoder.longest_tick()];
         let mut entries = Vec::new();
         self.encoder.drain(&mut arena, &mut entries);
+        assert!(entries.iter().enumerate().all(|(index, entry)| entry.is_first == (index == 0)));
         let frame = |offset: u32, length: u32| message(&arena[offset as usize..][..length as usize]);
         entries.iter().map(|entry| frame(entry.offset, entry.length)).collect()
     }
