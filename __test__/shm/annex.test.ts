@@ -69,6 +69,7 @@ describe('words that no publisher of ours wrote', () => {
 
   test.each([
     ['a key that is empty', [0, 3]],
+    ['a key that is there already', [1, 0x61, 4]],
     ['a key that is no UTF-8', [1, 0xff, 3]],
     ['a text that is no UTF-8', [1, 0x62, 2, 2, 0xc3, 0x28]],
     ['a kind that does not exist', [1, 0x62, 9]],
@@ -77,7 +78,7 @@ describe('words that no publisher of ours wrote', () => {
     ['a number without all its bytes', [1, 0x62, 1, 0, 0]],
     ['nothing behind a key', [1, 0x62]],
   ])('%s ends the members', (_, bad) => {
-    expect(read(...good, ...bad, ...good)).toEqual({ a: true });
+    expect(read(...good, ...bad, 1, 0x63, 3)).toEqual({ a: true });
   });
 
   test('names that objects have anyway are names as any other', () => {

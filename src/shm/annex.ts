@@ -168,7 +168,9 @@ export class AnnexView {
       const end = valueAt + valueBytes(kind, bytes, valueAt);
       if (end > used || keyEnd === at + 1 || !isUtf8(bytes.subarray(at + 1, keyEnd))) break;
       if (kind === KIND.text && !isUtf8(bytes.subarray(valueAt + 1, end))) break;
-      members[bytes.toString('utf8', at + 1, keyEnd)] = valueOf(kind, bytes, valueAt, end);
+      const key = bytes.toString('utf8', at + 1, keyEnd);
+      if (Object.hasOwn(members, key)) break;
+      members[key] = valueOf(kind, bytes, valueAt, end);
       at = end;
     }
     return members;

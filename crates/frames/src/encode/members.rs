@@ -92,7 +92,7 @@ pub(super) fn for_each_beside(
     });
 }
 
-/// The members of an annex that stand beside the tick's own values. No key comes twice, whatever the publisher wrote.
+/// The members of an annex that stand beside the tick's own values: none has the name of another value.
 pub(super) fn of_annex<'a>(
     tick: MessageView<'_>,
     annex: Annex<'_>,
@@ -100,10 +100,7 @@ pub(super) fn of_annex<'a>(
 ) -> impl Iterator<Item = (&'a str, MemberValue<'a>)> {
     members.iter().filter(move |&(key, _)| {
         let is_field = |field: Field| field.name() == key && tick.field(field).is_some();
-        let is_first = || {
-            members.iter().find(|&(other, _)| other == key).is_some_and(|(first, _)| std::ptr::eq(first, key))
-        };
-        !OWN.contains(&key) && (annex.replaces(key) || !Field::ALL.into_iter().any(is_field)) && is_first()
+        !OWN.contains(&key) && (annex.replaces(key) || !Field::ALL.into_iter().any(is_field))
     })
 }
 
