@@ -166,7 +166,9 @@ impl Encoding {
         local.carried += 1;
         let is_newer = local.last.keep_carried(tick, publisher, local.ticks());
         let earliest_ns = earliest_of(now, self.carried_max_age_ns);
-        if published_ns(tick) < earliest_ns {
+        // A book that is kept from a ring of deeper books would not fit where there is room for one tick.
+        let is_too_deep = local.last.most_levels() > 2 * consumer.segment().layout().depth_levels;
+        if published_ns(tick) < earliest_ns || is_too_deep {
             return used;
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());

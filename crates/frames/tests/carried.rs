@@ -23,7 +23,10 @@ struct Market {
 impl Market {
     fn new() -> Self {
         let config = RingConfig::mpmc().lanes(1).consumers(1).buffer_size(1 << 20);
-        let ring = LockFreeRingBuffer::on_heap(config).unwrap();
+        Self::with(&LockFreeRingBuffer::on_heap(config).unwrap())
+    }
+
+    fn with(ring: &LockFreeRingBuffer) -> Self {
         let table = TopicTable::new();
         let topic = table.ask(&TopicName::new("NSE", "TCS").unwrap()).unwrap();
         let mut encoder = TickEncoder::new(ring.consumer(ConsumerOptions::new("encoder")).unwrap(), table);
@@ -195,10 +198,7 @@ fn no_name_is_there_twice_whatever_a_publisher_writes() {
         "a",
         "\n",
     ] {
-        assert!(
-            tick.push_member(name, MemberValue::Flag(true))
-                && tick.push_member(name, MemberValue::Flag(false))
-        );
+        assert!(tick.push_member(name, MemberValue::Flag(true)));
     }
     let messages = market.publish(Mode::Depth, &mut tick);
     assert_eq!(messages.len(), 6, "read without a name that is there twice");
@@ -232,6 +232,24 @@ fn members_of_the_newest_tick_stand_alone_beside_older_values_under_the_same_nam
             (&json!("15:29:55"), &json!(1_748_426_445_000_u64), &json!(5))
         );
     }
+}
+
+#[test]
+fn one_beside_a_book_from_a_ring_of_deeper_books_does_not_outgrow_the_room_of_a_tick() {
+    let ring = |levels| {
+        let config = RingConfig::mpmc().lanes(1).consumers(1).buffer_size(1 << 20).depth_levels(levels);
+        LockFreeRingBuffer::on_heap(config).unwrap()
+    };
+    let mut market = Market::with(&ring(200));
+    let mut book = image(&[(Field::Ltp, 1.0)]);
+    let level = DepthLevel { price: 1.05, quantity: 2.05, orders: 3.05 };
+    book.set_depth(&[level; 200], &[level; 200]);
+    assert_eq!(market.publish(Mode::Depth, &mut book).len(), 6);
+    let ring = ring(1);
+    market.producer = ring.producer("feed").unwrap();
+    market.encoder.reattach(ring.consumer(ConsumerOptions::new("encoder")).unwrap());
+    market.publish(Mode::Depth, &mut carried(0, 0, &[(Field::Ltp, 2.0)]));
+    assert_eq!(market.publish(Mode::Depth, &mut image(&[(Field::Ltp, 3.0)])).len(), 6);
 }
 
 #[test]
