@@ -59,7 +59,7 @@ test('the live screen is left when the process is ended in the midst of it', asy
   expect([status, stdout.endsWith('\u001b[?25h\u001b[?1049l')]).toEqual([130, true]);
 });
 
-const tick = (symbol: string, fields: Partial<TickRow> & { mode?: number } = {}) =>
+const tick = (symbol: string, fields: Partial<TickRow> & { mode?: number; ageMs?: number } = {}) =>
   ({ exchange: 'NSE', symbol, publisher: 'mock', publishNs: 0, mode: 1, ...fields }) as unknown as Parameters<
     TickRows['update']
   >[0];
@@ -69,6 +69,17 @@ describe('the rows', () => {
     const rows = new TickRows();
     rows.update(tick('TCS', { ltp: 1, volume: 5 }));
     expect(rows.update(tick('TCS', { ltp: 2 }))).toMatchObject({ ltp: 2, volume: 5, ticks: 2 });
+  });
+
+  test('keep what is newer than the last value of another source', () => {
+    const rows = new TickRows();
+    rows.update(tick('TCS', { ltp: 1, publishNs: 5, ageMs: 9 }));
+    rows.update(tick('TCS', { ltp: 2, publishNs: 8 }));
+    expect(rows.update(tick('TCS', { ltp: 1, publishNs: 6, ageMs: 9 }))).toMatchObject({
+      ltp: 2,
+      publishNs: 8,
+      ticks: 2,
+    });
   });
 
   test.each([

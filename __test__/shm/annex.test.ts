@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { hasCode } from '../../src/errors.ts';
 import type { MarketData } from '../../src/message.ts';
-import { MEMBER_BYTES } from '../../src/shm/annex.ts';
+import { AnnexView, MEMBER_BYTES } from '../../src/shm/annex.ts';
 import { drain, TestRing } from './test-ring.ts';
 
 const ring = new TestRing('annex');
@@ -50,6 +50,40 @@ describe('members', () => {
   test.each([{ a: Number.NaN }, { a: null }, { a: [] }])('that are no values are refused: %j', (members) => {
     const publish = () => passed({ ltp: 1, members: members as never });
     expect(publish).toThrow(expect.toSatisfy((error: unknown) => hasCode(error, 'ERR_INVALID_FIELD')));
+  });
+});
+
+describe('words that no publisher of ours wrote', () => {
+  /** Members of an annex with these bytes. */
+  const read = (...bytes: number[]) => {
+    const words = Buffer.alloc(16 + 8 * Math.ceil(bytes.length / 8));
+    words.writeUInt16LE(bytes.length, 2);
+    Buffer.from(bytes).copy(words, 16);
+    return new AnnexView(
+      new Int32Array(words.buffer, words.byteOffset, words.length / 4),
+      0,
+      words.length / 8,
+    ).members();
+  };
+  const good = [1, 0x61, 3];
+
+  test.each([
+    ['a key that is empty', [0, 3]],
+    ['a key that is there already', [1, 0x61, 4]],
+    ['a key that is no UTF-8', [1, 0xff, 3]],
+    ['a text that is no UTF-8', [1, 0x62, 2, 2, 0xc3, 0x28]],
+    ['a kind that does not exist', [1, 0x62, 9]],
+    ['a key that goes beyond the end', [200, 0x62]],
+    ['a text that goes beyond the end', [1, 0x62, 2, 200, 0x62]],
+    ['a number without all its bytes', [1, 0x62, 1, 0, 0]],
+    ['nothing behind a key', [1, 0x62]],
+  ])('%s ends the members', (_, bad) => {
+    expect(read(...good, ...bad, 1, 0x63, 3)).toEqual({ a: true });
+  });
+
+  test('names that objects have anyway are names as any other', () => {
+    const name = Buffer.from('toString');
+    expect(read(name.length, ...name, 4)).toEqual({ toString: false });
   });
 });
 

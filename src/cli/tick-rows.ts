@@ -41,9 +41,10 @@ export class TickRows {
     return this.#rows.size;
   }
 
-  /** Takes in what a tick carries; what it does not, stays. */
+  /** Takes in what a tick carries; what it does not, stays. Older last values of another source change nothing known. */
   update(tick: TickView): TickRow {
     const row = this.#row(tick.exchange, tick.symbol);
+    if (row.publishNs > tick.publishNs && tick.ageMs !== undefined) return row;
     row.ticks++;
     row.broker = tick.publisher;
     row.publishNs = tick.publishNs;

@@ -140,8 +140,8 @@ export class TickNormaliser {
     }
     if (reading.fault !== undefined && !hasContent(tick)) throw reading.fault.toError();
     if (reading.synonyms !== undefined) tellSynonyms(reading, reading.synonyms);
-    const mode = known.mode ?? tick.type;
-    if (reading.statedMode !== undefined && reading.statedMode !== mode) carry(reading, 'mode', reading.statedMode);
+    if (reading.statedMode !== tick.type && reading.statedMode !== undefined)
+      carry(reading, 'mode', reading.statedMode);
     return tick;
   }
 
@@ -186,7 +186,7 @@ export class TickNormaliser {
         break;
       case 'mode':
         if (known.mode === undefined) this.#applyMode(key, value, reading);
-        else reading.statedMode = value;
+        else if (value !== known.mode) carry(reading, key, value);
         break;
       case 'type':
         if (known.mode !== undefined || !applyType(value, tick)) carry(reading, key, value);

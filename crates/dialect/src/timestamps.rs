@@ -31,7 +31,7 @@ pub fn epoch_to_ms(value: f64) -> Option<f64> {
     } else {
         round(value / if magnitude < FIRST_NANOSECONDS { 1e3 } else { 1e6 })
     };
-    (value == 0.0 || is_of_a_market(ms)).then_some(ms)
+    (ms == 0.0 || is_of_a_market(ms)).then_some(ms)
 }
 
 fn is_of_a_market(ms: f64) -> bool {

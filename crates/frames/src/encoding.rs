@@ -10,6 +10,7 @@ use openalgo_shm_ring::stats::PublisherNames;
 
 use crate::encode::{BrokerText, Context, Format, SnapshotAge, write_frame};
 use crate::lane_topics::LaneTopics;
+use crate::last_values::published_ns;
 use crate::snapshot::Snapshot;
 use crate::topic_table::TopicTable;
 use crate::topics::{LocalTopic, Topics, text_of};
@@ -17,7 +18,7 @@ use crate::variants::{Variants, mode_and_format, variants_up_to};
 
 /// Latencies above this (10 s) are recorded as this.
 const LONGEST_LATENCY_NS: u64 = 10_000_000_000;
-const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_MS: i64 = 1_000_000;
 
 /// A frame in the arena of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Entry {
     pub topic: u32,
     /// The number of the variant: its bit in [`Variants`].
     pub variant: u8,
+    /// Whether it is the first entry of its tick.
+    pub is_first: bool,
     /// Whether the tick says a price (LTP).
     pub has_price: bool,
     /// Where the frame begins in the arena, bytes.
@@ -94,6 +97,7 @@ impl Encoding {
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());
         if wanted != 0 {
+            let mut is_first = true;
             let LocalTopic { topic, number, text, sequences, .. } = local;
             let text = text.get_or_insert_with(|| text_of(topic));
             let has_price = tick.field(Field::Ltp).is_some();
@@ -111,7 +115,16 @@ impl Encoding {
                 };
                 let length = write_frame(&mut arena[used..], text, tick, &context);
                 let (offset, length) = (used as u32, length as u32);
-                entries.push(Entry { topic: *number, variant, has_price, offset, length, publish_ns });
+                entries.push(Entry {
+                    topic: *number,
+                    variant,
+                    is_first,
+                    has_price,
+                    offset,
+                    length,
+                    publish_ns,
+                });
+                is_first = false;
                 used += length as usize;
             }
         }
@@ -152,12 +165,14 @@ impl Encoding {
         let Some(local) = self.topics.at_mut(place) else { return used };
         local.carried += 1;
         let is_newer = local.last.keep_carried(tick, publisher, local.ticks());
-        let publish_ns = tick.publish_ns();
-        let earliest_ns = now.saturating_sub(self.carried_max_age_ns);
-        if publish_ns < earliest_ns {
+        let earliest_ns = earliest_of(now, self.carried_max_age_ns);
+        // A book that is kept from a ring of deeper books would not fit where there is room for one tick.
+        let is_too_deep = local.last.most_levels() > 2 * consumer.segment().layout().depth_levels;
+        if published_ns(tick) < earliest_ns || is_too_deep {
             return used;
         }
         let mut wanted = wanted_of(local, self.any, &self.exchanges) & variants_up_to(tick.mode());
+        let mut is_first = true;
         while let Some(variant) = wanted.checked_ilog2() {
             wanted ^= 1 << variant;
             let variant = variant as u8;
@@ -171,12 +186,18 @@ impl Encoding {
                 continue;
             };
             let has_price = tick.field(Field::Ltp).is_some();
-            let (offset, topic) = (used as u32, local.number);
-            entries.push(Entry { topic, variant, has_price, offset, length: length as u32, publish_ns: now });
-            used += length;
+            let (topic, offset, length) = (local.number, used as u32, length as u32);
+            entries.push(Entry { topic, variant, is_first, has_price, offset, length, publish_ns: now });
+            is_first = false;
+            used += length as usize;
         }
         used
     }
+}
+
+/// When what is so old was published, ns: below 0 if that was before the clock began.
+pub(crate) fn earliest_of(now: u64, max_age_ns: u64) -> i64 {
+    now as i64 - i64::try_from(max_age_ns).unwrap_or(i64::MAX)
 }
 
 /// Variants of a topic that are wanted, also through its exchange.
@@ -200,20 +221,20 @@ pub(crate) fn write_snapshot(
     brokers: &[BrokerText],
     (mode, format): (Mode, Format),
     now: u64,
-    earliest_ns: u64,
+    earliest_ns: i64,
     room: &mut [u8],
 ) -> Option<usize> {
     let snapshot = Snapshot::new(&local.last, mode, earliest_ns)?;
     let tick = snapshot.view();
-    let age_ms = |publish_ns| now.saturating_sub(publish_ns) / NS_PER_MS;
-    let has_older = tick.publish_ns() - snapshot.oldest_ns >= NS_PER_MS;
+    let age_ms = |publish_ns| ((now as i64).saturating_sub(publish_ns) / NS_PER_MS).max(0) as u64;
+    let has_older = snapshot.newest_ns.saturating_sub(snapshot.oldest_ns) >= NS_PER_MS;
     let context = Context {
         format,
         mode,
         sequence: local.sequences[mode as usize - 1],
         broker: &brokers[snapshot.publisher as usize],
         snapshot: Some(SnapshotAge {
-            newest_ms: age_ms(tick.publish_ns()),
+            newest_ms: age_ms(snapshot.newest_ns),
             oldest_ms: has_older.then(|| age_ms(snapshot.oldest_ns)),
         }),
     };

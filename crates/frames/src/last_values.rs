@@ -9,6 +9,7 @@ use openalgo_shm_ring::message::{
     Annex, FIELD_COUNT, Field, Head, MessageView, Mode, SYNONYM_WORDS, SYNONYMS,
 };
 
+const NS_PER_MS: i64 = 1_000_000;
 /// The word of a head whose upper half is the presence bits.
 const PRESENCE: usize = 2;
 
@@ -26,7 +27,8 @@ const SYNONYMS_OF: [[u64; SYNONYM_WORDS]; FIELD_COUNT] = {
 /// Orders ticks of a topic by publish time, then by when they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct When {
-    pub publish_ns: u64,
+    /// As [`published_ns`].
+    pub publish_ns: i64,
     /// Ticks of the topic that were read up to this one.
     pub count: u64,
 }
@@ -69,7 +71,7 @@ pub(crate) struct LastValue {
     pub synonyms: [u64; SYNONYM_WORDS],
     pub when: When,
     /// When it was published at the latest, as far as is known.
-    pub oldest_ns: u64,
+    pub oldest_ns: i64,
     /// Its tick has another value under the field's name.
     pub is_replaced: bool,
 }
@@ -97,14 +99,15 @@ impl LastValues {
     #[cold]
     pub fn keep_carried(&mut self, tick: MessageView<'_>, publisher: u32, count: u64) -> [bool; 3] {
         let (head, rest) = tick.parts();
+        let publish_ns = published_ns(tick);
         let carried = LastTick { head: *head, rest: rest.into(), publisher, count };
         let is_newer = array::from_fn(|mode| {
             let seen = self.slots[mode..].iter().filter_map(Slot::newest);
-            seen.map(|newest| newest.when().publish_ns).max().is_none_or(|ns| ns < tick.publish_ns())
+            seen.map(|newest| newest.when().publish_ns).max().is_none_or(|ns| ns < publish_ns)
         });
         let slot = &mut self.slots[tick.mode() as usize - 1];
         match &slot.newest {
-            Some(newest) if newest.when().publish_ns >= tick.publish_ns() => slot.keep_older(carried),
+            Some(newest) if newest.when().publish_ns >= publish_ns => slot.keep_older(carried),
             _ => slot.replace(carried),
         }
         is_newer
@@ -198,15 +201,14 @@ impl LastTick {
     }
 
     pub fn when(&self) -> When {
-        When { publish_ns: self.view().publish_ns(), count: self.count }
+        When { publish_ns: published_ns(self.view()), count: self.count }
     }
 
     /// When its oldest value was published, ns: before the tick itself of what came from another proxy.
-    pub fn oldest_ns(&self) -> u64 {
-        const NS_PER_MS: u64 = 1_000_000;
-        let publish_ns = self.view().publish_ns();
-        let Some(age) = self.view().annex().and_then(Annex::age) else { return publish_ns };
-        publish_ns.saturating_sub(u64::from(age.oldest_ms - age.newest_ms) * NS_PER_MS)
+    pub fn oldest_ns(&self) -> i64 {
+        let age = self.view().annex().and_then(Annex::age);
+        let older_ms = age.map_or(0, |age| age.oldest_ms - age.newest_ms);
+        self.when().publish_ns - i64::from(older_ms) * NS_PER_MS
     }
 
     const fn presence(&self) -> u32 {
@@ -229,6 +231,15 @@ impl LastTick {
                 each(LastValue { field, value, synonyms, when, oldest_ns, is_replaced });
             }
         });
+    }
+}
+
+/// When a tick was published, ns of the monotonic clock. Another proxy's last value may be from before the clock began:
+/// in the ring it then has 0, and is at least as old as it was when it came.
+pub(crate) fn published_ns(tick: MessageView<'_>) -> i64 {
+    match tick.annex().and_then(Annex::age) {
+        Some(age) if tick.publish_ns() == 0 => -i64::from(age.newest_ms) * NS_PER_MS,
+        _ => tick.publish_ns().try_into().unwrap_or(i64::MAX),
     }
 }
 

@@ -13,13 +13,14 @@ pub(crate) struct Snapshot {
     rest: Vec<u64>,
     /// Of the newest tick.
     pub publisher: u32,
-    /// When the oldest value was published, ns.
-    pub oldest_ns: u64,
+    /// When the newest tick and the oldest value were published, ns.
+    pub newest_ns: i64,
+    pub oldest_ns: i64,
 }
 
 impl Snapshot {
     /// Leaves out what was published before `earliest_ns`. `None` if the newest tick was.
-    pub fn new(values: &LastValues, mode: Mode, earliest_ns: u64) -> Option<Self> {
+    pub fn new(values: &LastValues, mode: Mode, earliest_ns: i64) -> Option<Self> {
         let slots = values.seen_by(mode);
         let newest = slots.iter().filter_map(Slot::newest).max_by_key(|tick| tick.when())?;
         let newest_ns = newest.when().publish_ns;
@@ -50,7 +51,7 @@ impl Snapshot {
             annex.members().iter().for_each(|(key, value)| _ = image.push_member(key, value));
         }
         let (head, rest) = as_copy(&mut image, newest);
-        Some(Self { head, rest, publisher: newest.publisher, oldest_ns })
+        Some(Self { head, rest, publisher: newest.publisher, newest_ns, oldest_ns })
     }
 
     pub fn view(&self) -> MessageView<'_> {

@@ -8,7 +8,7 @@ use openalgo_shm_ring::message::{Head, LINE_WORDS};
 use openalgo_shm_ring::{Consumer, MessageCounts, clock};
 
 use crate::encode::longest_frame;
-use crate::encoding::{Encoding, Entry, write_snapshot};
+use crate::encoding::{Encoding, Entry, earliest_of, write_snapshot};
 use crate::topic_table::{Topic, TopicTable};
 use crate::variants::{VARIANT_COUNT, Variants, mode_and_format};
 
@@ -131,7 +131,7 @@ impl TickEncoder {
         let Some((mode, format)) = mode_and_format(variant) else { return false };
         let Some(local) = self.encoding.topics.get_mut(topic) else { return false };
         let now = clock::monotonic_ns();
-        let earliest_ns = max_age_ns.map_or(0, |age| now.saturating_sub(age));
+        let earliest_ns = max_age_ns.map_or(i64::MIN, |age| earliest_of(now, age));
         let start = out.len();
         out.resize(start + longest_frame(local.last.most_levels()), 0);
         let room = &mut out[start..];

@@ -23,7 +23,10 @@ struct Market {
 impl Market {
     fn new() -> Self {
         let config = RingConfig::mpmc().lanes(1).consumers(1).buffer_size(1 << 20);
-        let ring = LockFreeRingBuffer::on_heap(config).unwrap();
+        Self::with(&LockFreeRingBuffer::on_heap(config).unwrap())
+    }
+
+    fn with(ring: &LockFreeRingBuffer) -> Self {
         let table = TopicTable::new();
         let topic = table.ask(&TopicName::new("NSE", "TCS").unwrap()).unwrap();
         let mut encoder = TickEncoder::new(ring.consumer(ConsumerOptions::new("encoder")).unwrap(), table);
@@ -39,6 +42,7 @@ impl Market {
         let mut arena = vec![0; self.encoder.longest_tick()];
         let mut entries = Vec::new();
         self.encoder.drain(&mut arena, &mut entries);
+        assert!(entries.iter().enumerate().all(|(index, entry)| entry.is_first == (index == 0)));
         let frame = |offset: u32, length: u32| message(&arena[offset as usize..][..length as usize]);
         entries.iter().map(|entry| frame(entry.offset, entry.length)).collect()
     }
@@ -92,6 +96,18 @@ fn one_that_is_older_than_the_bound_goes_to_nobody_unasked() {
     let snapshot = market.snapshot(Mode::Ltp).unwrap();
     assert!(is_about(&snapshot["age_ms"], 11_000), "{snapshot}");
     assert_eq!(snapshot["data"]["ltp"], 1);
+}
+
+#[test]
+fn one_from_before_this_machine_started_is_as_old_as_it_was() {
+    let mut market = Market::new();
+    let mut tick = carried(u32::MAX - 1, u32::MAX, &[(Field::Ltp, 1.0)]);
+    assert!(market.publish(Mode::Ltp, &mut tick).is_empty());
+    let snapshot = market.snapshot(Mode::Ltp).unwrap();
+    let is_at_least = |name: &str, ms: u32| snapshot[name].as_u64().unwrap() >= u64::from(ms);
+    assert!(is_at_least("age_ms", u32::MAX - 1) && is_at_least("oldest_age_ms", u32::MAX), "{snapshot}");
+    let days_30 = Some(30 * 24 * 3600 * 1_000_000_000);
+    assert!(!market.encoder.snapshot(market.topic.number(), Mode::Ltp as u8, days_30, &mut Vec::new()));
 }
 
 #[test]
@@ -160,6 +176,80 @@ fn members_are_as_the_adapter_wrote_them_in_ticks_and_in_snapshots() {
     let data = market.snapshot(Mode::Depth).unwrap()["data"].take();
     assert_eq!((data.get("ltt"), &data["ltt_ms"]), (None, &json!(1_748_426_445_000_u64)));
     assert_eq!((&data["mode"], &data["symbol"]), (&json!(3), &json!("TCS")));
+}
+
+#[test]
+fn no_name_is_there_twice_whatever_a_publisher_writes() {
+    let mut market = Market::new();
+    let mut tick = image(&[(Field::Ltp, 2.0), (Field::Ltt, 3.0), (Field::Oi, 5.0)]);
+    let number = SYNONYMS.iter().position(|&(_, name)| name == "last_price").unwrap();
+    tick.set_synonym(number as u8);
+    tick.set_depth(&[DepthLevel { price: 1.0, quantity: 1.0, orders: 1.0 }], &[]);
+    for name in [
+        "ltp",
+        "ltt",
+        "ltt_ms",
+        "oi",
+        "open_interest",
+        "last_price",
+        "depth",
+        "depth_level",
+        "mode",
+        "a",
+        "\n",
+    ] {
+        assert!(tick.push_member(name, MemberValue::Flag(true)));
+    }
+    let messages = market.publish(Mode::Depth, &mut tick);
+    assert_eq!(messages.len(), 6, "read without a name that is there twice");
+    let level = json!({ "price": 1, "quantity": 1, "orders": 1 });
+    let expected = json!({
+        "symbol": "TCS", "exchange": "NSE", "mode": true, "ltp": 2, "ltt": true, "ltt_ms": 3, "oi": 5,
+        "open_interest": true, "last_price": true, "a": true, "\n": true,
+        "depth": { "buy": [level], "sell": [] }, "depth_level": 1,
+    });
+    assert!(messages.iter().all(|message| message["data"] == expected), "{}", messages[0]);
+}
+
+#[test]
+fn members_of_the_newest_tick_stand_alone_beside_older_values_under_the_same_names() {
+    let mut market = Market::new();
+    let mut older =
+        image(&[(Field::Ltp, 1.0), (Field::Ltt, 1_748_426_445_000.0), (Field::InstrumentToken, 5.0)]);
+    let number = SYNONYMS.iter().position(|&(_, name)| name == "last_trade_time").unwrap();
+    older.set_synonym(number as u8);
+    market.publish(Mode::Quote, &mut older);
+    let mut newest = image(&[(Field::Ltp, 2.0)]);
+    assert!(newest.push_member("last_trade_time", MemberValue::Text("15:29:55")));
+    assert!(newest.push_member("instrument_token", MemberValue::Text("NSE_EQ|INE002A01018")));
+    market.publish(Mode::Quote, &mut newest);
+    for variant in [Mode::Quote as usize, 4 + Mode::Quote as usize] {
+        let mut frame = Vec::new();
+        assert!(market.encoder.snapshot(market.topic.number(), variant as u8, None, &mut frame));
+        let data = message(&frame)["data"].take();
+        assert_eq!(
+            (&data["last_trade_time"], &data["ltt"], &data["instrument_token"]),
+            (&json!("15:29:55"), &json!(1_748_426_445_000_u64), &json!(5))
+        );
+    }
+}
+
+#[test]
+fn one_beside_a_book_from_a_ring_of_deeper_books_does_not_outgrow_the_room_of_a_tick() {
+    let ring = |levels| {
+        let config = RingConfig::mpmc().lanes(1).consumers(1).buffer_size(1 << 20).depth_levels(levels);
+        LockFreeRingBuffer::on_heap(config).unwrap()
+    };
+    let mut market = Market::with(&ring(200));
+    let mut book = image(&[(Field::Ltp, 1.0)]);
+    let level = DepthLevel { price: 1.05, quantity: 2.05, orders: 3.05 };
+    book.set_depth(&[level; 200], &[level; 200]);
+    assert_eq!(market.publish(Mode::Depth, &mut book).len(), 6);
+    let ring = ring(1);
+    market.producer = ring.producer("feed").unwrap();
+    market.encoder.reattach(ring.consumer(ConsumerOptions::new("encoder")).unwrap());
+    market.publish(Mode::Depth, &mut carried(0, 0, &[(Field::Ltp, 2.0)]));
+    assert_eq!(market.publish(Mode::Depth, &mut image(&[(Field::Ltp, 3.0)])).len(), 6);
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn a_drain_says_what_it_read_and_whether_the_ring_may_hold_more() {
         let new = &entries[before..];
         assert_eq!((new.len(), drained.entries), (2 * drained.ticks, drained.entries));
         assert!(new.chunks(2).all(|tick| (tick[0].variant, tick[1].variant) == (5, 1)));
+        assert!(new.chunks(2).all(|tick| tick[0].is_first && !tick[1].is_first));
         assert!(new.windows(2).all(|pair| pair[0].offset + pair[0].length == pair[1].offset));
         assert!(new.iter().all(|entry| (entry.offset + entry.length) as usize <= arena.len()));
         assert!(new.chunks(2).all(|tick| tick[0].publish_ns == tick[1].publish_ns && tick[0].publish_ns > 0));

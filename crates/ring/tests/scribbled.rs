@@ -95,7 +95,10 @@ fn publish(producer: &mut Producer, number: u64, random: &mut Random) {
             image.set_synonym(11 * size as u8);
         }
         for member in 6..size {
-            assert!(image.push_member("a member", MemberValue::Text(&"x".repeat(35 + member as usize))));
+            assert!(image.push_member(
+                &format!("member {member}"),
+                MemberValue::Text(&"x".repeat(35 + member as usize))
+            ));
         }
         let topic = producer.topic("NSE", &format!("S{}", number % 9)).unwrap();
         producer.publish_to(topic, image.finish(Mode::Quote)).unwrap();

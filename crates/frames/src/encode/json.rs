@@ -118,9 +118,9 @@ fn write_beside(room: &mut [u8], topic: &TopicText, tick: MessageView<'_>, annex
     out.put_slice(MODE_KEY);
     put_replaced(&mut out, &beside, "mode", &[b'0' + tick.mode() as u8]);
     members::for_each_beside(tick, annex, &beside, |name, value| put_member(&mut out, name, value));
-    for (key, value) in members::of_annex(&beside) {
+    for (key, value) in members::of_annex(tick, annex, &beside) {
         out.put(b",");
-        out.put_slice(&quoted(key));
+        put_quoted(&mut out, key);
         out.put(b":");
         put_value(&mut out, value);
     }
@@ -138,7 +138,7 @@ fn put_replaced(out: &mut Bytes<'_>, beside: &Members, name: &str, own: &[u8]) {
 fn put_value(out: &mut Bytes<'_>, value: MemberValue<'_>) {
     match value {
         MemberValue::Number(number) => out.put_part(|room| write_number(room, number)),
-        MemberValue::Text(text) => out.put_slice(&quoted(text)),
+        MemberValue::Text(text) => put_quoted(out, text),
         MemberValue::Flag(true) => out.put(b"true"),
         MemberValue::Flag(false) => out.put(b"false"),
     }
@@ -147,7 +147,8 @@ fn put_value(out: &mut Bytes<'_>, value: MemberValue<'_>) {
 #[inline(never)]
 fn write_synonyms(room: &mut [u8], tick: MessageView<'_>) -> usize {
     let mut out = Bytes::new(room);
-    members::for_each_synonym(tick, |name, value| put_member(&mut out, name, value));
+    let beside = tick.annex().map(Annex::members);
+    members::for_each_synonym(tick, beside.as_ref(), |name, value| put_member(&mut out, name, value));
     out.length()
 }
 
@@ -202,20 +203,34 @@ fn write_long_number(room: &mut [u8], value: f64) -> usize {
 
 /// A JSON string.
 fn quoted(text: &str) -> Vec<u8> {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut out = vec![b'"'];
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-            _ => out.push(byte),
-        }
-    }
-    out.push(b'"');
+    let mut out = Vec::new();
+    quote(text, |part| out.extend_from_slice(part));
     out
+}
+
+fn put_quoted(out: &mut Bytes<'_>, text: &str) {
+    quote(text, |part| out.put_slice(part));
+}
+
+/// Gives a JSON string part after part.
+fn quote(text: &str, mut put: impl FnMut(&[u8])) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let needs_escape = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    put(b"\"");
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(needs_escape) {
+        put(&rest[..at]);
+        match rest[at] {
+            byte @ (b'"' | b'\\') => put(&[b'\\', byte]),
+            byte => {
+                put(b"\\u00");
+                put(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    put(rest);
+    put(b"\"");
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The named values of a tick's `data`, the same in every format.
 
 use openalgo_shm_ring::message::{
-    Annex, FIELD_COUNT, Field, MEMBER_BYTES, MemberValue, Members, MessageView, REPLACED, SYNONYM_WORDS,
-    SYNONYMS,
+    Annex, FIELD_COUNT, Field, MEMBER_BYTES, MemberValue, Members, MessageView, SYNONYM_WORDS, SYNONYMS,
 };
 
 use super::digits::rounded;
@@ -93,25 +92,39 @@ pub(super) fn for_each_beside(
     });
 }
 
-/// The members of an annex but for those that stand for the topic and the mode.
-pub(super) fn of_annex(members: &Members) -> impl Iterator<Item = (&str, MemberValue<'_>)> {
-    members.iter().filter(|(key, _)| !TOPIC_AND_MODE.contains(key))
+/// The members of an annex that stand beside the tick's own values: none has the name of another value.
+pub(super) fn of_annex<'a>(
+    tick: MessageView<'_>,
+    annex: Annex<'_>,
+    members: &'a Members,
+) -> impl Iterator<Item = (&'a str, MemberValue<'a>)> {
+    members.iter().filter(move |&(key, _)| {
+        let is_field = |field: Field| field.name() == key && tick.field(field).is_some();
+        !OWN.contains(&key) && (annex.replaces(key) || !Field::ALL.into_iter().any(is_field))
+    })
 }
 
-/// What begins the data of every tick.
-const TOPIC_AND_MODE: [&str; 3] = [REPLACED[4], REPLACED[5], REPLACED[3]];
-const _: () = assert!(is_equal(TOPIC_AND_MODE[2].as_bytes(), b"mode"), "the mode is the last of them");
+/// Names of what begins and ends the data of a tick, and of times in ms.
+const OWN: [&str; 8] =
+    ["symbol", "exchange", "mode", "depth", "depth_level", IN_MS[0].1, IN_MS[1].1, IN_MS[2].1];
 
 /// Gives the values of fields that came under synonyms, with the index of each such name in [`NAMES`], but no name
-/// that [`for_each`] gives.
+/// that [`for_each`] gives or that a member has.
 #[inline(always)]
-pub(super) fn for_each_synonym(tick: MessageView<'_>, mut each: impl FnMut(usize, Value)) {
+pub(super) fn for_each_synonym(
+    tick: MessageView<'_>,
+    members: Option<&Members>,
+    mut each: impl FnMut(usize, Value),
+) {
     for (word, bits) in tick.synonyms().into_iter().enumerate() {
         let mut left = bits & ADDED[word];
         while left != 0 {
             let number = 64 * word + left.trailing_zeros() as usize;
             left &= left - 1;
-            let field = SYNONYMS[number].0;
+            let (field, name) = SYNONYMS[number];
+            if members.is_some_and(|members| members.get(name).is_some()) {
+                continue;
+            }
             if let Some(value) = tick.field(field) {
                 each(FIELD_COUNT + number, value_of(field, value));
             }

@@ -87,11 +87,12 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>) {
     let annex = tick.annex().map(|annex| (annex, annex.members()));
     if let Some((annex, beside)) = &annex {
         members::for_each_beside(tick, *annex, beside, |_, _| count += 1);
-        count += members::of_annex(beside).count() as u32;
+        count += members::of_annex(tick, *annex, beside).count() as u32;
     } else {
         members::for_each(tick, |_, _| count += 1);
     }
-    members::for_each_synonym(tick, |_, _| count += 1);
+    let beside = annex.as_ref().map(|(_, beside)| beside);
+    members::for_each_synonym(tick, beside, |_, _| count += 1);
     write_map_len(out, count).expect(INFALLIBLE);
     if let Some((annex, beside)) = &annex {
         write_beside(out, topic, tick, *annex, beside);
@@ -100,7 +101,7 @@ fn write_data(out: &mut Bytes<'_>, topic: &[u8], tick: MessageView<'_>) {
         out.put(&[tick.mode() as u8]);
         members::for_each(tick, |name, value| put_member(out, name, value));
     }
-    members::for_each_synonym(tick, |name, value| put_member(out, name, value));
+    members::for_each_synonym(tick, beside, |name, value| put_member(out, name, value));
     if has_depth {
         let (buys, sells) = (tick.buys(), tick.sells());
         let deepest = buys.len().max(sells.len());
@@ -139,7 +140,7 @@ fn write_beside(
         None => out.put(&[tick.mode() as u8]),
     }
     members::for_each_beside(tick, annex, beside, |name, value| put_member(out, name, value));
-    for (key, value) in members::of_annex(beside) {
+    for (key, value) in members::of_annex(tick, annex, beside) {
         write_str(out, key).expect(INFALLIBLE);
         put_value(out, value);
     }

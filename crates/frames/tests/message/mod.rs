@@ -10,7 +10,12 @@ pub fn message(frame: &[u8]) -> Value {
     };
     assert_eq!(length, payload.len());
     match frame[0] {
-        0x81 => serde_json::from_slice(payload).unwrap(),
+        0x81 => {
+            let message = serde_json::from_slice(payload).unwrap();
+            let written = payload.iter().filter(|&&byte| byte == b':').count();
+            assert_eq!(written, colons(&message), "a name is there twice");
+            message
+        }
         0x82 => {
             let mut rest = payload;
             let message = unpacked(&mut rest);
@@ -36,6 +41,17 @@ fn signed(rest: &mut &[u8], bytes: usize) -> i64 {
 
 fn text(rest: &mut &[u8], length: usize) -> String {
     String::from_utf8(take(rest, length).to_vec()).unwrap()
+}
+
+/// Colons that JSON without any repeated name has.
+fn colons(value: &Value) -> usize {
+    let of_text = |text: &str| text.matches(':').count();
+    match value {
+        Value::Object(members) => members.iter().map(|(name, value)| 1 + of_text(name) + colons(value)).sum(),
+        Value::Array(items) => items.iter().map(colons).sum(),
+        Value::String(text) => of_text(text),
+        _ => 0,
+    }
 }
 
 /// One value of those kinds of MessagePack that messages have.

@@ -83,7 +83,7 @@ impl AnnexBuilder {
         self.flags |= replaced_flag(name).unwrap_or_default();
     }
 
-    /// False where there is no room, or the key is empty or longer than 255 bytes.
+    /// False where there is no room, or the key is empty or there already.
     pub fn push(&mut self, key: &str, value: MemberValue<'_>) -> bool {
         let text = if let MemberValue::Text(text) = value { text } else { "" };
         let value_bytes = match value {
@@ -92,7 +92,8 @@ impl AnnexBuilder {
             MemberValue::Flag(_) => 0,
         };
         let end = self.used + 2 + key.len() + value_bytes;
-        if key.is_empty() || end > MEMBER_BYTES {
+        if key.is_empty() || end > MEMBER_BYTES || find(&self.members[..self.used], key.as_bytes()).is_some()
+        {
             return false;
         }
         let mut put = |bytes: &[u8]| {
@@ -177,36 +178,32 @@ impl<'a> Annex<'a> {
 
     /// Its members, copied: words from another process may not lie as bytes.
     pub fn members(self) -> Members {
-        let mut members = Members { bytes: [0; MEMBER_BYTES], used: 0 };
+        let mut bytes = [0; MEMBER_BYTES];
         let words = self.words.get(FIRST_MEMBER..).unwrap_or_default();
-        members.used = ((self.flags() >> 16 & 0xffff) as usize).min(8 * words.len()).min(MEMBER_BYTES);
-        let room = members.bytes.as_chunks_mut::<8>().0;
+        let said = ((self.flags() >> 16 & 0xffff) as usize).min(8 * words.len()).min(MEMBER_BYTES);
+        let room = bytes.as_chunks_mut::<8>().0;
         room.iter_mut().zip(words).for_each(|(room, word)| *room = word.to_le_bytes());
-        members
+        Members { used: readable(&bytes[..said]), bytes }
     }
 }
 
-/// The members of an annex.
+/// The members of an annex, each with a key of its own.
 #[derive(Debug, Clone)]
 pub struct Members {
     bytes: [u8; MEMBER_BYTES],
+    /// Of those that can be read.
     used: usize,
 }
 
 impl Members {
-    /// Each member. Those whose bytes are not what they should be, and all behind them, are left out.
+    /// Each member.
     pub fn iter(&self) -> impl Iterator<Item = (&str, MemberValue<'_>)> {
-        let mut rest = &self.bytes[..self.used];
-        std::iter::from_fn(move || {
-            let (key, value, behind) = split_member(rest)?;
-            rest = behind;
-            Some((key, value))
-        })
+        raw_members(&self.bytes[..self.used]).map_while(|raw| Some((text_of(raw.key)?, raw.value()?)))
     }
 
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<MemberValue<'_>> {
-        self.iter().find(|&(key, _)| key == name).map(|(_, value)| value)
+        find(&self.bytes[..self.used], name.as_bytes())?.value()
     }
 }
 
@@ -217,25 +214,59 @@ pub(crate) fn age_of(words: &[u64]) -> Option<CarriedAge> {
     (flags & SNAPSHOT != 0).then(|| CarriedAge { newest_ms, oldest_ms: oldest_ms.max(newest_ms) })
 }
 
-fn split_member(bytes: &[u8]) -> Option<(&str, MemberValue<'_>, &[u8])> {
-    let (&length, rest) = bytes.split_first()?;
-    let (key, rest) = rest.split_at_checked(usize::from(length))?;
-    let key = text_of(key).filter(|key| !key.is_empty())?;
-    let (&kind, rest) = rest.split_first()?;
-    let (value, rest) = match kind {
-        NUMBER => {
-            let (number, rest) = rest.split_first_chunk()?;
-            (MemberValue::Number(f64::from_le_bytes(*number)), rest)
+/// A member whose texts nobody has looked at.
+struct RawMember<'a> {
+    key: &'a [u8],
+    kind: u8,
+    value: &'a [u8],
+    /// Bytes of all that is behind it.
+    behind: usize,
+}
+
+impl<'a> RawMember<'a> {
+    fn value(&self) -> Option<MemberValue<'a>> {
+        match self.kind {
+            NUMBER => Some(MemberValue::Number(f64::from_le_bytes(self.value.try_into().ok()?))),
+            TEXT => text_of(self.value).map(MemberValue::Text),
+            _ => Some(MemberValue::Flag(self.kind == TRUE)),
         }
-        TEXT => {
-            let (&length, rest) = rest.split_first()?;
-            let (text, rest) = rest.split_at_checked(usize::from(length))?;
-            (MemberValue::Text(text_of(text)?), rest)
+    }
+}
+
+/// Members up to the first that is not whole.
+fn raw_members(mut rest: &[u8]) -> impl Iterator<Item = RawMember<'_>> {
+    std::iter::from_fn(move || {
+        let (&length, behind) = rest.split_first()?;
+        let (key, behind) = behind.split_at_checked(usize::from(length))?;
+        let (&kind, behind) = behind.split_first()?;
+        let (length, behind) = match kind {
+            NUMBER => (8, behind),
+            TEXT => behind.split_first().map(|(&length, behind)| (usize::from(length), behind))?,
+            TRUE | FALSE => (0, behind),
+            _ => return None,
+        };
+        let (value, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        Some(RawMember { key, kind, value, behind: behind.len() })
+    })
+}
+
+fn find<'a>(bytes: &'a [u8], key: &[u8]) -> Option<RawMember<'a>> {
+    raw_members(bytes).find(|member| member.key == key)
+}
+
+/// Bytes of the members up to the first that cannot be read: it is not whole, has a text that is no UTF-8, or no key
+/// or one that was there before.
+fn readable(bytes: &[u8]) -> usize {
+    let mut used = 0;
+    for member in raw_members(bytes) {
+        let is_new = !member.key.is_empty() && find(&bytes[..used], member.key).is_none();
+        if !is_new || text_of(member.key).is_none() || member.value().is_none() {
+            break;
         }
-        TRUE | FALSE => (MemberValue::Flag(kind == TRUE), rest),
-        _ => return None,
-    };
-    Some((key, value, rest))
+        used = bytes.len() - member.behind;
+    }
+    used
 }
 
 fn text_of(bytes: &[u8]) -> Option<&str> {
@@ -280,13 +311,28 @@ mod tests {
         assert!(!builder.push("", MemberValue::Flag(true)));
         assert!(!builder.push("key", MemberValue::Text(&"x".repeat(MEMBER_BYTES))));
         let mut count = 0;
-        while builder.push("k", MemberValue::Number(1.0)) {
+        while builder.push(&char::from(b'!' + count as u8).to_string(), MemberValue::Number(1.0)) {
             count += 1;
         }
         assert_eq!(count, MEMBER_BYTES / 11);
         let mut words = Vec::new();
         assert_eq!(builder.append_to(&mut words), ANNEX_WORDS);
         assert_eq!(read(&words).len(), count);
+    }
+
+    #[test]
+    fn a_key_that_is_there_again_is_refused_and_ends_the_members_of_another_process() {
+        let mut builder = AnnexBuilder::new();
+        for key in ["a", "b", "c", "d"] {
+            assert!(builder.push(key, MemberValue::Flag(true)));
+        }
+        assert!(!builder.push("a", MemberValue::Flag(false)));
+        let mut words = Vec::new();
+        builder.append_to(&mut words);
+        assert_eq!(read(&words).len(), 4);
+        // The key of the third member.
+        words[FIRST_MEMBER] = words[FIRST_MEMBER] & !(0xff << 56) | u64::from(b'a') << 56;
+        assert_eq!(read(&words), ["a=Flag(true)", "b=Flag(true)"]);
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl TickImage {
         (self.buys, self.sells) = (buys.len() as u8, sells.len() as u8);
     }
 
-    /// Says that the tick is the last value of another proxy, so old. Its publish time is set back by that.
+    /// Says that the tick is the last value of another proxy, so old. Its publish time is set back by that, to 0
+    /// at most.
     pub fn set_age(&mut self, age: CarriedAge) {
         self.annex.set_age(age);
     }
