@@ -4,6 +4,7 @@ import { printedLog } from '../feed-log.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
 import { wholeNumber } from '../option-values.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface OpenAlgoFlags extends FeedFlags {
@@ -42,6 +43,7 @@ export function openAlgoCommand(): Command {
 }
 
 async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
+  goOnWithoutOutput();
   const { OpenAlgoFeed } = await import('../../feeds/openalgo.ts');
   const { shownUrl } = await import('../../feeds/shown-url.ts');
   const { apiKey, grace, batch, orders } = flags;
