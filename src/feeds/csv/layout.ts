@@ -1,4 +1,4 @@
-import { columnsOf } from './columns.ts';
+import { columnsOf, type CsvColumn, DEFAULT_COLUMNS } from './columns.ts';
 import { type DecimalMark, decimalMarkOf } from './numbers.ts';
 
 /** How the cells and numbers of a file are written. */
@@ -28,17 +28,28 @@ export function csvLayout(sample: string): CsvLayout {
   const named = namedDelimiter(lines[0] ?? '');
   const delimiter = named ?? mostKnown(lines.slice(0, HEADER_LINES)) ?? firstOf(lines[0] ?? '');
   if (delimiter === ',') return { delimiter, decimalMark: '.' };
-  return { delimiter, decimalMark: decimalMarkOf(lines.flatMap((line) => cellsOf(line, delimiter))) };
+  return { delimiter, decimalMark: decimalMarkOf(numbersOf(lines, delimiter)) };
+}
+
+/** The cells of columns with numbers: a time or a name may have the other mark. */
+function numbersOf(lines: readonly string[], delimiter: string): string[] {
+  const header = lines.slice(0, HEADER_LINES).reduce<readonly CsvColumn[]>((best, line) => {
+    const columns = columnsOf(cellsOf(line, delimiter));
+    return knownOf(columns) > knownOf(best) ? columns : best;
+  }, []);
+  const columns = header.length === 0 ? DEFAULT_COLUMNS : header;
+  return lines.flatMap((line) => cellsOf(line, delimiter).filter((_cell, index) => columns[index]?.role === 'number'));
+}
+
+function knownOf(columns: readonly CsvColumn[]): number {
+  return columns.filter(({ role }) => role !== 'unknown').length;
 }
 
 function mostKnown(lines: readonly string[]): string | undefined {
   let best: string | undefined;
   let most = 0;
   for (const delimiter of DELIMITERS) {
-    const known = Math.max(
-      0,
-      ...lines.map((line) => columnsOf(cellsOf(line, delimiter)).filter(({ role }) => role !== 'unknown').length),
-    );
+    const known = Math.max(0, ...lines.map((line) => knownOf(columnsOf(cellsOf(line, delimiter)))));
     if (known <= most) continue;
     most = known;
     best = delimiter;
