@@ -194,7 +194,7 @@ describe('numbers', () => {
   });
 
   test('that are wrongly grouped are refused', async () => {
-    const { reasons } = await read(['symbol,ltp', 'A,"1,5"', 'A,"1,23,4"']);
+    const { reasons } = await read(['symbol,ltp', 'A,"1,5"', 'A,"1,23,4"', 'A,1.25', 'A,1.5']);
     expect(reasons).toEqual([expect.stringMatching(/^2: ltp must be/), expect.stringMatching(/^3: ltp must be/)]);
   });
 });
@@ -274,4 +274,16 @@ test('a timestamp that is a date alone has its time in the column beside it', as
     '2024-01-02 09:15:01,23:59:59,A,1',
   ]);
   expect(ticks.map(({ timestamp }) => timestamp)).toEqual([AT, AT, AT]);
+});
+
+test('where commas separate cells, numbers in quotes that show a decimal comma make a thousand unclear', async () => {
+  const { ticks, reasons } = await read(['symbol,ltp', 'USDINR,"83,1250"', 'USDINR,"83,125"', 'USDINR,83.12']);
+  expect(ticks.map(({ ltp }) => ltp)).toEqual([83.125, 83.12]);
+  expect(reasons).toEqual([expect.stringMatching(/^3: has the number "83,125": the comma may stand before/)]);
+});
+
+test('one number with another mark is refused alone', async () => {
+  const { ticks, reasons } = await read(['symbol;ltp', 'A;1402,5', 'A;1402.50', 'A;1402.55', 'A;1402.60']);
+  expect(ticks.map(({ ltp }) => ltp)).toEqual([1402.5, 1402.55, 1402.6]);
+  expect(reasons).toEqual([expect.stringMatching(/^2: ltp must be a number/)]);
 });
