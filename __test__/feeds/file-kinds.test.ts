@@ -109,7 +109,7 @@ describe('an array of JSON', () => {
   test('that was cut gives what is whole, and tells of the rest', async () => {
     const { ticks, malformed } = await read(ARRAY.slice(0, -20));
     expect(ticks).toEqual([A]);
-    expect(malformed).toMatchObject([{ number: 6, reason: expect.stringContaining('is no JSON') }]);
+    expect(malformed).toMatchObject([{ number: 6, reason: expect.stringContaining('is never closed') }]);
   });
 
   test('may hold braces and brackets in its texts', async () => {

@@ -56,7 +56,7 @@ export async function fileKind(path: string, format: 'csv' | 'jsonl' | undefined
     throw unsuited(path, 'Parquet inside gzip', 'decompress it with gunzip');
   }
   const encoding = encodingOf(bytes);
-  const sample = decoded(bytes, encoding);
+  const sample = wholeLines(decoded(bytes, encoding), bytes.length >= LOOK_BYTES);
   const foreign = FOREIGN.find(([beginning]) => start.startsWith(beginning));
   if (foreign !== undefined) throw unsuited(path, foreign[1], foreign[2]);
   if (MARKUP.test(sample)) {
@@ -66,6 +66,12 @@ export async function fileKind(path: string, format: 'csv' | 'jsonl' | undefined
   if (isCompressed && (bytes.length === 0 || sample.includes('\0'))) return { kind: 'recording' };
   if (sample.includes('\0')) throw unsuited(path, 'no text', 'ticks are read from CSV, JSON, Parquet and recordings');
   return { kind: textKind(sample, format), isCompressed, encoding, sample };
+}
+
+/** A text without the line that it was cut in: `1,40` of `1,402` would be another number. */
+function wholeLines(text: string, isCut: boolean): string {
+  const end = text.lastIndexOf('\n') + 1;
+  return isCut && end > 0 ? text.slice(0, end) : text;
 }
 
 function textKind(sample: string, format: 'csv' | 'jsonl' | undefined): TextFile['kind'] {

@@ -2,6 +2,8 @@
 export interface JsonObject {
   readonly line: number;
   readonly text: string | undefined;
+  /** False where the text ends within it, whatever it has swallowed on the way. */
+  readonly isClosed: boolean;
 }
 
 /** Longest object, in UTF-16 units. */
@@ -78,7 +80,8 @@ export class JsonObjects {
   }
 
   #take(): JsonObject {
-    const object = { line: this.#beganAt, text: this.#isOverlong ? undefined : this.#text.trim() };
+    const text = this.#isOverlong ? undefined : this.#text.trim();
+    const object = { line: this.#beganAt, text, isClosed: this.#depth === 0 };
     this.#text = '';
     this.#isOverlong = false;
     return object;

@@ -66,9 +66,10 @@ export class JsonTicks implements TickReader {
   }
 
   *#ticksOf(objects: Iterable<JsonObject>): Generator<Tick> {
-    for (const { line, text } of objects) {
+    for (const { line, text, isClosed } of objects) {
       this.#report.progress.lines++;
       const tick = this.#report.take(line, text ?? '', () => {
+        if (!isClosed) throw malformed('is never closed: what follows it up to the end of the file is lost with it');
         if (text === undefined) throw tooLong();
         return this.#tickOf(parseLooseJson(text));
       });

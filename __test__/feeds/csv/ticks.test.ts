@@ -194,7 +194,7 @@ describe('numbers', () => {
   });
 
   test('that are wrongly grouped are refused', async () => {
-    const { reasons } = await read(['symbol,ltp', 'A,"1,5"', 'A,"1,23,4"']);
+    const { reasons } = await read(['symbol,ltp', 'A,"1,5"', 'A,"1,23,4"', 'A,1.25', 'A,1.5']);
     expect(reasons).toEqual([expect.stringMatching(/^2: ltp must be/), expect.stringMatching(/^3: ltp must be/)]);
   });
 });
@@ -219,4 +219,71 @@ test('what pandas makes of a list of Kite’s ticks is read, books and prices of
       depth: { buy: [{ price: 99.5, quantity: 5, orders: 1 }], sell: [] },
     },
   ]);
+});
+
+describe('numbers of a file without decimals', () => {
+  test('stay unclear where the beginning that is looked at ends within one', async () => {
+    const header = 'symbol;ltp';
+    const line = 'A;1,402';
+    // The first 64 KiB end at `1,40`.
+    const filled = `${header}\n`.length + 'A;1,40'.length;
+    const lines = Math.floor((65_536 - filled) / (line.length + 1));
+    const blanks = ' '.repeat((65_536 - filled) % (line.length + 1));
+    const { ticks, reasons } = await read([header + blanks, ...Array.from({ length: lines + 5 }, () => line)]);
+    expect(ticks).toEqual([]);
+    expect(new Set(reasons.map((reason) => reason.replace(/^\d+/, '')))).toEqual(
+      new Set([expect.stringContaining('the file does not show which')]),
+    );
+  });
+});
+
+test('the decimal mark is that of columns with numbers, whatever times and names have', async () => {
+  const { ticks, reasons } = await read([
+    'timestamp;symbol;remark;ltp',
+    '1704167101.250;A;1,5;1402.125',
+    '1704167101,250;A;2,5;1402.5',
+  ]);
+  expect(reasons).toEqual([]);
+  expect(ticks.map(({ ltp, timestamp }) => [ltp, timestamp])).toEqual([
+    [1402.125, 1_704_167_101_250],
+    [1402.5, 1_704_167_101_250],
+  ]);
+  const unclear = await read(['timestamp;symbol;ltp', '1704167101.25;A;1,402', '1704167101.25;A;1,405']);
+  expect(unclear.ticks).toEqual([]);
+});
+
+test('joined tables may have their columns in another order', async () => {
+  const { ticks, malformed } = await read([
+    'timestamp,symbol,ltp,volume',
+    '2024-01-02 09:15:01,A,1402.5,7',
+    'timestamp,symbol,volume,ltp',
+    '2024-01-02 09:15:01,A,8,1402.6',
+  ]);
+  expect(malformed).toEqual([]);
+  expect(ticks.map(({ ltp, volume }) => [ltp, volume])).toEqual([
+    [1402.5, 7],
+    [1402.6, 8],
+  ]);
+});
+
+test('a timestamp that is a date alone has its time in the column beside it', async () => {
+  const { ticks } = await read([
+    'timestamp,time,symbol,ltp',
+    '02-Jan-2024,09:15:01,A,1',
+    '2024-01-02 00:00:00,09:15:01,A,1',
+    '2024-01-02 09:15:01,23:59:59,A,1',
+  ]);
+  expect(ticks.map(({ timestamp }) => timestamp)).toEqual([AT, AT, AT]);
+});
+
+test('where commas separate cells, numbers in quotes that show a decimal comma make a thousand unclear', async () => {
+  const { ticks, reasons } = await read(['symbol,ltp', 'USDINR,"83,1250"', 'USDINR,"83,125"', 'USDINR,83.12']);
+  expect(ticks.map(({ ltp }) => ltp)).toEqual([83.125, 83.12]);
+  expect(reasons).toEqual([expect.stringMatching(/^3: has the number "83,125": the comma may stand before/)]);
+});
+
+test('one number with another mark is refused alone', async () => {
+  const { ticks, reasons } = await read(['symbol;ltp', 'A;1402,5', 'A;1402.50', 'A;1402.55', 'A;1402.60']);
+  expect(ticks.map(({ ltp }) => ltp)).toEqual([1402.5, 1402.55, 1402.6]);
+  expect(reasons).toEqual([expect.stringMatching(/^2: ltp must be a number/)]);
 });

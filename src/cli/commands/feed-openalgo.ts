@@ -5,6 +5,7 @@ import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.t
 import { count, counted } from '../figures.ts';
 import { leftOut } from '../left-out.ts';
 import { wholeNumber } from '../option-values.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface OpenAlgoFlags extends FeedFlags {
@@ -56,6 +57,7 @@ export function openAlgoCommand(): Command {
 }
 
 async function feedOpenAlgo(url: string, flags: OpenAlgoFlags): Promise<void> {
+  goOnWithoutOutput();
   const { OpenAlgoFeed } = await import('../../feeds/openalgo.ts');
   const { shownUrl } = await import('../../feeds/shown-url.ts');
   const { apiKey, grace, batch, brokerCheck, refresh, orders } = flags;

@@ -2,6 +2,7 @@ import { type Command, createCommand, Option } from 'commander';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count } from '../figures.ts';
 import { positiveOrMax, wholeNumber } from '../option-values.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface SimulatedFlags extends FeedFlags {
@@ -29,6 +30,7 @@ export function simulatedCommand(): Command {
 }
 
 async function simulate(flags: SimulatedFlags): Promise<void> {
+  goOnWithoutOutput();
   const { SimulatedFeed } = await import('../../feeds/simulated.ts');
   const { rate, symbols, seed } = flags;
   const feed = new SimulatedFeed({

@@ -3,6 +3,7 @@ import { printedLog } from '../feed-log.ts';
 import { addFeedOptions, feedOptionsOf, type FeedFlags } from '../feed-options.ts';
 import { count, counted } from '../figures.ts';
 import { leftOut } from '../left-out.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { runFeed } from '../run-feed.ts';
 
 interface ZmqFlags extends FeedFlags {
@@ -27,6 +28,7 @@ export function zmqCommand(): Command {
 }
 
 async function feedZmq(flags: ZmqFlags): Promise<void> {
+  goOnWithoutOutput();
   const { ZmqFeed } = await import('../../feeds/zmq.ts');
   const feed = new ZmqFeed({ ...feedOptionsOf(flags), bind: flags.bind, log: printedLog() });
   const progress = (): string => {

@@ -13,6 +13,7 @@ import { Checkout, flagsOfEnv } from '../openalgo/checkout.ts';
 import { HostProcess } from '../openalgo/host-process.ts';
 import { requireFree } from '../openalgo/ports.ts';
 import { findPython } from '../openalgo/python.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { addRingOptions, ringArguments, type RingFlags } from '../ring-options.ts';
 import { addThreadOptions, type ThreadFlags, threadsOf, warnOfWorkers } from '../thread-options.ts';
 
@@ -68,6 +69,7 @@ export function openalgoCommand(): Command {
 }
 
 async function replaceServer(path: string, flags: OpenAlgoFlags): Promise<void> {
+  goOnWithoutOutput();
   const ending = endingSignal();
   warnOfWorkers(flags);
   const checkout = Checkout.open(path);

@@ -2,6 +2,7 @@ import { type Command, createCommand, Option } from 'commander';
 import { aborted, endingSignal, reportReady } from '../ending.ts';
 import { bytes, count, counted } from '../figures.ts';
 import { byteSize, wholeNumber } from '../option-values.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { addRingOptions, type RingFlags, ringOptionsOf } from '../ring-options.ts';
 
@@ -51,6 +52,7 @@ export function recordCommand(): Command {
 async function record(file: string, flags: RecordFlags): Promise<void> {
   const { Recorder } = await import('../../recording/recorder.ts');
   const { rotateSize, rotateEvery, flush, compress } = flags;
+  goOnWithoutOutput();
   const ending = endingSignal();
   const recorder = new Recorder(file, {
     ...ringOptionsOf(flags),

@@ -7,6 +7,7 @@ import { keepMemorySmall } from '../memory-keeper.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
 import { addMarketOptions, type MarketFlags, marketOptionsOf } from '../market-options.ts';
 import { byteSize, wholeNumber } from '../option-values.ts';
+import { goOnWithoutOutput } from '../output.ts';
 import { addRingOptions, ringOptionsOf, type RingFlags } from '../ring-options.ts';
 import { addThreadOptions, type ThreadFlags, threadsOf, warnOfWorkers } from '../thread-options.ts';
 
@@ -102,6 +103,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
+  goOnWithoutOutput();
   const ending = endingSignal();
   warnOfWorkers(flags);
   const { WebSocketProxy } = await import('../../proxy/websocket-proxy.ts');

@@ -13,15 +13,18 @@ const SURE_COMMA = /^[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|0,\d+|\d{1,3}(?:\
 const SURE_POINT = /^[+-]?(?:\d+\.(?:\d{1,2}|\d{4,})|\d{4,}\.\d+|0\.\d+|\d{1,3}(?:,\d{2,3})+\.\d+)$/;
 const MAY_BE_POINT = /^[+-]?\d+\.\d+$/;
 
-/** Which mark the numbers of some lines have, where cells are not separated by commas. */
+/** Which mark the numbers of some lines have: the one that most of those show that can be read in one way only. */
 export function decimalMarkOf(cells: Iterable<string>): DecimalMark {
-  let mark: DecimalMark;
+  let commas = 0;
+  let points = 0;
+  let mayBePoint = false;
   for (const cell of cells) {
-    if (SURE_COMMA.test(cell)) return ',';
-    if (SURE_POINT.test(cell)) return '.';
-    if (MAY_BE_POINT.test(cell)) mark = '.';
+    if (SURE_COMMA.test(cell)) commas++;
+    else if (SURE_POINT.test(cell)) points++;
+    else mayBePoint ||= MAY_BE_POINT.test(cell);
   }
-  return mark;
+  if (commas > 0 && commas >= points) return ',';
+  return points > 0 || mayBePoint ? '.' : undefined;
 }
 
 /**

@@ -13,7 +13,7 @@ import { columnsOf, DEFAULT_COLUMNS, type CsvColumn } from './columns.ts';
 import { csvLayout, namedDelimiter, type CsvLayout } from './layout.ts';
 import { plainNumber } from './numbers.ts';
 import { CsvRecords, type CsvRecord } from './records.ts';
-import { CsvClock, isMoment } from './times.ts';
+import { CsvClock, isDateAlone, isMoment } from './times.ts';
 
 /** What tables write where they have no value, besides what brokers do. */
 const NO_VALUE = /^(?:null|none|#?n\/a|--|nat)$/i;
@@ -104,9 +104,18 @@ export class CsvTicks implements TickReader {
       if (!isTimeAndPrice(cells)) throw malformed('is neither a header nor "timestamp,price"');
       this.#setColumns(DEFAULT_COLUMNS);
     }
-    const tick = completeTick(this.#readCells(cells, this.#columns!), this.#instrument);
-    this.#hasTicks = true;
-    return tick;
+    try {
+      const tick = completeTick(this.#readCells(cells, this.#columns!), this.#instrument);
+      this.#hasTicks = true;
+      return tick;
+    } catch (error) {
+      // Joined files may have their columns in another order: one taken for the other would be a wrong price.
+      const next = nextHeaderOf(cells);
+      if (next === undefined) throw error;
+      this.#header = cells;
+      this.#setColumns(next);
+      return undefined;
+    }
   }
 
   #exportedTick(exported: ExportedTicks, cells: readonly string[]): Tick | undefined {
@@ -180,6 +189,7 @@ export class CsvTicks implements TickReader {
   #timeOf({ moment, momentIsDate, date, time }: TimeCells): number | undefined {
     if (moment !== undefined) {
       if (date !== undefined && isTimeOfDay(moment)) return this.#clock.joined(date, moment);
+      if (time !== undefined && isDateAlone(moment)) return this.#clock.joined(moment, time);
       return this.#clock.moment(moment, momentIsDate === true);
     }
     if (date !== undefined) {
@@ -196,6 +206,13 @@ function headerOf(cells: readonly string[]): CsvColumn[] | undefined {
   const known = columns.filter(({ role }) => role !== 'unknown').length;
   // One known word beside a number may be data.
   return known > 1 || (known === 1 && !cells.some((cell) => NUMBER.test(cell))) ? columns : undefined;
+}
+
+/** The columns of a header that stands where a tick is expected: it names two fields or more and holds no number. */
+function nextHeaderOf(cells: readonly string[]): CsvColumn[] | undefined {
+  if (cells.some((cell) => NUMBER.test(cell))) return undefined;
+  const columns = headerOf(cells);
+  return columns !== undefined && columns.filter(({ role }) => role !== 'unknown').length > 1 ? columns : undefined;
 }
 
 function isTimeAndPrice(cells: readonly string[]): boolean {

@@ -174,6 +174,15 @@ export function isMoment(text: string): boolean {
   }
 }
 
+/** True for a date as text that says no time of day, or midnight. */
+export function isDateAlone(text: string): boolean {
+  const tidied = tidy(text);
+  return DATES.some((form) => {
+    const [date] = form.exec(tidied) ?? [];
+    return date !== undefined && (date === tidied || MIDNIGHT.test(tidied.slice(date.length)));
+  });
+}
+
 function tidy(text: string): string {
   return text.trim().replaceAll(/\s+/g, ' ');
 }
