@@ -10,7 +10,6 @@ import { count, counted } from '../figures.ts';
 import { invocation } from '../invocation.ts';
 import { addListenOptions, type ListenFlags } from '../listen-options.ts';
 import { positiveOrMax, wholeNumber } from '../option-values.ts';
-import { goOnWithoutOutput } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { addRingOptions, ringArguments, type RingFlags } from '../ring-options.ts';
 
@@ -48,7 +47,6 @@ export function startCommand(): Command {
 }
 
 async function start(flags: StartFlags): Promise<void> {
-  goOnWithoutOutput();
   const ending = endingSignal();
   const wasThere = isThere(flags.ring);
   const children = new Children();
