@@ -65,7 +65,10 @@ describe('CSV', () => {
 
   test('may have quoted cells, with commas and quotes in them', async () => {
     const { ticks } = await read('symbol,remark,ltp\n"M&M", "a ""b"", c" ,"3,1"\n"M&M","a ""b"", c","31"\n');
-    expect(ticks).toEqual([{ symbol: 'M&M', ltp: 31 }]);
+    expect(ticks).toEqual([
+      { symbol: 'M&M', ltp: 3.1 },
+      { symbol: 'M&M', ltp: 31 },
+    ]);
   });
 
   test('without a symbol anywhere asks for the option', async () => {

@@ -128,7 +128,8 @@ describe.skipIf(python === undefined)(
     test('every adapter has one set of names, and those that clients read', async () => {
       expect(await sent('zerodha', 'SBIN', 2)).toMatchObject({
         ltp: 625.5,
-        ltt: 1748426445000,
+        ltt: 1748426445,
+        ltt_ms: 1748426445000,
         average_price: 624.9,
         avg_trade_price: 624.9,
         last_quantity: 25,
@@ -145,7 +146,10 @@ describe.skipIf(python === undefined)(
         total_buy_quantity: 12.5,
         depth: { buy: [{ price: 14500, quantity: 0.5, orders: 0 }] },
       });
-      expect(await sent('fyers', 'TCS:50', 3)).toMatchObject({ timestamp: 1748426445000 });
+      expect(await sent('fyers', 'TCS:50', 3)).toMatchObject({
+        timestamp: 1748426445,
+        timestamp_ms: 1748426445000,
+      });
       const fyers = await sent('fyers', 'TCS:50', 3);
       expect((fyers['depth'] as { buy: unknown[] }).buy).toHaveLength(50);
       const dhan = await sent('dhan', 'TCS', 3);

@@ -39,7 +39,7 @@ const subscribe = { action: 'subscribe', symbol: 'SBIN', exchange: 'NSE', mode: 
 test('a last value stays one through a chain of proxies, and its age adds up', async () => {
   const publish = await before({ ltp: 625.5, ageMs: CARRIED, oldestAgeMs: OLDEST });
   const client = await lower.client();
-  await client.ask(subscribe);
+  client.send(subscribe);
   const first = await client.nextOf('market_data');
   expect(first).toMatchObject({ snapshot: true, seq: 0, mode: 1, broker: 'upper', data: { ltp: 625.5 } });
   expect(first['age_ms']).toBeGreaterThanOrEqual(CARRIED);
@@ -80,7 +80,7 @@ test('so it does in MessagePack', async () => {
 test('one that is too old for those who have not asked goes to nobody, and is there for who asks', async () => {
   const publish = await before({ ltp: 625.5, ageMs: 60_000 });
   const client = await lower.client();
-  await client.ask(subscribe);
+  client.send(subscribe);
   await until('it is known', async () => (await lower.get('/snapshot?exchange=NSE&symbol=SBIN')).status === 200);
   publish({ ltp: 626 });
   expect(await client.nextOf('market_data')).toMatchObject({ seq: 1, data: { ltp: 626 } });
@@ -93,7 +93,7 @@ test('it changes no newer value that is known here', async () => {
   own.publishMarketData('SBIN', { type: 1, ltp: 700 });
   await before({ type: 1, ltp: 625.5, volume: 5, ageMs: CARRIED });
   const client = await lower.client();
-  await client.ask(subscribe);
+  client.send(subscribe);
   await until('what was missing is filled in', async () => {
     const { body } = await lower.get('/snapshot?exchange=NSE&symbol=SBIN');
     const data = body.data as { ltp: number; volume?: number };
