@@ -127,7 +127,7 @@ describe('an array of JSON', () => {
 });
 
 describe('a compressed file that was cut', () => {
-  test('gives what is there, and then an error', async () => {
+  test('gives the ticks before the fault, and then an error', async () => {
     const text = Array.from({ length: 20_000 }, (_, i) => `{"symbol":"A${i}","ltp":${Math.sin(i)}}`).join('\n');
     const bytes = gzipSync(text);
     const recording = new Recording(write(bytes.subarray(0, bytes.length / 2)));

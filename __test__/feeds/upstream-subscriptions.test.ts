@@ -74,6 +74,14 @@ const make = (options: UpstreamSubscriptionsOptions = {}): void => {
 };
 const tcs = { exchange: 'NSE', symbol: 'TCS', mode: 1 as Mode, depth: 0 };
 const nothing = { wanted: 0, subscribed: 0, refused: 0 };
+/** An upstream that has been asked for TCS, and has answered with success. */
+const takingTcs = async (options?: UpstreamSubscriptionsOptions): Promise<Patient> => {
+  make(options);
+  const patient = upstream();
+  subscriptions.want(tcs);
+  (await patient.next()).answer();
+  return patient;
+};
 
 afterEach(() => subscriptions.close());
 
@@ -109,10 +117,7 @@ test('what is left while it is being asked for is left once it was answered', as
 });
 
 test('what is wanted again while it is being left is asked for again', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs();
   await until('it is subscribed', () => subscriptions.counts.subscribed === 1);
   subscriptions.unwant(tcs);
   const leaving = await patient.next();
@@ -127,10 +132,7 @@ test('what is wanted again while it is being left is asked for again', async () 
 });
 
 test('what was taken before is not refused by one word, as a broker that comes back may say', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  await takingTcs();
   await toldIs('TCS 1 success');
   subscriptions.disconnected();
   const next = upstream();
@@ -145,20 +147,14 @@ test('what was taken before is not refused by one word, as a broker that comes b
 });
 
 test('what was taken before and is refused again and again has ended', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs();
   subscriptions.refresh();
   for (let times = 0; times < 6; times++) (await patient.next()).answer({ status: 'refused', reason: 'delisted' });
   await toldIs('TCS 1 success', 'TCS 1 ended', 'TCS 1 error delisted');
 });
 
 test('what is wanted again and could not be left has stayed', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs();
   await toldIs('TCS 1 success');
   subscriptions.unwant(tcs);
   const leaving = await patient.next();
@@ -326,10 +322,7 @@ test('what fails for itself, as while the broker is not there yet, is asked for 
 const FULL = { status: 'refused', reason: 'Maximum capacity reached: 3 connections × 1000 symbols' } as const;
 
 test('what nobody wants any more makes room before anybody is refused', async () => {
-  make({ graceMs: 3_600_000 });
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs({ graceMs: 3_600_000 });
   await toldIs('TCS 1 success');
   subscriptions.unwant(tcs);
   subscriptions.want({ ...tcs, symbol: 'INFY' });
@@ -359,10 +352,7 @@ test('what there was no room for gets in as soon as some arises', async () => {
 });
 
 test('what is known is told to who begins to want it, and its end is told', async () => {
-  make({ graceMs: 20 });
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs({ graceMs: 20 });
   await toldIs('TCS 1 success');
   subscriptions.wantToo(tcs);
   subscriptions.unwant(tcs);
@@ -374,10 +364,7 @@ test('what is known is told to who begins to want it, and its end is told', asyn
 });
 
 test('what the upstream ends later is told, and asked for again while it is wanted', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs();
   await toldIs('TCS 1 success');
   subscriptions.endedUpstream(tcs, 'delisted');
   expect(told.at(-1)).toBe('TCS 1 error delisted');
@@ -385,10 +372,7 @@ test('what the upstream ends later is told, and asked for again while it is want
 });
 
 test('what cannot be left is left again, a few times', async () => {
-  make();
-  const patient = upstream();
-  subscriptions.want(tcs);
-  (await patient.next()).answer();
+  const patient = await takingTcs();
   await toldIs('TCS 1 success');
   subscriptions.unwant(tcs);
   for (let times = 0; times < 6; times++) {

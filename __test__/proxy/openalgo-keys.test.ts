@@ -90,7 +90,7 @@ test('an OpenAlgo that is too old to tell a logout from a wrong key is believed'
   expect(await authenticate(await proxy.client(), 'bad')).toEqual(refused('Invalid API key'));
 });
 
-test('a page that is there for any path, as older servers have one, makes no key valid', async () => {
+test('a server that answers any path with a page makes no key valid', async () => {
   openAlgo.hasPageForAnyPath = true;
   const proxy = await start();
   const client = await proxy.client();

@@ -69,7 +69,7 @@ describe('words that no publisher of ours wrote', () => {
 
   test.each([
     ['a key that is empty', [0, 3]],
-    ['a key that is there already', [1, 0x61, 4]],
+    ['a repeated key', [1, 0x61, 4]],
     ['a key that is no UTF-8', [1, 0xff, 3]],
     ['a text that is no UTF-8', [1, 0x62, 2, 2, 0xc3, 0x28]],
     ['a kind that does not exist', [1, 0x62, 9]],

@@ -169,7 +169,7 @@ export class KeyCache implements Authenticator {
     let isGuess = false;
     try {
       const identity = await this.#ask(entry, key, address === undefined);
-      // Who comes with the same wrong key again has forgotten to change it, and guesses nothing.
+      // The same wrong key again is a key that nobody has changed yet, and no guess.
       isGuess = identity === undefined && !wasWrong;
       return identity;
     } finally {

@@ -57,7 +57,7 @@ async function request(url: string, init: RequestInit, timeoutMs: number): Promi
   try {
     const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
     if (init.method === 'GET' && response.status === 200) {
-      // Charts of the user, which may be megabytes: that it is JSON tells them from a page that is there for any path.
+      // Charts of the user, which may be megabytes: only JSON counts, since some servers answer any path with a page.
       await response.body?.cancel();
       return { status: 200, body: isJson(response) ? {} : undefined };
     }
